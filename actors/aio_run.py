@@ -1,0 +1,286 @@
+"""One run of a node for asyncio programs: everything happens in the caller's loop, nothing in a thread.
+
+The actors are guests of the loop; what the node says comes in as a callback, which ends calls and queues events. One
+task hands the events to the handlers: plain functions run in it, coroutine functions become tasks of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any, Generic, TypeVar
+
+from actors.client import Client, ClientCounters, SendWindow
+from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silence
+from actors.event_queue import EventQueue, Item, is_payload
+from actors.listeners import Listeners, Registration
+from actors.session import Session
+from core import messages as m
+from core.config import NodeConfig
+from core.errors import EnsembleError, NotActive, SendFailed
+
+_log = logging.getLogger("ensemble")
+
+CHUNK = 64
+"""Events handled before the loop's other tasks get a turn."""
+
+STOP_SHARE = 0.6
+"""Share of stop()'s time that the node itself gets; the rest is for the handlers."""
+
+SWEEP_S = 1.0
+"""How often open calls are looked through for those that the node has forgotten."""
+
+CANCEL_LIMIT_S = 1.0
+"""How long a cancelled handler may take to clean up."""
+
+A = TypeVar("A", bound=m.Query)
+T = TypeVar("T")
+
+
+class AsyncRun:
+    """Made by ``start()``, thrown away by ``stop()``. Belongs to the loop it was made in."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        listeners: Listeners,
+        counters: ClientCounters,
+        system: str,
+        node_class: type[Any],
+        max_handler_tasks: int,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listeners = listeners
+        self._counters = counters
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(max_handler_tasks)
+        self._tasks: dict[asyncio.Task[None], Registration] = {}
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._is_draining = self._is_ended = False
+        self._window = SendWindow()
+        self._marks: deque[asyncio.Future[m.Query]] = deque()
+        self._posting = asyncio.Lock()
+        self._backstops: dict[int, tuple[float, Command[Any]]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self.client = Client(config, listeners, counters, self._wake.set)
+        self._session = Session(system, "asyncio", node_class, self.client.on_message)
+        self.client.attach(self._session)
+
+    # -- calls
+
+    async def ask(self, command: Command[A], timeout_s: float | None = None) -> A:
+        """Send a command and wait for its answer. Raises what the node answered with, or EnsembleError for silence."""
+        patience_s = command.timeout_s if timeout_s is None else timeout_s
+        future: asyncio.Future[m.Query] = self._loop.create_future()
+        number = self.client.call(command.message, future)
+        self._backstops[number] = (self._loop.time() + patience_s, command)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(min(SWEEP_S, patience_s), self._sweep)
+        try:
+            return checked_answer(command, await future)
+        finally:
+            del self._backstops[number]
+            self.client.calls.forget(number)  # the caller may have been cancelled
+
+    def _sweep(self) -> None:
+        """One timer for all calls: a timer each would cost a request more than its message does."""
+        now = self._loop.time()
+        for number, (deadline, command) in list(self._backstops.items()):
+            if now >= deadline:
+                self.client.calls.fail(number, silence(command, command.timeout_s))
+        left = [deadline for deadline, _ in self._backstops.values() if deadline > now]
+        self._sweeper = self._loop.call_later(min(SWEEP_S, min(left) - now), self._sweep) if left else None
+
+    async def post(self, message: m.SendMessage | m.BroadcastMessage) -> None:
+        """Send without waiting for the answer, at the speed at which the node takes messages (see SendWindow)."""
+        async with self._posting:
+            if not self._window.is_due(len(message.data or b"")):
+                self.client.tell_node(message)
+                return
+            while len(self._marks) >= SendWindow.OPEN_MARKS:
+                await self._await_mark(self._marks.popleft())
+            mark: asyncio.Future[m.Query] = self._loop.create_future()
+            mark.add_done_callback(_take_notice)
+            self.client.call(message, mark)
+            self._marks.append(mark)
+
+    async def _await_mark(self, mark: asyncio.Future[m.Query]) -> None:
+        await asyncio.wait((mark,), timeout=CALL_TIMEOUT_S)
+        if not mark.done():
+            raise SendFailed(f"the node has not taken messages for {CALL_TIMEOUT_S:g} s")
+        error = mark.exception()
+        if isinstance(error, NotActive):
+            raise error
+
+    # -- life
+
+    def start_handlers(self) -> None:
+        """Begin to run handlers, first for what has happened since the start."""
+        self._dispatcher = self._loop.create_task(self._dispatch(), name="ensemble-handlers")
+
+    @property
+    def is_handler_task(self) -> bool:
+        """Whether a handler is calling."""
+        return asyncio.current_task() in self._tasks
+
+    async def close(self, deadline: float) -> str:
+        """Stop the node and end everything, by ``deadline`` (loop time). Returns what went wrong, or ""."""
+        problem = ""
+        self._is_draining = True
+        try:
+            await self.ask(STOP, max(0.0, deadline - self._loop.time()) * STOP_SHARE)
+        except EnsembleError as error:
+            problem = str(error)
+        finally:
+            self.client.close()
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+            self._session.close()
+            self._is_ended = True
+            self._wake.set()
+            problem = await self._end_handlers(deadline) or problem
+        return problem
+
+    async def _end_handlers(self, deadline: float) -> str:
+        current = asyncio.current_task()
+        if self._dispatcher is not None and self._dispatcher is not current:
+            await self._end({self._dispatcher}, deadline)
+        waiting = {task for task in self._tasks if task is not current}
+        names = ", ".join(sorted({self._tasks[task].label for task in waiting}))
+        if not await self._end(waiting, deadline):
+            return f"handlers did not return and were cancelled: {names}"
+        return ""
+
+    async def _end(self, tasks: set[asyncio.Task[None]], deadline: float) -> bool:
+        """Wait for tasks, then cancel them. Whether all ended by themselves."""
+        if not tasks:
+            return True
+        _, late = await asyncio.wait(tasks, timeout=max(0.0, deadline - self._loop.time()))
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CANCEL_LIMIT_S)
+        return not late
+
+    # -- handlers
+
+    async def _dispatch(self) -> None:
+        while True:
+            chunk = self.client.queue.take(CHUNK)
+            if not chunk and self._is_ended:
+                return
+            if not chunk:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            chunk.reverse()
+            while chunk:
+                await self._handle(chunk.pop())  # not kept: a request nobody keeps is refused when it goes away
+            await asyncio.sleep(0)
+
+    async def _handle(self, item: Item) -> None:
+        if self._is_draining and is_payload(item):
+            self._counters.events_dropped_total += 1
+            return
+        for entry in self._listeners.claim(item):
+            try:
+                result = entry.handler(item)
+            except Exception as error:
+                self._listeners.raised(item, entry, error)
+                continue
+            if not inspect.isawaitable(result):
+                self._listeners.returned(item, entry, result)
+                continue
+            await self._slots.acquire()
+            task = self._loop.create_task(self._finish(item, entry, result), name=f"ensemble-handler-{entry.label}")
+            self._tasks[task] = entry
+            task.add_done_callback(self._forget)
+
+    async def _finish(self, item: Item, entry: Registration, awaitable: Awaitable[object]) -> None:
+        try:
+            result = await awaitable
+        except Exception as error:
+            self._listeners.raised(item, entry, error)
+        else:
+            self._listeners.returned(item, entry, result)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self._slots.release()
+
+
+def _take_notice(future: asyncio.Future[m.Query]) -> None:
+    """An error of a message nobody waits for is reported as an event, not as a forgotten future."""
+    if not future.cancelled():
+        future.exception()
+
+
+class AsyncEventStream(Generic[T]):
+    """Events as they come: ``async for``, or ``await get()`` one at a time. For one consumer; made by ``P2P.events``.
+
+    It collects from the moment it is made until :meth:`close` (or the end of its ``async with`` block, or ``stop()``),
+    with the bounds of ``max_subscriber_queue_events``.
+    """
+
+    def __init__(self, queue: EventQueue, listeners: Listeners, names: frozenset[str]) -> None:
+        self._queue = queue
+        self._listeners = listeners
+        self._changed = asyncio.Event()
+        self._is_closed = False
+        listeners.add_sink(names, self)
+
+    async def __aenter__(self) -> AsyncEventStream[T]:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> AsyncEventStream[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        """The next event. Raises StopAsyncIteration when the stream is closed and empty."""
+        item = await self._next()
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+    async def get(self, timeout_s: float | None = None) -> T:
+        """The next event. Raises TimeoutError after ``timeout_s``, NotActive when the stream is closed and empty."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                item = await self._next()
+        except TimeoutError:
+            raise TimeoutError(f"no event within {timeout_s:g} s") from None
+        if item is None:
+            raise NotActive("the event stream is closed")
+        return item
+
+    @property
+    def dropped_total(self) -> int:
+        """Events lost because this stream was read too slowly."""
+        return self._queue.dropped_total
+
+    def close(self) -> None:
+        """Collect no more. What has been collected can still be read."""
+        self._listeners.remove_sink(self)
+        self._is_closed = True
+        self._changed.set()
+
+    def push(self, items: list[Item]) -> None:
+        """Take in events."""
+        if self._queue.put(items):
+            self._changed.set()
+
+    async def _next(self) -> T | None:
+        while True:
+            if taken := self._queue.take(1):
+                item: Any = taken[0]
+                return item  # type: ignore[no-any-return]
+            if self._is_closed:
+                return None
+            self._changed.clear()
+            await self._changed.wait()

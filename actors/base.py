@@ -1,0 +1,234 @@
+"""HouseActor: what every actor of a node does in the same way.
+
+A message comes in, a mind in ``core`` decides, its effects are carried out: ``receiveMsg_<Type>`` methods receive,
+``do_<effect>`` methods act. One timer is armed for the mind's next deadline. A handler that raises is logged and ends
+its actor (never Thespian's second try on half-changed state); the parent hears of it and decides. Written to the
+weakest of the bases: no order between different senders, duplicates possible, the watch returned from every handler.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from thespian.actors import (
+    Actor,
+    ActorExitRequest,
+    ChildActorExited,
+    DeadEnvelope,
+    PoisonMessage,
+    WakeupMessage,
+)
+
+from actors.bases.environment import Environment, environment_of
+from actors.bases.watch import Watch
+from actors.wiring import Charter, Forwarded, Rooms, Subscriber, SubscribersChanged
+from core.effects import Effect, Emit, Reply, Room, Tell
+from core.events import Event
+from core.messages import EventBatch, Query
+
+Handler = Callable[[Any, Any], None]
+
+MIN_TIMER_S = 0.001
+"""Thespian: a zero delay in a loop starves sockets on its own bases."""
+
+
+class HouseActor(Actor):  # type: ignore[misc]
+    """Base of all actors; see the module. Subclasses implement ``receiveMsg_...`` and ``do_...``.
+
+    ``receiveMsg_X(message, sender)`` handles messages of the class named X. ``deadline()`` returns when ``on_time`` is
+    to be called. ``release()`` gives up what the actor owns; it is called once, however the actor ends.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.charter: Charter | None = None
+        self.subscribers: tuple[Subscriber, ...] = ()
+        self.environment: Environment = environment_of(self)
+        self.watch: Watch | None = None
+        self._armed_at: float | None = None
+        self._ended = False
+        self._asks: dict[int, tuple[Any, int]] = {}
+        self._next_ask = 1
+        self._receivers: dict[type, Handler] = {}
+        self._doers: dict[type, Callable[[Any], None]] = {}
+
+    # ---- Thespian's side ----
+
+    def receiveMessage(self, message: Any, sender: Any) -> Watch | None:
+        """Dispatch one message; whatever happens, return the watch that holds from now on."""
+        if self._ended:
+            return None
+        handler = self._receivers.get(type(message))
+        if handler is None:
+            handler = self._receivers[type(message)] = self._find_receiver(type(message))
+        try:
+            handler(message, sender)
+            self._arm()
+        except Exception:
+            self.log.exception("%s failed on %s", type(self).__name__, type(message).__name__)
+            self.leave()
+        return self.watch
+
+    @property
+    def log(self) -> logging.Logger:
+        """The actor's logger, asked for anew: loggers of a module's import bypass Thespian's in its processes."""
+        return logging.getLogger(f"ensemble.{_snake(type(self).__name__)}")
+
+    def now(self) -> float:
+        """Monotonic seconds, virtual in a simulation."""
+        return self.environment.now()
+
+    # ---- what subclasses override ----
+
+    def deadline(self) -> float | None:
+        """When :meth:`on_time` wants to be called (monotonic seconds)."""
+        return None
+
+    def on_time(self, now: float) -> None:
+        """The deadline has come."""
+
+    def release(self) -> None:
+        """Give up sockets and the like."""
+
+    def end(self) -> None:
+        """Release everything and handle no further message; the actor itself goes with :meth:`leave`."""
+        if not self._ended:
+            self._ended = True
+            self.watch = None
+            self.release()
+
+    def leave(self) -> None:
+        """End this actor."""
+        self.end()
+        self.send(self.myAddress, ActorExitRequest())
+
+    # ---- messages that all actors know ----
+
+    def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
+        """The armed timer, or one armed before it: act only if something is due."""
+        self._armed_at = None
+        now = self.now()
+        deadline = self.deadline()
+        if deadline is not None and deadline <= now:
+            self.on_time(now)
+
+    def receiveMsg_Forwarded(self, message: Forwarded, sender: Any) -> None:
+        """A query for somebody else: handle it as if the asker had sent it."""
+        inner = type(message.message)
+        handler = self._receivers.get(inner)
+        if handler is None:
+            handler = self._receivers[inner] = self._find_receiver(inner)
+        handler(message.message, message.asker)
+
+    def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
+        """Who wants events now."""
+        self.subscribers = message.subscribers
+
+    def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
+        """One of the node's actors was replaced by another."""
+        if self.charter is not None:
+            self.charter = msgspec.structs.replace(self.charter, rooms=message)
+
+    def receiveMsg_ActorExitRequest(self, message: ActorExitRequest, sender: Any) -> None:
+        """The end, by order."""
+        self.end()
+
+    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
+        """A child is gone; actors with children override this."""
+
+    def receiveMsg_PoisonMessage(self, message: PoisonMessage, sender: Any) -> None:
+        """Another actor could not handle what we sent; it has logged why."""
+        self.log.warning("a %s was refused: %s", type(message.poisonMessage).__name__, str(message.details)[:500])
+
+    def receiveMsg_DeadEnvelope(self, message: DeadEnvelope, sender: Any) -> None:
+        """Only dead-letter handlers get these."""
+
+    # ---- effects ----
+
+    def apply(self, effects: Sequence[Effect]) -> None:
+        """Carry out what a mind decided, in order."""
+        doers = self._doers
+        for effect in effects:
+            doer = doers.get(type(effect))
+            if doer is None:
+                doer = doers[type(effect)] = getattr(self, f"do_{_snake(type(effect).__name__)}")
+            doer(effect)
+
+    def do_tell(self, effect: Tell) -> None:
+        """Send to one of the node's own actors; a room that does not exist here hears nothing."""
+        rooms = self.need_charter().rooms
+        address = {Room.NODE: rooms.node, Room.POOL: rooms.pool, Room.BOOK: rooms.book, Room.SERVER: rooms.server}
+        target = address[effect.room]
+        if target is not None:
+            self.send(target, effect.message)
+
+    def do_emit(self, effect: Emit) -> None:
+        """Give events to the subscribers."""
+        self.emit(effect.events)
+
+    def emit(self, events: tuple[Event, ...]) -> None:
+        """Give events to every subscriber that wants them, one message each."""
+        for subscriber in self.subscribers:
+            names = subscriber.names
+            wanted = events if names is None else tuple(event for event in events if event.NAME in names)
+            if wanted:
+                self.send(subscriber.address, EventBatch(wanted))
+
+    def remember_asker(self, asker: Any, request_id: int) -> int:
+        """Keep who asked; the returned number goes to the mind, which answers with a Reply. 0 if nobody waits."""
+        if not request_id:
+            return 0
+        ask_id = self._next_ask
+        self._next_ask += 1
+        self._asks[ask_id] = (asker, request_id)
+        return ask_id
+
+    def asker(self, ask_id: int) -> tuple[Any, int] | None:
+        """Take back who asked, and with which request id."""
+        return self._asks.pop(ask_id, None)
+
+    def do_reply(self, effect: Reply) -> None:
+        """Answer the asker under the number it asked with."""
+        asked = self.asker(effect.ask_id)
+        if asked is not None and isinstance(effect.message, Query):
+            asker, request_id = asked
+            self.send(asker, msgspec.structs.replace(effect.message, request_id=request_id))
+
+    # ---- inside ----
+
+    def need_charter(self) -> Charter:
+        if self.charter is None:
+            raise RuntimeError(f"{type(self).__name__} got work before its charter")
+        return self.charter
+
+    def _adopt_charter(self, charter: Charter) -> None:
+        self.charter = charter
+        self.subscribers = charter.subscribers
+        self.environment = environment_of(self)
+
+    def _arm(self) -> None:
+        deadline = self.deadline()
+        if deadline is None or self._ended or (self._armed_at is not None and self._armed_at <= deadline):
+            return
+        self._armed_at = deadline
+        self.wakeupAfter(max(MIN_TIMER_S, deadline - self.now()))
+
+
+    def _find_receiver(self, kind: type) -> Handler:
+        for base in kind.__mro__:
+            handler = getattr(self, f"receiveMsg_{base.__name__}", None)
+            if handler is not None:
+                found: Handler = handler
+                return found
+        return self._receive_unknown
+
+    def _receive_unknown(self, message: Any, sender: Any) -> None:
+        self.log.error("%s does not know the message %s", type(self).__name__, type(message).__name__)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

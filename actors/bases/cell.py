@@ -1,0 +1,210 @@
+"""Mailboxes and addresses: what the base holds of an actor, and what an actor sees of the base."""
+
+from __future__ import annotations
+
+import abc
+import os
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from thespian.actors import ActorAddress, PoisonMessage  # type: ignore[import-untyped, unused-ignore]
+
+if TYPE_CHECKING:
+    from actors.bases.environment import Environment
+    from actors.bases.host import ActorHost
+
+HOSTS: weakref.WeakValueDictionary[str, ActorHost] = weakref.WeakValueDictionary()
+"""Running in-process systems by name: an unpickled address finds its mailbox through this."""
+
+
+class InProcessAddress(ActorAddress):  # type: ignore[misc, unused-ignore]
+    """Address of an actor in this process: text ``<system>/<parent>/<Class>.<number>``, and its mailbox if known.
+
+    Compared by its text, as all Thespian addresses are; like those it has no hash. A pickled address finds its mailbox
+    again in the process it came from; anywhere else it is the address of nobody.
+    """
+
+    cell: Cell
+    """Missing on an address whose actor could not be found when it was unpickled."""
+
+    def __init__(self, text: str, cell: Cell | None = None) -> None:
+        super().__init__(text)
+        if cell is not None:
+            self.cell = cell
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if isinstance(other, InProcessAddress):
+            return bool(self._aaddr == other._aaddr)
+        return bool(ActorAddress.__eq__(self, other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> InProcessAddress:
+        return self
+
+    def __deepcopy__(self, memo: object) -> InProcessAddress:
+        return self
+
+    def __reduce__(self) -> tuple[Any, tuple[int, str]]:
+        return _restore_address, (os.getpid(), self._aaddr)
+
+
+def _restore_address(process_id: int, text: str) -> InProcessAddress:
+    host = HOSTS.get(text.partition("/")[0]) if process_id == os.getpid() else None
+    cell = host.find(text) if host is not None else None
+    return InProcessAddress(text) if cell is None else cell.address
+
+
+class Cell(abc.ABC):
+    """A mailbox with an address.
+
+    ``instance`` is the actor whose ``receiveMessage`` gets the messages; while it is None the loop calls
+    :meth:`drain` instead. ``scheduled`` is true while the cell is in the ready queue or being run.
+    """
+
+    __slots__ = ("__weakref__", "address", "host", "inbox", "instance", "scheduled")
+
+    def __init__(self, host: ActorHost, text: str) -> None:
+        self.host = host
+        self.address = InProcessAddress(text, self)
+        self.inbox: deque[tuple[Any, Any]] = deque()
+        self.instance: Any = None  # Actor | None; Any, for the loop tests it once for many messages
+        self.scheduled = False
+
+    @abc.abstractmethod
+    def drain(self, limit: int) -> int:
+        """Take up to ``limit`` messages out of the inbox; return how many. Runs in the loop."""
+
+
+class ActorCell(Cell):
+    """An actor: its mailbox, its place in the family, and the object that Thespian's ``Actor`` calls ``_myRef``.
+
+    The life of a cell: *live* (``instance`` set), *leaving* (``leaving`` set: it was asked to exit and waits for its
+    children), *dead* (neither). Messages for one that is not live become dead letters.
+    """
+
+    __slots__ = (
+        "actor_class",
+        "children",
+        "created_count",
+        "descriptors",
+        "globalName",
+        "leaving",
+        "nanny",
+        "parent",
+        "ready_events",
+        "requirements",
+        "source_hash",
+        "timer_count",
+        "watch",
+    )
+
+    parent: Cell
+    nanny: Cell | None
+    """Creator of a globally named actor, whose parent is the system: it hears of the exit too."""
+
+    def __init__(self, host: ActorHost, text: str, parent: Cell, requirements: Any, source_hash: str | None) -> None:
+        super().__init__(host, text)
+        self.parent = parent
+        self.nanny = None
+        self.requirements = requirements
+        self.source_hash = source_hash
+        self.globalName: str | None = None
+        self.actor_class: Any = None
+        self.leaving: Any = None  # Actor | None
+        self.children: dict[str, ActorCell] = {}
+        self.created_count = 0
+        self.watch: Any = None
+        self.descriptors: dict[int, int] = {}
+        self.ready_events: dict[int, int] = {}
+        self.timer_count = 0
+
+    @property
+    def text(self) -> str:
+        return str(self.address.addressDetails)
+
+    @property
+    def is_dead(self) -> bool:
+        return self.instance is None and self.leaving is None
+
+    @property
+    def environment(self) -> Environment:
+        return self.host.environment
+
+    def drain(self, limit: int) -> int:
+        return self.host.drain_passive(self, limit)
+
+    # What Thespian's Actor calls.
+
+    def actor_send(self, to: ActorAddress, message: Any) -> None:
+        host = self.host
+        try:
+            cell = to.cell
+        except AttributeError:
+            host.dead_letter(to, message)
+            return
+        if cell.host is not host:
+            cell.host.post(cell, message, self.address)
+            return
+        cell.inbox.append((message, self.address))
+        if not cell.scheduled:
+            cell.scheduled = True
+            host.ready.append(cell)
+
+    def createActor(self, actor_class: Any, requirements: Any, global_name: str | None, source_hash: Any) -> Any:
+        return self.host.create_child(self, actor_class, requirements, global_name, source_hash)
+
+    def wakeupAfter(self, period: Any, payload: Any) -> None:
+        self.host.wake_later(self, period, payload)
+
+    def handleDeadLetters(self, address: ActorAddress, enable: bool) -> None:
+        self.host.set_dead_letter_handler(address, enable)
+
+    def registerSourceAuthority(self, address: ActorAddress) -> None:
+        self.host.sources.authority = self
+
+    def notifyOnSourceAvailability(self, address: ActorAddress, enable: bool) -> None:
+        self.host.sources.notify(self, enable)
+
+    def notifyOnSystemRegistrationChanges(self, address: ActorAddress, enable: bool) -> None:
+        """Nothing ever registers: an in-process system is no member of a convention."""
+
+    def preRegisterRemoteSystem(self, address: Any, capabilities: Any) -> None:
+        self.host.log_unsupported(self, "preRegisterRemoteSystem")
+
+    def deRegisterRemoteSystem(self, address: Any) -> None:
+        self.host.log_unsupported(self, "deRegisterRemoteSystem")
+
+    def updateCapability(self, name: str, value: Any) -> None:
+        self.host.change_capability(name, value)
+
+    def loadActorSource(self, file_or_name: Any) -> str:
+        return self.host.sources.load(*self.host.sources.read(file_or_name))
+
+    def unloadActorSource(self, source_hash: str) -> None:
+        self.host.sources.unload(source_hash)
+
+    def actorSystemShutdown(self) -> None:
+        self.host.begin_stop()
+
+
+class StrictActorCell(ActorCell):
+    """An actor whose messages are pickled when sent, as between processes: the receiver gets a copy made at that time.
+
+    As on Thespian's multi-process bases, sending what cannot be pickled does not raise: the message comes back to the
+    sender as a PoisonMessage that seems to come from the receiver.
+    """
+
+    __slots__ = ()
+
+    def actor_send(self, to: ActorAddress, message: Any) -> None:
+        try:
+            message = self.host.isolate(message)
+        except Exception:
+            poison = PoisonMessage(message, self.host.describe_error(self.address, message))
+            self.host.enqueue(self, poison, to)
+            return
+        super().actor_send(to, message)

@@ -1,0 +1,62 @@
+"""File descriptors an actor wants to hear about, for reading and for writing.
+
+Thespian's ``ThespianWatch`` knows reading only. :class:`Watch` adds writing and stays a ``ThespianWatch``, so that
+Thespian's own multi-process bases still serve its reading half; :class:`WatchReady` is the ``WatchMessage`` that
+answers it.
+
+Rules, as Thespian has them: the watch returned by the *last* ``receiveMessage`` replaces the one before; returning
+None (or raising) ends it. A watch is level-triggered: what was not read or written is reported again. Rules of ours:
+
+* A watch does not change once it was returned. To return the *same object* again costs nothing; after opening or
+  closing a descriptor, return a new one. Take a descriptor out of the watch before closing it, or close it and return
+  a new watch from the same handler (only the former is safe if the descriptor was duplicated, or inherited by a
+  child process: the kernel goes on reporting what nobody can unregister any more).
+* One descriptor belongs to one actor: the last to watch it gets its events.
+* A descriptor that cannot be watched (closed, -1, a regular file) is dropped from the watch with a warning.
+* Hang-up and error count as readable for a reader and as writable for a writer, so that the next read or write of
+  the actor meets the error.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Iterable
+
+from thespian.actors import ThespianWatch, WatchMessage  # type: ignore[import-untyped, unused-ignore]
+
+
+class Watch(ThespianWatch):  # type: ignore[misc, unused-ignore]
+    """Interest in some descriptors: ``readers`` for reading, ``writers`` for writing; one may be in both."""
+
+    readers: tuple[int, ...]
+    writers: tuple[int, ...]
+    interest: dict[int, int]
+    """Descriptor to event mask of :mod:`selectors`; computed once, read by the base at every change of watch."""
+
+    def __init__(self, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> None:
+        self.readers = tuple(readers)
+        self.writers = tuple(writers)
+        super().__init__(list(self.readers))
+        self.interest = dict.fromkeys(self.readers, selectors.EVENT_READ)
+        for fd in self.writers:
+            self.interest[fd] = self.interest.get(fd, 0) | selectors.EVENT_WRITE
+
+    def __repr__(self) -> str:
+        return f"Watch(readers={self.readers}, writers={self.writers})"
+
+
+class WatchReady(WatchMessage):  # type: ignore[misc, unused-ignore]
+    """Descriptors of the actor's watch that can be used now. Sender is the actor itself.
+
+    ``ready`` lists the readable ones, as in Thespian; ``writable`` holds the writable ones.
+    """
+
+    ready: list[int]
+    writable: tuple[int, ...]
+
+    def __init__(self, ready: list[int], writable: tuple[int, ...] = ()) -> None:
+        super().__init__(ready)
+        self.writable = writable
+
+    def __repr__(self) -> str:
+        return f"WatchReady(ready={self.ready}, writable={self.writable})"

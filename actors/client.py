@@ -1,0 +1,281 @@
+"""The half of a program's connection to its node that threads and asyncio share: calls, events, back-pressure.
+
+Nothing here blocks, waits or knows a clock. :mod:`actors.api` and :mod:`actors.aio` drive it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from thespian.actors import ActorExitRequest, ChildActorExited, PoisonMessage
+
+from actors.commands import Commands
+from actors.event_queue import EventQueue, Item, queue_bytes
+from actors.incoming import IncomingRequest
+from actors.listeners import Listeners
+from core import messages as m
+from core.config import NodeConfig
+from core.errors import EnsembleError, NotActive
+from core.events import Event, RequestReceived
+
+__all__ = ["Calls", "Client", "ClientCounters", "IncomingRequest", "PendingCall", "SendWindow"]
+
+_log = logging.getLogger("ensemble")
+
+UNACKNOWLEDGED = 0
+"""The number of a message for whose answer nobody waits."""
+
+
+class PendingCall(Protocol):
+    """What waits for an answer: a future of either kind."""
+
+    def done(self) -> bool:
+        """Whether it waits no more; an asyncio future can have been cancelled a moment ago."""
+
+    def set_result(self, result: Any, /) -> None:
+        """The call was answered."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """The call failed."""
+
+
+class Calls:
+    """Open calls by number. Each is ended by exactly one of :meth:`resolve`, :meth:`fail`, :meth:`forget`.
+
+    Safe for several threads: who takes a call out of the table is the one who ends it.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(UNACKNOWLEDGED + 1)
+        self._pending: dict[int, PendingCall] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def open(self, call: PendingCall) -> int:
+        """Register a call; returns its number."""
+        number = next(self._numbers)
+        self._pending[number] = call
+        return number
+
+    def forget(self, number: int) -> bool:
+        """Nobody waits any more. False if the call has been ended."""
+        return self._pending.pop(number, None) is not None
+
+    def resolve(self, answer: m.Query) -> bool:
+        """End the call that ``answer`` belongs to. False if there is none: its caller gave up."""
+        if isinstance(answer, m.Failed):
+            return self.fail(answer.request_id, answer.error)
+        call = self._pending.pop(answer.request_id, None)
+        if call is None or call.done():
+            return False
+        call.set_result(answer)
+        return True
+
+    def fail(self, number: int, error: BaseException) -> bool:
+        """End a call with an error. False if there is none."""
+        call = self._pending.pop(number, None)
+        if call is None or call.done():
+            return False
+        call.set_exception(error)
+        return True
+
+    def fail_all(self, error: Callable[[], BaseException]) -> None:
+        """End every open call, each with an error object of its own."""
+        for number in list(self._pending):
+            self.fail(number, error())
+
+
+class SendWindow:
+    """Back-pressure for messages that nobody waits for.
+
+    After every 256 messages or 256 KiB one message is sent as an acknowledged call. While four of these are open, the
+    sender has to wait for the oldest: a program that sends faster than its node can forward is slowed down to the
+    node's speed, and what is under way stays below about 1,000 messages or 1 MiB and a message.
+    """
+
+    MARK_MESSAGES = 256
+    MARK_BYTES = 256 * 1024
+    OPEN_MARKS = 4
+
+    def __init__(self) -> None:
+        self._messages = 0
+        self._bytes = 0
+
+    def is_due(self, size: int) -> bool:
+        """Count a message of ``size`` bytes; True if it is to be acknowledged."""
+        self._messages += 1
+        self._bytes += size
+        if self._messages < self.MARK_MESSAGES and self._bytes < self.MARK_BYTES:
+            return False
+        self._messages = self._bytes = 0
+        return True
+
+
+@dataclass(slots=True)
+class ClientCounters:
+    """What went unnoticed otherwise, since the object was made.
+
+    ``events_dropped_total``: thrown away because handlers or streams were too slow. ``requests_unhandled_total``:
+    refused because nothing handles their procedure, or dropped unanswered by the program.
+    """
+
+    events_dropped_total: int = 0
+    requests_unhandled_total: int = 0
+    handler_errors_total: int = 0
+    late_answers_total: int = 0
+    unknown_messages_total: int = 0
+
+
+class Sender(Protocol):
+    """The part of a session that a client needs."""
+
+    def tell_node(self, message: m.ActorMessage) -> None:
+        """Send to the Node."""
+
+    def tell(self, address: Any, message: m.ActorMessage) -> None:
+        """Send to any actor."""
+
+
+class Client:
+    """One run of a node as its program sees it. ``wake`` is called when the event queue stops being empty."""
+
+    def __init__(
+        self, config: NodeConfig, listeners: Listeners, counters: ClientCounters, wake: Callable[[], None]
+    ) -> None:
+        self._counters = counters
+        self.calls = Calls()
+        self.commands = Commands(config)
+        self.queue = new_queue(config, self._on_drop)
+        self.is_open = True
+        self._listeners = listeners
+        self._wake = wake
+        self._session: Sender | None = None
+        self._subscribed: frozenset[str] = frozenset()
+        self._subscribing = threading.Lock()
+
+    # -- to the node
+
+    def attach(self, session: Sender) -> None:
+        """The session exists; messages can be sent."""
+        self._session = session
+
+    def tell_node(self, message: m.ActorMessage) -> None:
+        """Send to the Node. Raises NotActive after :meth:`close`."""
+        if not self.is_open or self._session is None:
+            raise NotActive("the node is not running")
+        self._session.tell_node(message)
+
+    def call(self, message: m.Query, pending: PendingCall) -> int:
+        """Number a message, send it, and let ``pending`` wait for the answer. Raises NotActive."""
+        number = self.calls.open(pending)
+        try:
+            self.tell_node(msgspec.structs.replace(message, request_id=number))
+        except BaseException:
+            self.calls.forget(number)
+            raise
+        if not self.is_open and self.calls.forget(number):  # closed since: nobody would ever end this call
+            raise NotActive("the node has been stopped")
+        return number
+
+    def subscribe(self) -> None:
+        """Tell the node which events are wanted, if they have become more. Less is not worth a message to all peers."""
+        with self._subscribing:  # so that of two threads the later set is also sent later
+            wanted = self._subscribed | self._listeners.wanted()
+            if wanted != self._subscribed and self.is_open and self._session is not None:
+                self._subscribed = wanted
+                self._session.tell_node(m.Subscribe(UNACKNOWLEDGED, wanted))
+
+    def close(self) -> None:
+        """The node has stopped: end all calls and refuse new ones."""
+        self.is_open = False
+        self.calls.fail_all(lambda: NotActive("the node has been stopped"))
+
+    # -- from the node: the callback of the endpoint, in the thread that drives the actors
+
+    def on_message(self, message: Any, sender: Any) -> None:
+        """Take in whatever the node sends. Never raises."""
+        if type(message) is m.EventBatch:
+            self._on_events(message.events, sender)
+        elif isinstance(message, m.Query):
+            if not self.calls.resolve(message) and message.request_id != UNACKNOWLEDGED:
+                self._counters.late_answers_total += 1
+        elif isinstance(message, PoisonMessage):
+            self._on_poison(message)
+        elif isinstance(message, ChildActorExited):
+            self.calls.fail_all(lambda: EnsembleError("the node has crashed; the log says why"))
+        elif not isinstance(message, ActorExitRequest):
+            self._counters.unknown_messages_total += 1
+            _log.warning("unknown message %s from %s", type(message).__name__, sender)
+
+    def _on_poison(self, poison: Any) -> None:
+        message = poison.poisonMessage
+        _log.error("the node failed on %s: %s", type(message).__name__, poison.details)
+        if isinstance(message, m.Query):
+            self.calls.fail(
+                message.request_id, EnsembleError(f"the node failed on {type(message).__name__}; the log says why")
+            )
+
+    def _on_events(self, events: tuple[Event, ...], sender: Any) -> None:
+        listeners = self._listeners
+        handled: list[Item] = []
+        for event in events:
+            item = IncomingRequest(event, sender, self) if type(event) is RequestReceived else event
+            sinks = listeners.sinks(item.NAME)
+            for sink in sinks:
+                sink.push([item])
+            if listeners.has_handler(item):
+                handled.append(item)
+            elif not sinks and isinstance(item, IncomingRequest):
+                self._counters.requests_unhandled_total += 1
+                item.refuse_if_open(f"nothing handles the procedure {item.procedure!r}")
+        if handled and self.queue.put(handled):
+            self._wake()
+
+    def _on_drop(self, item: Item) -> None:
+        count_drop(self._counters, item)
+        if isinstance(item, IncomingRequest):
+            item.refuse_if_open("the node is overloaded")
+
+    # -- for IncomingRequest
+
+    def encode(self, data: object) -> bytes | None:
+        """The bytes of an answer."""
+        return self.commands.encode(data)
+
+    def reply(self, address: Any, message: m.ActorMessage) -> None:
+        """Answer the peer actor at ``address``. Raises NotActive."""
+        if not self.is_open or self._session is None:
+            raise NotActive("the node has been stopped; there is no connection to answer on")
+        self._session.tell(address, message)
+
+    def abandon(self, address: Any, message: m.ActorMessage) -> None:
+        """The same from a finalizer: posting takes no lock and a stopped node is nobody's concern."""
+        self._counters.requests_unhandled_total += 1
+        if self.is_open and self._session is not None:
+            self._session.tell(address, message)
+
+
+def new_queue(config: NodeConfig, on_drop: Callable[[Item], None]) -> EventQueue:
+    """A queue with a node's bounds."""
+    return EventQueue(config.max_subscriber_queue_events, queue_bytes(config.ws_max_payload_bytes), on_drop)
+
+
+def count_drop(counters: ClientCounters, item: Item) -> None:
+    """An item was thrown away because the program is too slow. Logs the 1st, 2nd, 4th, 8th ... of them."""
+    counters.events_dropped_total += 1
+    total = counters.events_dropped_total
+    if total & (total - 1) == 0:
+        _log.warning("the program handles events too slowly: %d dropped so far, the last one %s", total, item.NAME)
+
+
+def copied(counters: ClientCounters, listeners: Listeners) -> ClientCounters:
+    """The counters as they are now."""
+    return dataclasses.replace(counters, handler_errors_total=listeners.handler_errors_total)

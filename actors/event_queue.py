@@ -1,0 +1,97 @@
+"""What was received and not yet handled: a bounded queue in front of a program's handlers, and of each event stream.
+
+A program that is slower than its network must not make the node's memory grow. When the queue is full (by count or by
+bytes) the *oldest payload event* goes: whatever waited longest is worth least, a request that old has mostly timed out
+at its sender. Everything else (connections, bans, failures: what a program's picture of the network hangs on) is kept
+in order, so that no flood of messages can push it out; it has a bound of its own, of the same count.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from actors.incoming import IncomingRequest
+from core.events import Event, MessageReceived
+
+Item = Event | IncomingRequest
+"""What handlers and streams get: an event, and for ``EVENT_REQUEST_RECEIVED`` the request object."""
+
+MIN_QUEUE_BYTES = 64 * 1024 * 1024
+"""Payload bytes that may wait; or room for two of the largest messages allowed, if that is more."""
+
+
+class EventQueue:
+    """A bounded first-in-first-out queue of items. Safe for several threads; it never blocks.
+
+    ``on_drop`` is called, outside the lock, with each item that is thrown away.
+    """
+
+    def __init__(self, max_events: int, max_bytes: int, on_drop: Callable[[Item], None]) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._on_drop = on_drop
+        self._lock = threading.Lock()
+        self._items: deque[Item] = deque()
+        self._spared: deque[Item] = deque()  # control events taken out of the way of a drop: older than all _items
+        self._bytes = 0
+        self.dropped_total = 0
+
+    def __len__(self) -> int:
+        return len(self._items) + len(self._spared)
+
+    def put(self, items: Iterable[Item]) -> bool:
+        """Append. True if the queue was empty before and is not now: the consumer needs to be woken."""
+        dropped: list[Item] = []
+        with self._lock:
+            was_empty = not self._items and not self._spared
+            for item in items:
+                self._items.append(item)
+                self._bytes += payload_size(item)
+            while len(self._items) > self._max_events or (self._bytes > self._max_bytes and len(self._items) > 1):
+                self._drop_oldest(dropped)
+            is_empty = not self._items and not self._spared
+            self.dropped_total += len(dropped)
+        for item in dropped:
+            self._on_drop(item)
+        return was_empty and not is_empty
+
+    def take(self, limit: int) -> list[Item]:
+        """Remove and return the oldest items, at most ``limit``; an empty list if there are none."""
+        with self._lock:
+            taken: list[Item] = []
+            while self._spared and len(taken) < limit:
+                taken.append(self._spared.popleft())
+            while self._items and len(taken) < limit:
+                item = self._items.popleft()
+                self._bytes -= payload_size(item)
+                taken.append(item)
+            return taken
+
+    def _drop_oldest(self, dropped: list[Item]) -> None:
+        item = self._items.popleft()
+        if is_payload(item):
+            self._bytes -= payload_size(item)
+            dropped.append(item)
+            return
+        self._spared.append(item)
+        if len(self._spared) > self._max_events:
+            dropped.append(self._spared.popleft())
+
+
+def is_payload(item: Item) -> bool:
+    """Whether an item is a peer's message or request, of which peers can make as many as they like."""
+    return type(item) is MessageReceived or type(item) is IncomingRequest
+
+
+def payload_size(item: Item) -> int:
+    """Bytes of payload that an item holds."""
+    if type(item) is MessageReceived or type(item) is IncomingRequest:
+        return len(item.data) if item.data is not None else 0
+    return 0
+
+
+def queue_bytes(ws_max_payload_bytes: int) -> int:
+    """The byte bound of a queue for a node with this message limit."""
+    return max(MIN_QUEUE_BYTES, 2 * ws_max_payload_bytes)

@@ -1,0 +1,354 @@
+"""Node: the root. Starts, supervises and stops the others; passes a program's commands on.
+
+Parent: none (the program creates it). Children: PeerBook, PeerServer, PeerPool.
+Accepts: StartNode, StopNode, Subscribe and every query of :mod:`core.messages` ("program -> Node"); ServerListening,
+ServerFailed, AllPeersClosed, PeerMisbehaved, PeerTraffic, PoolCounts, BookCounts from its own actors.
+
+Order of a start: the port is bound first (its number is what peers are told), then everybody gets the same charter.
+A crashed child is replaced by a new one with the same charter; more than a few crashes in a short time end the node.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from thespian.actors import ActorExitRequest, ChildActorExited
+
+from actors.base import HouseActor
+from actors.peer_book import PeerBook
+from actors.peer_pool import PeerPool
+from actors.peer_server import PeerServer
+from actors.wiring import Charter, Forwarded, Init, Listen, Rooms, Subscriber, SubscribersChanged
+from core.config import NodeConfig
+from core.dialects import dialect_for
+from core.errors import AlreadyActive, InvalidNodeInfo, NotActive, StartFailed
+from core.ids import Endpoint
+from core.messages import (
+    AllPeersClosed,
+    ApplyNodeInfo,
+    BanAddress,
+    BookCounts,
+    CloseAllPeers,
+    Done,
+    Failed,
+    GetNetworkStats,
+    GetNodeInfo,
+    NodeInfoAnswer,
+    NodeInfoChanged,
+    NodeStarted,
+    PeerMisbehaved,
+    PeerTraffic,
+    PoolCounts,
+    Query,
+    ServerFailed,
+    ServerListening,
+    StartNode,
+    StopNode,
+    Subscribe,
+)
+from core.restart import RestartBudget
+from core.stats import Stats
+from core.wire.codec import CodecError
+from core.wire.payloads import NodeInfo
+from core.wire.schema import SchemaError
+
+NONCE_BYTES = 8
+SECRET_BYTES = 32
+STOP_TIMEOUT_S = 3.0
+"""Peers get 2 s to close in order; what is left then is destroyed with its actor."""
+
+POOL_COMMANDS = (
+    "SendMessage",
+    "BroadcastMessage",
+    "SendRequest",
+    "ApplyPenalty",
+    "GetConnectedPeers",
+    "GetDisconnectedPeers",
+)
+BOOK_COMMANDS = ("BanAddress", "UnbanAddress", "GetBans", "GetTriedPeers")
+
+
+class Node(HouseActor):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._config: NodeConfig | None = None
+        self._node_info: NodeInfo | None = None
+        self._secret = b""
+        self._rooms: Rooms | None = None
+        self._starter: tuple[Any, int] | None = None
+        self._stoppers: list[tuple[Any, int]] = []
+        self._stop_at: float | None = None
+        self._running = False
+        self._stats = Stats(0.0)
+        self._budget = RestartBudget()
+
+    # ---- start ----
+
+    def receiveMsg_StartNode(self, message: StartNode, sender: Any) -> None:
+        """Create the others and bind the port."""
+        if self._config is not None:
+            self.send(sender, Failed(message.request_id, AlreadyActive("the node was started before")))
+            return
+        config = message.config
+        try:
+            self._node_info = self._make_node_info(config)
+        except (SchemaError, CodecError, ValueError) as error:
+            self.send(sender, Failed(message.request_id, StartFailed(f"node_info cannot be used: {error}")))
+            return
+        self._config = config
+        self._starter = (sender, message.request_id)
+        self._stats = Stats(self.environment.wall_now())
+        self._secret = self._make_secret(config)
+        listens = config.max_inbound_connections > 0
+        self._rooms = Rooms(
+            self.myAddress,
+            self.createActor(PeerPool),
+            self.createActor(PeerBook),
+            self.createActor(PeerServer) if listens else None,
+        )
+        if listens:
+            self.send(self._rooms.server, Listen(config.host_ip, config.port))
+        else:
+            self._go(None)
+
+    def _make_node_info(self, config: NodeConfig) -> NodeInfo:
+        said = config.node_info
+        nonce = said.nonce or self.environment.token_bytes(NONCE_BYTES).hex()
+        info = NodeInfo(said.chain_id_bytes, said.network_version, nonce, said.advertise_address, dict(said.options))
+        self._encode(config, info)
+        return info
+
+    def _encode(self, config: NodeConfig, info: NodeInfo) -> None:
+        size = len(dialect_for(config).encode_node_info(info))
+        if size > config.max_peer_info_bytes:
+            raise ValueError(f"it takes {size} bytes, max_peer_info_bytes allows {config.max_peer_info_bytes}")
+
+    def _make_secret(self, config: NodeConfig) -> bytes:
+        if config.secret is not None:
+            return config.secret.to_bytes(4, "big")
+        return self.environment.token_bytes(SECRET_BYTES)
+
+    def receiveMsg_ServerListening(self, message: ServerListening, sender: Any) -> None:
+        """The port is bound: begin, or tell a replaced server to go on."""
+        if self._running:
+            self.send(sender, Init(self._make_charter(message.endpoint.port)))
+        else:
+            self._go(message.endpoint)
+
+    def receiveMsg_ServerFailed(self, message: ServerFailed, sender: Any) -> None:
+        """The port could not be bound."""
+        self._fail(message.reason)
+
+    def _go(self, listening: Endpoint | None) -> None:
+        rooms, config = self._need_rooms(), self._need_config()
+        self.charter = self._make_charter(config.port if listening is None else listening.port)
+        self._running = True
+        for room in (rooms.book, rooms.pool, rooms.server):
+            if room is not None:
+                self.send(room, Init(self.charter))
+        if self._starter is not None and self._node_info is not None:
+            starter, request_id = self._starter
+            self.send(starter, NodeStarted(request_id, self._node_info, listening))
+            self._starter = None
+
+    def _make_charter(self, port: int) -> Charter:
+        info = self._node_info
+        if info is None:
+            raise RuntimeError("a charter before the start")
+        return Charter(self._need_config(), info, port, self._secret, self._need_rooms(), self.subscribers)
+
+    def _fail(self, reason: str) -> None:
+        """Starting, or going on, is not possible: say why and end everything."""
+        self.log.error("the node ends: %s", reason)
+        if self._starter is not None:
+            starter, request_id = self._starter
+            self._starter = None
+            self.send(starter, Failed(request_id, StartFailed(reason)))
+        self._running = False
+        self._end_children()
+        self._config = None
+
+    # ---- stop ----
+
+    def receiveMsg_StopNode(self, message: StopNode, sender: Any) -> None:
+        """Close everything in order, bounded in time; asking twice is fine."""
+        self._stoppers.append((sender, message.request_id))
+        rooms = self._rooms
+        if rooms is None or not self._running:
+            self._stopped()
+            return
+        if self._stop_at is None:
+            self._stop_at = self.now() + STOP_TIMEOUT_S
+            if rooms.server is not None:
+                self.send(rooms.server, ActorExitRequest())  # no newcomers while we say goodbye
+            self.send(rooms.pool, CloseAllPeers())
+
+    def receiveMsg_AllPeersClosed(self, message: AllPeersClosed, sender: Any) -> None:
+        """Nobody is connected any more."""
+        if self._stop_at is not None:
+            self._stopped()
+
+    def deadline(self) -> float | None:
+        """When a stop has taken long enough, or a crashed child is to be replaced."""
+        deadlines = [self._stop_at, self._budget.next_due()]
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def on_time(self, now: float) -> None:
+        """See :meth:`deadline`."""
+        if self._stop_at is not None and self._stop_at <= now:
+            self.log.warning("stopping took longer than %g s: ending hard", STOP_TIMEOUT_S)
+            self._stopped()
+        for name in self._budget.due(now):
+            self._replace(name)
+
+    def _stopped(self) -> None:
+        self._stop_at = None
+        self._running = False
+        self._end_children()
+        self._config = None
+        for stopper, request_id in self._stoppers:
+            self.send(stopper, Done(request_id))
+        self._stoppers = []
+
+    def _end_children(self) -> None:
+        rooms = self._rooms
+        self._rooms = None
+        self.charter = None
+        if rooms is not None:
+            for room in (rooms.server, rooms.pool, rooms.book):
+                if room is not None:
+                    self.send(room, ActorExitRequest())
+
+    # ---- supervision ----
+
+    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
+        """A child is gone; unless we are stopping, it crashed and is replaced."""
+        rooms = self._rooms
+        if rooms is None or self._stop_at is not None:
+            return
+        for name in ("pool", "book", "server"):
+            address = getattr(rooms, name)
+            if address is not None and address == message.childAddress:
+                if not self._budget.crashed(name, self.now()):
+                    self._fail(f"{name} crashed too often")
+                elif not self._running:
+                    self._fail(f"{name} crashed while starting")
+                return
+
+    def _replace(self, name: str) -> None:
+        rooms, config = self._need_rooms(), self._need_config()
+        kind = {"pool": PeerPool, "book": PeerBook, "server": PeerServer}[name]
+        self.log.warning("%s crashed and is replaced", kind.__name__)
+        old_port = self.need_charter().listening_port
+        self._rooms = msgspec.structs.replace(rooms, **{name: self.createActor(kind)})
+        self.charter = self._make_charter(old_port)
+        if name == "server":
+            self.send(self._rooms.server, Listen(config.host_ip, old_port))
+        else:
+            self.send(getattr(self._rooms, name), Init(self.charter))
+        for room in (self._rooms.pool, self._rooms.book, self._rooms.server):
+            if room is not None:
+                self.send(room, self._rooms)
+
+    # ---- subscribers ----
+
+    def receiveMsg_Subscribe(self, message: Subscribe, sender: Any) -> None:
+        """Events go to the sender from now on."""
+        others = tuple(one for one in self.subscribers if one.address != sender)
+        wants_any = message.names is None or bool(message.names)
+        self.subscribers = (*others, Subscriber(sender, message.names)) if wants_any else others
+        rooms = self._rooms
+        if rooms is not None:
+            for room in (rooms.server, rooms.pool, rooms.book):
+                if room is not None:
+                    self.send(room, SubscribersChanged(self.subscribers))
+        if message.request_id:
+            self.send(sender, Done(message.request_id))
+
+    # ---- node info, statistics ----
+
+    def receiveMsg_GetNodeInfo(self, message: GetNodeInfo, sender: Any) -> None:
+        """Our node info."""
+        if self._node_info is None:
+            self._refuse_inactive(message, sender)
+        else:
+            self.send(sender, NodeInfoAnswer(message.request_id, self._node_info))
+
+    def receiveMsg_ApplyNodeInfo(self, message: ApplyNodeInfo, sender: Any) -> None:
+        """New options: check them against the schema, tell everybody."""
+        info = self._node_info
+        if info is None or not self._running:
+            self._refuse_inactive(message, sender)
+            return
+        try:
+            changed = NodeInfo(
+                info.chain_id, info.network_version, info.nonce, info.advertise_address, dict(message.options)
+            )
+            if message.options and self._need_config().custom_node_info_schema is None:
+                raise ValueError("options need a custom_node_info_schema")
+            self._encode(self._need_config(), changed)
+        except (CodecError, ValueError) as error:
+            self.send(sender, Failed(message.request_id, InvalidNodeInfo(f"node info cannot be applied: {error}")))
+            return
+        self._node_info = changed
+        self.charter = msgspec.structs.replace(self.need_charter(), node_info=changed)
+        rooms = self._need_rooms()
+        for room in (rooms.server, rooms.pool):
+            if room is not None:
+                self.send(room, NodeInfoChanged(changed))
+        self.send(sender, NodeInfoAnswer(message.request_id, changed))
+
+    def receiveMsg_GetNetworkStats(self, message: GetNetworkStats, sender: Any) -> None:
+        """The counters."""
+        self.send(sender, self._stats.snapshot(message.request_id))
+
+    def receiveMsg_PeerTraffic(self, message: PeerTraffic, sender: Any) -> None:
+        """A peer's counts."""
+        self._stats.add_traffic(message)
+
+    def receiveMsg_PoolCounts(self, message: PoolCounts, sender: Any) -> None:
+        """The pool's counts."""
+        self._stats.set_pool(message)
+
+    def receiveMsg_BookCounts(self, message: BookCounts, sender: Any) -> None:
+        """The book's counts."""
+        self._stats.set_book(message)
+
+    def receiveMsg_PeerMisbehaved(self, message: PeerMisbehaved, sender: Any) -> None:
+        """A peer used up its reputation: its address is banned."""
+        if self._running:
+            self.send(self._need_rooms().book, BanAddress(0, message.ip, message.peer_id, message.reason))
+
+    # ---- commands for others ----
+
+    def receiveMsg_Query(self, message: Query, sender: Any) -> None:
+        """Every command that is not ours goes to the actor that knows."""
+        name = type(message).__name__
+        rooms = self._rooms
+        if rooms is None or not self._running or self._stop_at is not None:
+            self._refuse_inactive(message, sender)
+        elif name in POOL_COMMANDS:
+            self.send(rooms.pool, Forwarded(sender, message))
+        elif name in BOOK_COMMANDS:
+            self.send(rooms.book, Forwarded(sender, message))
+        else:
+            self.log.error("the node does not know the command %s", name)
+
+    def _refuse_inactive(self, message: Query, sender: Any) -> None:
+        if message.request_id:
+            self.send(sender, Failed(message.request_id, NotActive("the node is not running")))
+
+    # ---- inside ----
+
+    def _need_rooms(self) -> Rooms:
+        if self._rooms is None:
+            raise RuntimeError("no rooms before the start")
+        return self._rooms
+
+    def _need_config(self) -> NodeConfig:
+        if self._config is None:
+            raise RuntimeError("no configuration before the start")
+        return self._config

@@ -1,0 +1,321 @@
+"""Peer: one connection as an actor. OutboundPeer dials, InboundPeer takes over what the server has checked.
+
+Parent: PeerPool. Children: none. Owns: one channel (its socket). Mind: :class:`core.link.Link`.
+Accepts: StartOutbound or PrepareInbound and TakeOver; SendMessage, SendRequest, ApplyPenalty (forwarded), AnswerCall,
+RefuseCall, ClosePeer, AskForPeers, NodeInfoChanged, PeerSample. Tells the pool PeerConnected, PeerUpdated, PeerClosed;
+the book PeersAdvertised, GetSample; the node PeerMisbehaved, PeerTraffic; the subscribers its events.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from actors.base import HouseActor
+from actors.bases.watch import Watch
+from actors.transport.channel import Channel
+from actors.transport.events import (
+    ChannelEvent,
+    Closed,
+    ControlFrame,
+    MessageReceived,
+    Opened,
+    UpgradeRefused,
+)
+from actors.transport.port import network_of
+from actors.transport.websocket import OpenerChannel
+from actors.wiring import Charter, PrepareInbound, StartOutbound, TakenOver, TakeOver
+from core.dialects import dialect_for
+from core.effects import AbortChannel, CloseChannel, SendText
+from core.errors import SendFailed
+from core.events import FailedToSendMessage
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
+from core.link import Link
+from core.link_base import Stage
+from core.link_settings import LinkSettings
+from core.messages import (
+    AnswerCall,
+    ApplyPenalty,
+    AskForPeers,
+    ClosePeer,
+    Done,
+    Failed,
+    NodeInfoChanged,
+    PeerSample,
+    RefuseCall,
+    SendMessage,
+    SendRequest,
+)
+
+SESSION_ID_BYTES = 15
+"""SocketCluster session ids are 15 random bytes in base64url."""
+
+
+class PeerActor(HouseActor):
+    """What both directions share: the channel's events into the link, the link's effects into the channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._link: Link | None = None
+        self._channel: Channel | None = None
+        self._watched: tuple[int, bool, bool] | None = None
+
+    @property
+    def link(self) -> Link:
+        """The mind; there is one from the first message on."""
+        if self._link is None:
+            raise RuntimeError(f"{type(self).__name__} got work before its connection")
+        return self._link
+
+    def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
+        self._adopt_charter(charter)
+        now = self.now()
+        return Link(
+            direction=direction,
+            endpoint=endpoint,
+            kind=kind,
+            dialect=dialect_for(charter.config),
+            own=charter.node_info,
+            settings=LinkSettings.from_config(charter.config),
+            rng=self.environment.rng(f"peer {direction.value} {endpoint.peer_id}"),
+            wall_offset_s=self.environment.wall_now() - now,
+        )
+
+    # ---- the channel ----
+
+    def receiveMsg_WatchMessage(self, message: Any, sender: Any) -> None:
+        """The socket can be read or written."""
+        channel = self._channel
+        if channel is None:
+            return
+        fd = channel.fileno()
+        if fd in getattr(message, "writable", ()):
+            self._on_channel_events(channel.on_writable())
+            self._after_writing(channel)
+        if fd in message.ready and not channel.closed:
+            self._on_channel_events(channel.on_readable())
+        self._settle()
+
+    def _after_writing(self, channel: Channel) -> None:
+        """Only an opener cares: it may have connected."""
+
+    def _on_channel_events(self, events: Sequence[ChannelEvent]) -> None:
+        now = self.now()
+        link = self.link
+        packets: list[tuple[bytes, bool]] = []
+        for event in events:
+            if type(event) is MessageReceived:
+                packets.append((event.payload, event.binary))
+                continue
+            if packets:
+                self.apply(link.on_packets(packets, now))
+                packets = []
+            if isinstance(event, ControlFrame):
+                self.apply(link.on_control_frame(now))
+            elif isinstance(event, Opened):
+                self.apply(link.on_opened(now))
+            elif isinstance(event, UpgradeRefused):
+                self.apply(link.on_refused(event.status, event.body, now))
+            elif isinstance(event, Closed):
+                self._on_channel_closed(event.code, "" if event.clean else event.reason or "connection lost")
+        if packets:
+            self.apply(link.on_packets(packets, now))
+
+    def _on_channel_closed(self, code: int, error: str) -> None:
+        link = self.link
+        channel = self._channel
+        if channel is not None:
+            link.traffic.bytes_received += channel.bytes_in
+            link.traffic.bytes_sent += channel.bytes_out
+            channel.abort()
+            self._channel = None
+        self.apply(link.on_closed(code, error, self.now()))
+
+    def _settle(self) -> None:
+        """Send what is queued, watch what must be watched, leave when all is over."""
+        channel = self._channel
+        if channel is not None:
+            if channel.queued_bytes:
+                channel.flush()
+            wanted = (channel.fileno(), channel.wants_read, channel.wants_write)
+            if wanted != self._watched:
+                self._watched = wanted
+                fd, reads, writes = wanted
+                self.watch = Watch([fd] if reads else [], [fd] if writes else [])
+        else:
+            self.watch = None
+            if self.link.stage is Stage.CLOSED:
+                self.leave()
+
+    def release(self) -> None:
+        """Destroy the connection, if it still stands."""
+        if self._channel is not None:
+            self._channel.abort()
+            self._channel = None
+
+    # ---- effects ----
+
+    def do_send_text(self, effect: SendText) -> None:
+        """Queue a packet. A remote that does not read fills its queue and is dropped, not buffered for ever."""
+        channel = self._channel
+        if channel is not None and not channel.send_text(effect.text) and channel.is_open:
+            self.link.traffic.messages_dropped += 1
+            if channel.queued_bytes:
+                self.apply(self.link.on_overflow(self.now()))
+
+    def do_close_channel(self, effect: CloseChannel) -> None:
+        """Begin the closing handshake."""
+        if self._channel is not None:
+            self._channel.close(effect.code)
+            if self._channel.closed:
+                self._on_channel_closed(CloseCode.ABNORMAL, "")
+
+    def do_abort_channel(self, effect: AbortChannel) -> None:
+        """Destroy the TCP connection."""
+        if self._channel is not None:
+            self._on_channel_closed(CloseCode.ABNORMAL, "")
+
+    # ---- the clock ----
+
+    def deadline(self) -> float | None:
+        """The link's."""
+        return self._link.next_deadline() if self._link is not None else None
+
+    def on_time(self, now: float) -> None:
+        """Something of the link is due."""
+        channel = self._channel
+        if channel is not None:
+            self.link.traffic.bytes_received += channel.bytes_in
+            self.link.traffic.bytes_sent += channel.bytes_out
+            channel.bytes_in = channel.bytes_out = 0
+        self.apply(self.link.on_time(now))
+        self._settle()
+
+    # ---- what the node wants ----
+
+    def receiveMsg_SendMessage(self, message: SendMessage, sender: Any) -> None:
+        """Send a one-way message; answer if somebody waits."""
+        link = self.link
+        if link.is_connected:
+            self.apply(link.send(message.event, message.data, self.now()))
+            self._settle()
+            if message.request_id:
+                self.send(sender, Done(message.request_id))
+            return
+        reason = "the connection is closing"
+        link.traffic.messages_dropped += 1
+        self.emit((FailedToSendMessage(peer_id=link.peer_id, event=message.event, reason=reason),))
+        if message.request_id:
+            self.send(sender, Failed(message.request_id, SendFailed(f"{link.peer_id}: {reason}")))
+
+    def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
+        """Ask the remote; its answer goes to who asked."""
+        ask_id = self.remember_asker(sender, message.request_id)
+        self.apply(self.link.request(ask_id, message.procedure, message.data, message.timeout_s, self.now()))
+        self._settle()
+
+    def receiveMsg_ApplyPenalty(self, message: ApplyPenalty, sender: Any) -> None:
+        """A penalty by the application."""
+        self.apply(self.link.apply_penalty(message.penalty, message.reason, self.now()))
+        if message.request_id:
+            self.send(sender, Done(message.request_id))
+        self._settle()
+
+    def receiveMsg_AnswerCall(self, message: AnswerCall, sender: Any) -> None:
+        """The application's answer to a remote's request."""
+        self.apply(self.link.answer(message.call_id, message.data))
+        self._settle()
+
+    def receiveMsg_RefuseCall(self, message: RefuseCall, sender: Any) -> None:
+        """The application's refusal of a remote's request."""
+        self.apply(self.link.refuse(message.call_id, message.message))
+        self._settle()
+
+    def receiveMsg_PeerSample(self, message: PeerSample, sender: Any) -> None:
+        """The book's answer to a remote's getPeers."""
+        self.apply(self.link.on_sample(message.request_id, message.endpoints))
+        self._settle()
+
+    def receiveMsg_NodeInfoChanged(self, message: NodeInfoChanged, sender: Any) -> None:
+        """Tell the remote our new node info."""
+        self.apply(self.link.push_node_info(message.node_info, self.now()))
+        self._settle()
+
+    def receiveMsg_AskForPeers(self, message: AskForPeers, sender: Any) -> None:
+        """Ask the remote for peers again."""
+        self.apply(self.link.ask_for_peers(self.now()))
+        self._settle()
+
+    def receiveMsg_ClosePeer(self, message: ClosePeer, sender: Any) -> None:
+        """Close in order."""
+        self.apply(self.link.close(message.code, message.reason, self.now()))
+        self._settle()
+
+
+class OutboundPeer(PeerActor):
+    """Dials one peer, introduces itself, asks for node info and peers, then carries messages."""
+
+    def receiveMsg_StartOutbound(self, message: StartOutbound, sender: Any) -> None:
+        """Dial."""
+        charter = message.charter
+        self._link = link = self._make_link(charter, Direction.OUTBOUND, message.endpoint, message.kind)
+        target = dialect_for(charter.config).request_target(charter.node_info, charter.listening_port)
+        self.apply(link.start_outbound(self.now()))
+        try:
+            self._channel = OpenerChannel(
+                network_of(self),
+                message.endpoint,
+                target,
+                max_message_bytes=charter.config.ws_max_payload_bytes,
+                max_queued_bytes=charter.config.max_send_queue_bytes,
+            )
+        except OSError as error:
+            self._on_channel_closed(CloseCode.ABNORMAL, str(error))
+        self._settle()
+
+    def _after_writing(self, channel: Channel) -> None:
+        if self.link.stage is Stage.CONNECTING and isinstance(channel, OpenerChannel) and channel.is_connected:
+            self.apply(self.link.on_connected(self.now()))
+
+
+class InboundPeer(PeerActor):
+    """Takes over a connection that the PeerServer accepted and checked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._early: tuple[TakeOver, Any] | None = None
+
+    def receiveMsg_PrepareInbound(self, message: PrepareInbound, sender: Any) -> None:
+        """Who is about to come. Server and pool are different senders: the connection may have come first."""
+        self._link = self._make_link(message.charter, Direction.INBOUND, message.endpoint, message.kind)
+        self._link.expect_hand_over(self.now())
+        if self._early is not None:
+            self._take_over(*self._early)
+
+    def receiveMsg_TakeOver(self, message: TakeOver, sender: Any) -> None:
+        """The connection."""
+        if self._link is None:
+            self._early = (message, sender)
+        else:
+            self._take_over(message, sender)
+
+    def _take_over(self, message: TakeOver, sender: Any) -> None:
+        config = self.need_charter().config
+        try:
+            self._channel = channel = Channel.adopt(
+                network_of(self),
+                message.hand_over,
+                max_message_bytes=config.ws_max_payload_bytes,
+                max_queued_bytes=config.max_send_queue_bytes,
+            )
+        except OSError as error:
+            self._on_channel_closed(CloseCode.ABNORMAL, f"lost in the hand-over: {error}")
+            self._settle()
+            return
+        finally:
+            self.send(sender, TakenOver(message.hand_over.token))
+        session_id = base64.urlsafe_b64encode(self.environment.token_bytes(SESSION_ID_BYTES)).decode()
+        self.apply(self.link.start_inbound(message.announced, message.cid, session_id, self.now()))
+        self._on_channel_events(channel.on_readable())
+        self._settle()

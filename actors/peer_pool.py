@@ -1,0 +1,219 @@
+"""PeerPool: parent of all peers.
+
+Parent: Node. Children: OutboundPeer, InboundPeer. Mind: :class:`core.pool.Pool`.
+Accepts: Init; AdmitInbound (server); ChosenPeers, AddressBanned, AddressUnbanned (book); PeerConnected, PeerUpdated,
+PeerClosed (peers); SendMessage, BroadcastMessage, SendRequest, ApplyPenalty, GetConnectedPeers, GetDisconnectedPeers
+(forwarded by the node); NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from thespian.actors import ChildActorExited
+
+from actors.base import HouseActor
+from actors.peer import InboundPeer, OutboundPeer
+from actors.wiring import (
+    Forwarded,
+    InboundAdmitted,
+    Init,
+    PrepareInbound,
+    Rooms,
+    StartOutbound,
+    SubscribersChanged,
+)
+from core.effects import CreateInbound, DialPeer, ForwardToPeer, TellPeer
+from core.ids import CloseCode, Direction, Endpoint
+from core.messages import (
+    ActorMessage,
+    AddressBanned,
+    AddressUnbanned,
+    AdmitInbound,
+    ApplyPenalty,
+    BroadcastMessage,
+    ChosenPeers,
+    CloseAllPeers,
+    GetConnectedPeers,
+    GetDisconnectedPeers,
+    ListKnownPeers,
+    NodeInfoChanged,
+    PeerClosed,
+    PeerConnected,
+    PeerList,
+    PeerUpdated,
+    SendMessage,
+    SendRequest,
+)
+from core.pool import Pool
+from core.pool_settings import PoolSettings
+
+Key = tuple[Direction, Endpoint]
+
+
+class PeerPool(HouseActor):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool: Pool | None = None
+        self._children: dict[Key, Any] = {}
+
+    @property
+    def pool(self) -> Pool:
+        """The mind; there is one from Init on."""
+        if self._pool is None:
+            raise RuntimeError("PeerPool got work before Init")
+        return self._pool
+
+    def receiveMsg_Init(self, message: Init, sender: Any) -> None:
+        """Begin to fill the slots."""
+        charter = message.charter
+        self._adopt_charter(charter)
+        self._pool = Pool(
+            PoolSettings.from_config(charter.config),
+            own_nonce=charter.node_info.nonce,
+            secret=charter.secret,
+            rng=self.environment.rng("peer pool"),
+        )
+        self.apply(self.pool.start(self.now()))
+
+    def deadline(self) -> float | None:
+        """The pool's."""
+        return self._pool.next_deadline() if self._pool is not None else None
+
+    def on_time(self, now: float) -> None:
+        """Populate, shuffle, redial, rediscover."""
+        self.apply(self.pool.on_time(now))
+
+    # ---- server and book ----
+
+    def receiveMsg_AdmitInbound(self, message: AdmitInbound, sender: Any) -> None:
+        """Room for a checked opener?"""
+        self.apply(self.pool.on_admit(message.peer, self.remember_asker(sender, message.request_id)))
+
+    def receiveMsg_ChosenPeers(self, message: ChosenPeers, sender: Any) -> None:
+        """Whom the book chose."""
+        self.apply(self.pool.on_chosen(message, self.now()))
+
+    def receiveMsg_AddressBanned(self, message: AddressBanned, sender: Any) -> None:
+        """Close what this address has, dial it no more."""
+        self.apply(self.pool.on_banned(message.ban))
+
+    def receiveMsg_AddressUnbanned(self, message: AddressUnbanned, sender: Any) -> None:
+        """It may be dialled again."""
+        self.apply(self.pool.on_unbanned(message.ip))
+
+    # ---- peers ----
+
+    def receiveMsg_PeerConnected(self, message: PeerConnected, sender: Any) -> None:
+        """A peer carries messages."""
+        self.apply(self.pool.on_connected(message.peer, self.now()))
+
+    def receiveMsg_PeerUpdated(self, message: PeerUpdated, sender: Any) -> None:
+        """What is known of a peer changed."""
+        self.apply(self.pool.on_updated(message.peer))
+
+    def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
+        """A peer's last message. One that was replaced meanwhile has nothing to say any more."""
+        key = (message.direction, message.endpoint)
+        if self._children.get(key) == sender:
+            del self._children[key]
+            self.apply(self.pool.on_closed(message, self.now()))
+
+    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
+        """A peer's actor is gone; without a PeerClosed before, it crashed: one lost connection."""
+        for (direction, endpoint), address in list(self._children.items()):
+            if address == message.childAddress:
+                del self._children[(direction, endpoint)]
+                lost = PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, "its actor ended", False)
+                self.apply(self.pool.on_closed(lost, self.now()))
+                return
+
+    # ---- the program ----
+
+    def receiveMsg_SendMessage(self, message: SendMessage, sender: Any) -> None:
+        """To one peer, or a selection."""
+        self.apply(self.pool.send(message, self.remember_asker(sender, message.request_id)))
+
+    def receiveMsg_BroadcastMessage(self, message: BroadcastMessage, sender: Any) -> None:
+        """To all."""
+        self.apply(self.pool.broadcast(message, self.remember_asker(sender, message.request_id)))
+
+    def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
+        """Ask one."""
+        self.apply(self.pool.request(message, self.remember_asker(sender, message.request_id)))
+
+    def receiveMsg_ApplyPenalty(self, message: ApplyPenalty, sender: Any) -> None:
+        """Punish one."""
+        self.apply(self.pool.penalise(message, self.remember_asker(sender, message.request_id)))
+
+    def receiveMsg_GetConnectedPeers(self, message: GetConnectedPeers, sender: Any) -> None:
+        """Who is connected."""
+        self.send(sender, PeerList(message.request_id, self.pool.connected_peers()))
+
+    def receiveMsg_GetDisconnectedPeers(self, message: GetDisconnectedPeers, sender: Any) -> None:
+        """Who is known and not connected: the book answers."""
+        connected = frozenset(peer.endpoint for peer in self.pool.connected_peers())
+        self.send(self.need_charter().rooms.book, Forwarded(sender, ListKnownPeers(message.request_id, connected)))
+
+    # ---- the node ----
+
+    def receiveMsg_NodeInfoChanged(self, message: NodeInfoChanged, sender: Any) -> None:
+        """Pass it on, and start new peers with it."""
+        charter = self.need_charter()
+        self.charter = msgspec.structs.replace(charter, node_info=message.node_info)
+        self._tell_all(message)
+
+    def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
+        """Pass it on, and start new peers with it."""
+        super().receiveMsg_SubscribersChanged(message, sender)
+        if self.charter is not None:
+            self.charter = msgspec.structs.replace(self.charter, subscribers=message.subscribers)
+        self._tell_all(message)
+
+    def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
+        """Pass it on."""
+        super().receiveMsg_Rooms(message, sender)
+        self._tell_all(message)
+
+    def receiveMsg_CloseAllPeers(self, message: CloseAllPeers, sender: Any) -> None:
+        """The node stops."""
+        self.apply(self.pool.stop())
+
+    def _tell_all(self, message: ActorMessage) -> None:
+        for address in self._children.values():
+            self.send(address, message)
+
+    # ---- effects ----
+
+    def do_dial_peer(self, effect: DialPeer) -> None:
+        """Create the peer that dials."""
+        peer = self.createActor(OutboundPeer)
+        self._children[(Direction.OUTBOUND, effect.endpoint)] = peer
+        self.send(peer, StartOutbound(self.need_charter(), effect.endpoint, effect.kind))
+
+    def do_create_inbound(self, effect: CreateInbound) -> None:
+        """Create the peer that takes the connection over, and tell the server."""
+        peer = self.createActor(InboundPeer)
+        self._children[(Direction.INBOUND, effect.endpoint)] = peer
+        self.send(peer, PrepareInbound(self.need_charter(), effect.endpoint, effect.kind))
+        asked = self.asker(effect.ask_id)
+        if asked is not None:
+            server, request_id = asked
+            self.send(server, InboundAdmitted(request_id, peer))
+
+    def do_tell_peer(self, effect: TellPeer) -> None:
+        """To the actor of a peer."""
+        peer = self._children.get((effect.direction, effect.endpoint))
+        if peer is not None:
+            self.send(peer, effect.message)
+
+    def do_forward_to_peer(self, effect: ForwardToPeer) -> None:
+        """A program's command for one peer, which answers the program itself."""
+        peer = self._children.get((effect.direction, effect.endpoint))
+        asked = self.asker(effect.ask_id)
+        if peer is not None:
+            self.send(peer, effect.message if asked is None else Forwarded(asked[0], effect.message))
+

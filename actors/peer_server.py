@@ -1,0 +1,342 @@
+"""PeerServer: listens, upgrades, checks, refuses; hands a good connection to its InboundPeer.
+
+Parent: Node. Children: none. Owns: the listening socket and every connection that is not handed over yet.
+Mind: :class:`core.admission.Admission`, one for each of them.
+Accepts: Listen, Init; AddressBanned, AddressUnbanned (book), NodeInfoChanged (node), InboundAdmitted and InboundRefused
+(pool), TakenOver (InboundPeer). Tells the node ServerListening or ServerFailed and PeerMisbehaved, the pool
+AdmitInbound, the InboundPeer TakeOver.
+
+Attackers here open many connections and say nothing: the number of unfinished handshakes is capped, per address too,
+before a byte is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from actors.base import HouseActor
+from actors.bases.watch import Watch
+from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived, UpgradeRequested
+from actors.transport.port import ListenSocket, StreamSocket, network_of
+from actors.transport.websocket import ListenerChannel
+from actors.wiring import InboundAdmitted, Init, Listen, TakenOver, TakeOver
+from core.admission import Admission, AdmissionSettings
+from core.bans import trusted_ips
+from core.config import NodeConfig
+from core.dialects import dialect_for
+from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, RejectUpgrade, SendText
+from core.events import FailedToAddInboundPeer
+from core.messages import (
+    AddressBanned,
+    AddressUnbanned,
+    InboundRefused,
+    NodeInfoChanged,
+    ServerFailed,
+    ServerListening,
+)
+from core.netgroup import is_loopback
+from core.wire.dialect import Dialect
+from core.wire.payloads import NodeInfo
+
+BACKLOG = 128
+ACCEPTS_PER_TURN = 64
+EXHAUSTED_PAUSE_S = 0.5
+"""Out of descriptors: the listening socket stays readable, so look away for a moment instead of spinning."""
+
+
+class Arrival:
+    """One connection on its way in: its channel, its mind, and the actor it goes to."""
+
+    __slots__ = ("admission", "channel", "peer", "released")
+
+    def __init__(self, channel: ListenerChannel, admission: Admission) -> None:
+        self.channel = channel
+        self.admission = admission
+        self.peer: Any = None
+        self.released = False  # handed over: not watched any more, closed when the receiver says so
+
+
+class PeerServer(HouseActor):
+    """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listener: ListenSocket | None = None
+        self._arrivals: dict[int, Arrival] = {}  # by ticket
+        self._by_fd: dict[int, int] = {}
+        self._per_ip: Counter[str] = Counter()
+        self._banned: set[str] = set()
+        self._next_ticket = 1
+        self._resume_at: float | None = None
+        self._current: Arrival | None = None
+
+    # ---- start ----
+
+    def receiveMsg_Listen(self, message: Listen, sender: Any) -> None:
+        """Bind the port; connections are accepted after Init."""
+        try:
+            self._listener = network_of(self).listen(message.host_ip, message.port, BACKLOG)
+        except OSError as error:
+            self.send(sender, ServerFailed(_why_not(message, error)))
+            return
+        self.send(sender, ServerListening(self._listener.endpoint))
+
+    def receiveMsg_Init(self, message: Init, sender: Any) -> None:
+        """Begin to accept."""
+        self._adopt_charter(message.charter)
+        config = message.charter.config
+        self._own: NodeInfo = message.charter.node_info
+        self._dialect: Dialect = dialect_for(config)
+        self._settings = AdmissionSettings(
+            upgrade_timeout_s=config.upgrade_timeout_s,
+            handshake_timeout_s=config.handshake_timeout_s,
+            keep_alive_interval_s=config.keepalive_interval_s,
+        )
+        self._trusted = trusted_ips(config)
+        self._blacklist = tuple(ipaddress.ip_network(text, strict=False) for text in config.blacklisted_ips)
+        self._rewatch()
+
+    # ---- what the book and the node say ----
+
+    def receiveMsg_AddressBanned(self, message: AddressBanned, sender: Any) -> None:
+        """Refuse this address from now on."""
+        self._banned.add(message.ban.ip)
+
+    def receiveMsg_AddressUnbanned(self, message: AddressUnbanned, sender: Any) -> None:
+        """Accept it again."""
+        self._banned.discard(message.ip)
+
+    def receiveMsg_NodeInfoChanged(self, message: NodeInfoChanged, sender: Any) -> None:
+        """Our node info is this now."""
+        self._own = message.node_info
+
+    # ---- sockets ----
+
+    def receiveMsg_WatchMessage(self, message: Any, sender: Any) -> None:
+        """Connections to accept, bytes to read, room to write."""
+        for fd in getattr(message, "writable", ()):
+            ticket = self._by_fd.get(fd)
+            if ticket is not None:
+                self._on_channel_events(ticket, self._arrivals[ticket].channel.on_writable())
+        listener_fd = self._listener.fileno() if self._listener is not None else -1
+        for fd in message.ready:
+            if fd == listener_fd:
+                self._accept()
+                continue
+            ticket = self._by_fd.get(fd)
+            if ticket is not None:
+                self._on_channel_events(ticket, self._arrivals[ticket].channel.on_readable())
+        self._rewatch()
+
+    def _accept(self) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        for _ in range(ACCEPTS_PER_TURN):
+            stream = listener.accept()
+            if stream is None:
+                break
+            self._welcome(stream)
+        if listener.exhausted:
+            self.log.warning("out of file descriptors: not accepting for %g s", EXHAUSTED_PAUSE_S)
+            self._resume_at = self.now() + EXHAUSTED_PAUSE_S
+
+    def _welcome(self, stream: StreamSocket) -> None:
+        config = self.need_charter().config
+        ip = stream.remote_ip
+        if self._is_full(config, ip):
+            stream.shutdown()
+            stream.close()
+            self.emit((FailedToAddInboundPeer(ip_address=ip, code=0, reason="too many unfinished handshakes"),))
+            return
+        ticket = self._next_ticket
+        self._next_ticket += 1
+        channel = ListenerChannel(stream, path=self._dialect.path, max_message_bytes=config.ws_max_payload_bytes)
+        admission = Admission(
+            ticket=ticket,
+            remote_ip=ip,
+            banned=ip in self._banned or self._is_blacklisted(ip),
+            trusted=ip in self._trusted,
+            own=self._own,
+            dialect=self._dialect,
+            settings=self._settings,
+            now=self.now(),
+        )
+        self._arrivals[ticket] = Arrival(channel, admission)
+        self._by_fd[channel.fileno()] = ticket
+        self._per_ip[ip] += 1
+
+    def _is_full(self, config: NodeConfig, ip: str) -> bool:
+        if len(self._arrivals) >= config.max_pending_handshakes:
+            return True
+        return not is_loopback(ip) and self._per_ip[ip] >= config.max_pending_handshakes_per_ip
+
+    def _is_blacklisted(self, ip: str) -> bool:
+        address = ipaddress.ip_address(ip)
+        return any(address in network for network in self._blacklist)
+
+    def _on_channel_events(self, ticket: int, events: Sequence[ChannelEvent]) -> None:
+        for event in events:
+            arrival = self._arrivals.get(ticket)
+            if arrival is None:
+                return
+            admission, now = arrival.admission, self.now()
+            if isinstance(event, UpgradeRequested):
+                self._carry_out(arrival, admission.on_upgrade(event.target, now))
+            elif isinstance(event, MessageReceived):
+                self._carry_out(arrival, admission.on_packet(event.payload, event.binary, now))
+            elif isinstance(event, ControlFrame):
+                self._carry_out(arrival, admission.on_control_frame(now))
+            elif isinstance(event, Closed):
+                self._forget(arrival)
+
+    # ---- the pool's answers, and the peer's ----
+
+    def receiveMsg_InboundAdmitted(self, message: InboundAdmitted, sender: Any) -> None:
+        """There is room: the connection goes to this actor."""
+        arrival = self._arrivals.get(message.request_id)
+        if arrival is not None:
+            arrival.peer = message.peer
+            self._carry_out(arrival, arrival.admission.on_admitted())
+            self._rewatch()
+
+    def receiveMsg_InboundRefused(self, message: InboundRefused, sender: Any) -> None:
+        """There is none."""
+        arrival = self._arrivals.get(message.request_id)
+        if arrival is not None:
+            self._carry_out(arrival, arrival.admission.on_refused(message, self.now()))
+            self._rewatch()
+
+    def receiveMsg_TakenOver(self, message: TakenOver, sender: Any) -> None:
+        """The InboundPeer has its own copy of the socket (or has given up)."""
+        arrival = self._arrivals.get(message.token)
+        if arrival is not None and arrival.released:
+            arrival.channel.confirm()
+            self._forget(arrival)
+
+    # ---- effects ----
+
+    def _carry_out(self, arrival: Arrival, effects: Sequence[Effect]) -> None:
+        self._current = arrival
+        self.apply(effects)
+        self._current = None
+        if arrival.channel.closed:
+            self._forget(arrival)
+        else:
+            arrival.channel.flush()
+
+    @property
+    def _here(self) -> Arrival:
+        if self._current is None:
+            raise RuntimeError("an effect without its connection")
+        return self._current
+
+    def do_accept_upgrade(self, effect: AcceptUpgrade) -> None:
+        """101; a hasty opener may have sent its first packet already."""
+        arrival = self._here
+        events = arrival.channel.accept()
+        self._on_channel_events(arrival.admission.ticket, events)
+        self._current = arrival
+
+    def do_reject_upgrade(self, effect: RejectUpgrade) -> None:
+        """An HTTP error."""
+        self._here.channel.reject(effect.status, effect.body)
+
+    def do_send_text(self, effect: SendText) -> None:
+        """A packet before the hand-over."""
+        self._here.channel.send_text(effect.text)
+
+    def do_close_channel(self, effect: CloseChannel) -> None:
+        """Refused: close with a code, and read on for the answer."""
+        channel = self._here.channel
+        channel.close(effect.code)
+
+    def do_abort_channel(self, effect: AbortChannel) -> None:
+        """Destroy it."""
+        self._here.channel.abort()
+
+    def do_hand_over(self, effect: HandOver) -> None:
+        """Give it to the peer's actor; our copy of the socket stays open until that one has its own."""
+        arrival = self._here
+        admission = arrival.admission
+        announced = admission.announced
+        if announced is None:
+            raise RuntimeError("a hand-over without an introduction")
+        self._by_fd.pop(arrival.channel.fileno(), None)
+        arrival.released = True
+        hand_over = arrival.channel.detach(admission.ticket)
+        self.send(arrival.peer, TakeOver(hand_over, announced, effect.cid))
+
+    # ---- the clock ----
+
+    def deadline(self) -> float | None:
+        """The earliest of all arrivals'."""
+        deadlines = [arrival.admission.next_deadline() for arrival in self._arrivals.values()]
+        deadlines.append(self._resume_at)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def on_time(self, now: float) -> None:
+        """Time-outs, keep-alives."""
+        if self._resume_at is not None and self._resume_at <= now:
+            self._resume_at = None
+        for arrival in list(self._arrivals.values()):
+            due = arrival.admission.next_deadline()
+            if due is not None and due <= now:
+                self._carry_out(arrival, arrival.admission.on_time(now))
+        self._rewatch()
+
+    # ---- the end ----
+
+    def release(self) -> None:
+        """Stop listening and let go of everybody who is not handed over."""
+        if self._listener is not None:
+            self._listener.close()
+        for arrival in list(self._arrivals.values()):
+            if arrival.released:
+                arrival.channel.confirm()
+            else:
+                arrival.channel.abort()
+        self._arrivals.clear()
+        self._by_fd.clear()
+
+    def _forget(self, arrival: Arrival) -> None:
+        ticket = arrival.admission.ticket
+        if self._arrivals.pop(ticket, None) is None:
+            return
+        arrival.admission.on_closed()
+        for fd, owner in list(self._by_fd.items()):
+            if owner == ticket:
+                del self._by_fd[fd]
+        ip = arrival.admission.remote_ip
+        self._per_ip[ip] -= 1
+        if self._per_ip[ip] <= 0:
+            del self._per_ip[ip]
+
+    def _rewatch(self) -> None:
+        readers, writers = [], []
+        if self._listener is not None and self._resume_at is None and self.charter is not None:
+            readers.append(self._listener.fileno())
+        for fd, ticket in self._by_fd.items():
+            channel = self._arrivals[ticket].channel
+            if channel.wants_read:
+                readers.append(fd)
+            if channel.wants_write:
+                writers.append(fd)
+        watch = Watch(readers, writers)
+        if self.watch is None or self.watch.interest != watch.interest:
+            self.watch = watch
+
+
+def _why_not(message: Listen, error: OSError) -> str:
+    where = f"{message.host_ip}:{message.port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"cannot listen on {where}: the port is taken by another program"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"cannot listen on {where}: this machine does not have that address"
+    if error.errno == errno.EACCES:
+        return f"cannot listen on {where}: ports below 1024 need more rights"
+    return f"cannot listen on {where}: {error.strerror or error}"

@@ -1,0 +1,359 @@
+"""A WebSocket connection over any :class:`~actors.transport.port.StreamSocket`.
+
+The parsing is websockets' sans-I/O core. A channel adds what the core leaves out: reading and writing in batches,
+caps, whole messages from fragments, and lisk-p2p's manners on the wire (docs/protocol.md):
+
+* no compression; close frames carry a code and no text;
+* a PING is reported and never answered;
+* frames that break the protocol or a cap end the TCP connection without a close frame.
+
+A channel has no clock: what takes too long (connecting, upgrading, closing) is its actor's to end, with ``abort``.
+One departure from lisk-p2p: its listeners take unmasked frames of an opener, ours refuse them (RFC 6455 section 5.1).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived
+from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver
+from actors.transport.port import Network, StreamSocket
+from core.ids import CloseCode
+
+DEFAULT_MAX_MESSAGE_BYTES = 3_048_576
+"""lisk-p2p's ``wsMaxPayload``: exactly this is accepted, one byte more is not."""
+
+DEFAULT_MAX_QUEUED_BYTES = 8 * 1024 * 1024
+"""Room for two messages of the greatest size, and change."""
+
+RECV_BYTES = 64 * 1024
+READ_BUDGET_BYTES = 256 * 1024
+"""Read at most this much per call, so that one busy peer cannot keep all others waiting."""
+
+EVENT_BUDGET = 1024
+"""Read no further once a call has this many events: 256 KiB may hold 43,690 empty messages."""
+
+MAX_FRAGMENTS = 8192
+"""Fragments per message. Empty fragments cost no room, so that the size cap alone would let them come for ever."""
+
+_TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
+_PING, _PONG = Opcode.PING, Opcode.PONG
+
+# websockets asks its logger once per connection whether DEBUG is on. This one is not registered anywhere, so that a
+# program which sets the root logger to DEBUG neither pays per frame nor writes peers' payloads to its log.
+QUIET = logging.Logger("ensemble.websocket", logging.CRITICAL + 1)
+
+
+class Channel:
+    """An open WebSocket connection, either side. :meth:`adopt` makes one of a hand-over; the subclasses open one."""
+
+    __slots__ = (
+        "_close_code",
+        "_closed",
+        "_early",
+        "_fragment_count",
+        "_fragments",
+        "_fragments_binary",
+        "_masks",
+        "_max_queued_bytes",
+        "_open",
+        "_out",
+        "_pending",
+        "_protocol",
+        "_reading",
+        "_send_error",
+        "_stream",
+        "bytes_in",
+        "bytes_out",
+        "queued_bytes",
+        "remote_ip",
+        "remote_port",
+    )
+
+    def __init__(self, stream: StreamSocket, protocol: Protocol, *, max_queued_bytes: int) -> None:
+        self._stream = stream
+        self._protocol = protocol
+        self._masks = protocol.side is Side.CLIENT
+        self._max_queued_bytes = max_queued_bytes
+        self._open = protocol.state is State.OPEN
+        self._closed = False
+        self._reading = True
+        self._close_code: int | None = None
+        self._early = b""
+        self._fragments: bytearray | None = None
+        self._fragments_binary = False
+        self._fragment_count = 0
+        self._out: list[bytes] = []
+        self._pending: memoryview | None = None
+        self._send_error = ""
+        self.queued_bytes = 0
+        """Bytes accepted for sending that the socket has not taken yet, frame headers included."""
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.remote_ip = stream.remote_ip
+        self.remote_port = stream.remote_port
+
+    @staticmethod
+    def adopt(
+        network: Network,
+        hand_over: HandOver,
+        *,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
+        received_fd: int | None = None,
+    ) -> Channel:
+        """Take over a connection. Call :meth:`on_readable` and :meth:`flush` at once: messages may have come along.
+
+        Raises OSError if the giver has given up, or the connection is gone.
+        """
+        stream = network.adopt(hand_over, received_fd)
+        protocol = Protocol(Side.SERVER, max_size=max_message_bytes, logger=QUIET)
+        channel = Channel(stream, protocol, max_queued_bytes=max_queued_bytes)
+        channel._early = hand_over.leftover
+        if hand_over.unsent:
+            channel._queue(hand_over.unsent)
+        return channel
+
+    # ---- what the actor watches ----------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """The descriptor to watch; -1 once closed."""
+        return self._stream.fileno()
+
+    @property
+    def wants_read(self) -> bool:
+        """Watch for reading."""
+        return self._reading and not self._closed
+
+    @property
+    def wants_write(self) -> bool:
+        """Watch for writing: something is waiting to be sent."""
+        return self.queued_bytes > 0
+
+    @property
+    def is_open(self) -> bool:
+        """Messages may be sent."""
+        return self._open
+
+    @property
+    def closing(self) -> bool:
+        """:meth:`close` was called and the other side's close frame has not come yet."""
+        return self._close_code is not None and not self._closed
+
+    @property
+    def closed(self) -> bool:
+        """Nothing more will happen here: the socket is closed or given away."""
+        return self._closed
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def on_readable(self) -> list[ChannelEvent]:
+        """Read what is there, within the budgets, and return what it means, in order of arrival."""
+        events: list[ChannelEvent] = []
+        if self._early and self.wants_read:
+            early, self._early = self._early, b""
+            self._feed(early, events)
+        budget = READ_BUDGET_BYTES
+        while budget > 0 and len(events) < EVENT_BUDGET and self.wants_read:
+            try:
+                data = self._stream.recv(RECV_BYTES)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._lost(text_of(error), events)
+                break
+            if not data:
+                self._on_end_of_stream(events)
+                break
+            self.bytes_in += len(data)
+            budget -= len(data)
+            self._feed(data, events)
+            if len(data) < RECV_BYTES:
+                break
+        return events
+
+    def pause_reading(self) -> None:
+        """Stop reading, so that TCP slows the sender down."""
+        self._reading = False
+
+    def resume_reading(self) -> list[ChannelEvent]:
+        """Read again, at once."""
+        self._reading = True
+        return self.on_readable()
+
+    def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
+        self._protocol.receive_data(data)
+        # Once the connection is open, the core's events are frames only.
+        self._take(cast("list[Frame]", self._protocol.events_received()), events)
+
+    def _take(self, frames: list[Frame], events: list[ChannelEvent]) -> None:
+        """Translate parsed frames and notice the end. The hot path of receiving."""
+        protocol = self._protocol
+        for frame in frames:
+            opcode = frame.opcode
+            if frame.fin and (opcode is _TEXT or opcode is _BINARY):
+                data = frame.data
+                events.append(MessageReceived(data if type(data) is bytes else bytes(data), opcode is _BINARY))
+            else:
+                self._take_rare(frame, events)
+                if self._closed:
+                    return
+        # The core answers pings, and echoes close frames with their text: we do neither, so its answers go nowhere.
+        protocol.data_to_send()
+        if protocol.parser_exc is not None:
+            self._fail(protocol.parser_exc, events)
+        elif protocol.close_rcvd is not None:
+            self._finish_closing(protocol.close_rcvd, events)
+
+    def _take_rare(self, frame: Frame, events: list[ChannelEvent]) -> None:
+        """Control frames, and the parts of fragmented messages (the core has checked their order and total size)."""
+        if frame.opcode is _PING or frame.opcode is _PONG:
+            events.append(ControlFrame("ping" if frame.opcode is _PING else "pong"))
+        elif frame.opcode is _TEXT or frame.opcode is _BINARY:
+            self._fragments = bytearray(frame.data)
+            self._fragments_binary = frame.opcode is _BINARY
+            self._fragment_count = 1
+        elif frame.opcode is _CONT and self._fragments is not None:
+            self._fragments += frame.data
+            self._fragment_count += 1
+            if frame.fin:
+                events.append(MessageReceived(bytes(self._fragments), self._fragments_binary))
+                self._fragments = None
+            elif self._fragment_count >= MAX_FRAGMENTS:
+                self._end(Closed(CloseCode.MESSAGE_TOO_BIG, False, f"more than {MAX_FRAGMENTS} fragments"), events)
+
+    # ---- writing -------------------------------------------------------------------------------------------------
+
+    def send_text(self, text: str | bytes) -> bool:
+        """Queue a text message (bytes: UTF-8 already). :meth:`flush` sends it.
+
+        False, and nothing queued, if the channel is not open or the queue would exceed ``max_queued_bytes``.
+        """
+        return self._send(_TEXT, text.encode() if isinstance(text, str) else text)
+
+    def send_binary(self, data: bytes) -> bool:
+        """Queue a binary message; otherwise as :meth:`send_text`."""
+        return self._send(_BINARY, data)
+
+    def _send(self, opcode: Opcode, payload: bytes) -> bool:
+        if not self._open or self.queued_bytes + len(payload) + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
+            return False
+        self._queue(Frame(opcode, payload).serialize(mask=self._masks))
+        return True
+
+    def _queue(self, data: bytes) -> None:
+        self._out.append(data)
+        self.queued_bytes += len(data)
+
+    def on_writable(self) -> list[ChannelEvent]:
+        """The socket has room (or has finished connecting): go on sending."""
+        self.flush()
+        return []
+
+    def flush(self) -> None:
+        """Hand the whole queue to the socket, as far as it takes it; ``wants_write`` tells whether something is left.
+
+        A connection found broken here drops its queue. That is reported as ``Closed`` by the next
+        :meth:`on_readable`, which first returns what had still arrived; a broken socket is always readable.
+        """
+        while self.queued_bytes:
+            if self._pending is None:
+                self._pending = memoryview(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+                self._out.clear()
+            try:
+                sent = self._stream.send(self._pending)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._send_error = text_of(error)
+                self._drop_queue()
+                self._max_queued_bytes = 0  # nothing fits any more
+                return
+            self.bytes_out += sent
+            self.queued_bytes -= sent
+            self._pending = self._pending[sent:] if sent < len(self._pending) else None
+
+    def _drop_queue(self) -> None:
+        self._out.clear()
+        self._pending = None
+        self.queued_bytes = 0
+
+    # ---- ending --------------------------------------------------------------------------------------------------
+
+    def close(self, code: int) -> None:
+        """Send what is queued and a close frame, then wait for the other side's: ``Closed`` tells when it came.
+
+        Messages may still arrive meanwhile. No more can be sent. A channel that is not open yet is aborted. Calling it
+        again changes nothing. Raises ValueError for a code that must not be sent (RFC 6455 section 7.4).
+        """
+        if self._closed or self._close_code is not None:
+            return
+        if not self._open:
+            self.abort()
+            return
+        try:
+            self._protocol.send_close(code)
+        except ProtocolError as error:
+            raise ValueError(f"close code {code} must not be sent") from error
+        self._close_code = code
+        self._open = False
+        for data in self._protocol.data_to_send():
+            self._queue(data)
+        self.flush()
+
+    def abort(self) -> None:
+        """End the TCP connection now, without a close frame and without an event. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._open = False
+            self._drop_queue()
+            self._fragments = None
+            self._early = b""
+            self._stream.shutdown()
+            self._stream.close()
+
+    def _end(self, closed: Closed, events: list[ChannelEvent]) -> None:
+        self.abort()
+        events.append(closed)
+
+    def _lost(self, reason: str, events: list[ChannelEvent]) -> None:
+        self._end(Closed(CloseCode.ABNORMAL, False, self._send_error or reason), events)
+
+    def _on_end_of_stream(self, events: list[ChannelEvent]) -> None:
+        self._lost("the other side closed the connection without a close frame", events)
+
+    def _fail(self, error: Exception, events: list[ChannelEvent]) -> None:
+        """The core has given up on what it was fed."""
+        if isinstance(error, ProtocolError):
+            code = 1002
+        elif isinstance(error, PayloadTooBig):
+            code = 1009
+        elif isinstance(error, UnicodeDecodeError):
+            code = 1007
+        else:
+            code = 1011
+        self._end(Closed(code, False, text_of(error)), events)
+
+    def _finish_closing(self, theirs: Close, events: list[ChannelEvent]) -> None:
+        """Their close frame is here: answer it unless ours went first, and end the TCP connection.
+
+        Whoever does not read our answer (or what was queued before it) is not waited for.
+        """
+        code = self._close_code
+        if code is None:
+            code = int(theirs.code)
+            has_code = code != 1005  # RFC 6455 section 7.4.1: a close frame without a code
+            self._queue(Frame(Opcode.CLOSE, code.to_bytes(2, "big") if has_code else b"").serialize(mask=self._masks))
+        self.flush()
+        self._end(Closed(code, True, theirs.reason), events)
+
+
+def text_of(error: BaseException) -> str:
+    """An error as a short text; for the operating system's, without the number."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text[:200] or type(error).__name__

@@ -1,0 +1,381 @@
+"""Making WebSocket connections: the opener's side and the listener's side of the HTTP upgrade."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import http
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
+from websockets.frames import Frame
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.uri import WebSocketURI
+
+from actors.transport.channel import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    DEFAULT_MAX_QUEUED_BYTES,
+    QUIET,
+    RECV_BYTES,
+    Channel,
+    text_of,
+)
+from actors.transport.events import (
+    ChannelEvent,
+    Closed,
+    ControlFrame,
+    MessageReceived,
+    Opened,
+    UpgradeRefused,
+    UpgradeRequested,
+)
+from actors.transport.handover import HandOver, frame_bytes
+from actors.transport.port import Network, StreamSocket
+from core.ids import CloseCode, Endpoint
+
+__all__ = [
+    "Channel",
+    "ChannelEvent",
+    "Closed",
+    "ControlFrame",
+    "ListenerChannel",
+    "MessageReceived",
+    "Opened",
+    "OpenerChannel",
+    "UpgradeRefused",
+    "UpgradeRequested",
+]
+
+MAX_HEAD_BYTES = 16 * 1024
+"""HTTP head of a request or response. lisk-p2p's HTTP layer has the same cap."""
+
+MAX_EARLY_BYTES = 64 * 1024
+"""Frames up to and including the first message. ``#handshake`` takes about 60 bytes."""
+
+MAX_REFUSAL_CHARS = 200
+
+ExtraHeaders = Iterable[tuple[str, str]]
+
+
+class OpenerChannel(Channel):
+    """Connects and upgrades; then a channel like any other. First events: ``Opened``, or ``Closed`` (perhaps after
+    ``UpgradeRefused``)."""
+
+    __slots__ = ("_client", "_connecting", "_head_bytes", "_upgraded")
+
+    def __init__(
+        self,
+        network: Network,
+        endpoint: Endpoint,
+        target: str,
+        *,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
+        extra_headers: ExtraHeaders = (),
+    ) -> None:
+        """Start connecting. ``target`` is path and query, percent-encoded.
+
+        Raises OSError if the network refuses at once, ValueError for a target that HTTP cannot carry.
+        """
+        if not (target.startswith("/") and target.isascii() and target.isprintable() and " " not in target):
+            raise ValueError(f"expected a percent-encoded path and query, got {target[:80]!r}")
+        path, _, query = target.partition("?")
+        uri = WebSocketURI(False, endpoint.ip, endpoint.port, path, query)
+        client = ClientProtocol(uri, max_size=max_message_bytes, logger=QUIET)
+        request = client.connect()
+        for name, value in extra_headers:
+            request.headers[name] = value
+        client.send_request(request)
+        super().__init__(network.connect(endpoint), client, max_queued_bytes=max_queued_bytes)
+        self._client = client
+        self._connecting = True
+        self._upgraded = False
+        self._head_bytes = 0
+        for data in client.data_to_send():
+            self._queue(data)
+
+    @property
+    def is_connected(self) -> bool:
+        """TCP stands; the upgrade may still be under way."""
+        return not self._connecting and not self._closed
+
+    def on_readable(self) -> list[ChannelEvent]:
+        if self._connecting and not self._closed:
+            events = self.on_writable()
+            if self.closed:
+                return events
+        return super().on_readable()
+
+    def on_writable(self) -> list[ChannelEvent]:
+        if self._connecting and not self._closed:
+            error = self._stream.connect_error()
+            if error is not None:
+                events: list[ChannelEvent] = []
+                self._lost(text_of(error), events)
+                return events
+            self._connecting = False
+        return super().on_writable()
+
+    def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
+        if self._upgraded:
+            super()._feed(data, events)
+            return
+        self._client.receive_data(data)
+        self._head_bytes += len(data)
+        self._check_upgrade(events)
+
+    def _on_end_of_stream(self, events: list[ChannelEvent]) -> None:
+        if not self._upgraded:
+            # A refusal may have a body that only the end of the stream delimits.
+            self._client.receive_eof()
+            self._check_upgrade(events)
+        if not self._closed:
+            super()._on_end_of_stream(events)
+
+    def _check_upgrade(self, events: list[ChannelEvent]) -> None:
+        received = self._client.events_received()
+        if received and isinstance(received[0], Response):
+            response = received[0]
+            if self._client.handshake_exc is not None:
+                self._refused(response, events)
+                return
+            self._upgraded = self._open = True
+            events.append(Opened(_headers_of(response.headers)))
+            self._take(cast("list[Frame]", received[1:]), events)
+        elif self._client.handshake_exc is not None:
+            cause = self._client.handshake_exc.__cause__ or self._client.handshake_exc
+            self._end(Closed(CloseCode.PROTOCOL_ERROR, False, f"no valid HTTP response: {text_of(cause)}"), events)
+        elif self._head_bytes > MAX_HEAD_BYTES:
+            self._end(Closed(CloseCode.PROTOCOL_ERROR, False, "no valid HTTP response: too large"), events)
+
+    def _refused(self, response: Response, events: list[ChannelEvent]) -> None:
+        why = f"the upgrade was answered with HTTP status {response.status_code}"
+        body = bytes(response.body[: 4 * MAX_REFUSAL_CHARS]).decode(errors="replace")[:MAX_REFUSAL_CHARS]
+        if response.status_code == 101:  # said yes, in a way that RFC 6455 section 4.1 tells us to refuse
+            body = text_of(self._client.handshake_exc or ValueError("invalid upgrade"))
+        events.append(UpgradeRefused(response.status_code, body))
+        self._end(Closed(CloseCode.ABNORMAL, False, why), events)
+
+
+class _Phase(enum.Enum):
+    HEAD = enum.auto()
+    """Reading the HTTP request."""
+    ASKED = enum.auto()
+    """``UpgradeRequested`` is out; not reading."""
+    FIRST = enum.auto()
+    """Reading frame by frame, up to the first whole message."""
+    HELD = enum.auto()
+    """The first message is out; not reading. What came after it lies in ``_raw``, untouched."""
+    STREAMING = enum.auto()
+    """A channel like any other."""
+
+
+class ListenerChannel(Channel):
+    """The listener's side: reads the upgrade, then one message, then waits to be told who goes on.
+
+    Order of events: ``UpgradeRequested`` (call :meth:`accept` or :meth:`reject`), the first ``MessageReceived``; then
+    call :meth:`detach` to give the connection away, :meth:`resume_reading` to keep it, or ``close``. In the states
+    between, nothing is read. Requests that are no upgrade, or not for ``path``, are answered here and end in
+    ``Closed``.
+    """
+
+    __slots__ = ("_early_bytes", "_frame_left", "_path", "_phase", "_raw", "_response", "_scanned", "_server")
+
+    def __init__(
+        self,
+        stream: StreamSocket,
+        *,
+        path: str,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
+    ) -> None:
+        server = ServerProtocol(max_size=max_message_bytes, logger=QUIET)
+        super().__init__(stream, server, max_queued_bytes=max_queued_bytes)
+        self._server = server
+        self._path = path
+        self._phase = _Phase.HEAD
+        self._raw = bytearray()
+        self._scanned = 0  # bytes of the head that the parser has
+        self._early_bytes = 0
+        self._frame_left = 0  # bytes of the current frame that the parser lacks
+        self._response: Response | None = None
+
+    @property
+    def wants_read(self) -> bool:
+        return self._phase not in (_Phase.ASKED, _Phase.HELD) and super().wants_read
+
+    # ---- the actor's answers -------------------------------------------------------------------------------------
+
+    def accept(self, extra_headers: ExtraHeaders = ()) -> list[ChannelEvent]:
+        """Answer ``UpgradeRequested`` with 101. Returns what a hasty opener has sent already."""
+        if self._phase is not _Phase.ASKED or self._response is None or self._closed:
+            raise RuntimeError("accept() answers UpgradeRequested, once")
+        for name, value in extra_headers:
+            self._response.headers[name] = value
+        self._server.send_response(self._response)
+        for data in self._server.data_to_send():
+            self._queue(data)
+        self.flush()
+        self._phase = _Phase.FIRST
+        self._open = True
+        events: list[ChannelEvent] = []
+        self._read_first(events)
+        return events
+
+    def reject(self, status: int, body: str) -> None:
+        """Answer with an HTTP error instead of an upgrade and close; no event follows. Body in HTML.
+
+        Before ``UpgradeRequested`` this works too, but an opener whose request is still under way may see its
+        connection reset instead of the answer.
+        """
+        if self._phase not in (_Phase.HEAD, _Phase.ASKED):
+            raise RuntimeError("reject() comes before accept()")
+        if self._closed:
+            return
+        content = body.encode()
+        headers = Headers({"Connection": "close", "Content-type": "text/html", "Content-Length": str(len(content))})
+        self._respond_and_abort(Response(status, http.HTTPStatus(status).phrase, headers, content))
+
+    def detach(self, token: int) -> HandOver:
+        """Give the connection away, after the first message. Nothing is read or sent here any more.
+
+        Stop watching the descriptor BEFORE :meth:`confirm`: epoll goes on reporting a closed descriptor while a copy
+        of its socket lives, and the number may come back as another connection.
+        """
+        if self._phase is not _Phase.HELD or self._closed or self._close_code is not None:
+            raise RuntimeError("detach() comes after the first message, on an open connection")
+        self.flush()
+        unsent = b"".join([*([self._pending] if self._pending is not None else []), *self._out])
+        hand_over = HandOver(
+            token=token,
+            fd=self.fileno(),
+            remote_ip=self.remote_ip,
+            remote_port=self.remote_port,
+            leftover=bytes(self._raw),
+            unsent=unsent,
+        )
+        self._drop_queue()
+        self._raw.clear()
+        self._open = False
+        return hand_over
+
+    def confirm(self) -> None:
+        """The receiver has its own copy: close ours, and leave the connection alone. (``abort`` would end it.)"""
+        if self._phase is not _Phase.HELD or self._open:
+            raise RuntimeError("confirm() comes after detach()")
+        self._closed = True
+        self._stream.close()
+
+    def resume_reading(self) -> list[ChannelEvent]:
+        self._stream_on()
+        return super().resume_reading()
+
+    def close(self, code: int) -> None:
+        super().close(code)
+        self._stream_on()  # their close frame has to be read
+
+    def _stream_on(self) -> None:
+        """From the first message on, an ordinary channel may follow: it begins with the bytes held back."""
+        if self._phase is _Phase.HELD and not self._closed:
+            self._phase = _Phase.STREAMING
+            self._early = bytes(self._raw)
+            self._raw.clear()
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
+        if self._phase is _Phase.STREAMING:
+            super()._feed(data, events)
+            return
+        self._raw += data
+        if self._phase is _Phase.HEAD:
+            self._read_head(events)
+        elif self._phase is _Phase.FIRST:
+            self._read_first(events)
+
+    def _read_head(self, events: list[ChannelEvent]) -> None:
+        """Feed the parser up to the end of the HTTP head and not a byte further."""
+        end = self._raw.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
+        complete = end >= 4
+        if (end if complete else len(self._raw)) > MAX_HEAD_BYTES:
+            self._refuse(431, events, f"HTTP head of more than {MAX_HEAD_BYTES} bytes")
+            return
+        upto = end if complete else len(self._raw)
+        self._server.receive_data(self._raw[self._scanned : upto])
+        self._scanned = upto
+        received = self._server.events_received()
+        error = self._server.handshake_exc
+        if error is not None:
+            too_large = isinstance(error, (RequestLineTooLong, HeaderLineTooLong, TooManyHeaders))
+            self._refuse(431 if too_large else 400, events, text_of(error.__cause__ or error))
+        elif received and isinstance(received[0], Request):
+            del self._raw[:upto]
+            self._on_request(received[0], events)
+
+    def _on_request(self, request: Request, events: list[ChannelEvent]) -> None:
+        if request.path.partition("?")[0] != self._path:
+            self._refuse(400, events, f"no WebSocket at {request.path[:80]}")
+            return
+        response = self._server.accept(request)
+        del response.headers["Date"]  # needs a clock, and lisk-p2p sends none
+        if response.status_code != 101:
+            self._respond_and_abort(response)
+            why = self._server.handshake_exc or ValueError(response.reason_phrase)
+            reason = f"answered with HTTP status {response.status_code}: {text_of(why)}"
+            events.append(Closed(CloseCode.ABNORMAL, False, reason))
+            return
+        self._response = response
+        self._phase = _Phase.ASKED
+        events.append(UpgradeRequested(request.path, _headers_of(request.headers)))
+
+    def _read_first(self, events: list[ChannelEvent]) -> None:
+        """Feed the parser one frame at a time until a whole message is out; leave the rest in ``_raw``."""
+        while self._raw and not self._closed:
+            if self._frame_left == 0:
+                self._frame_left = frame_bytes(self._raw)
+                if self._frame_left == 0:
+                    return
+                self._early_bytes += self._frame_left
+                if self._early_bytes > MAX_EARLY_BYTES:
+                    why = f"more than {MAX_EARLY_BYTES} bytes before the handshake"
+                    self._end(Closed(CloseCode.MESSAGE_TOO_BIG, False, why), events)
+                    return
+            piece = bytes(self._raw[: self._frame_left])
+            del self._raw[: len(piece)]
+            self._frame_left -= len(piece)
+            count = len(events)
+            super()._feed(piece, events)
+            if len(events) > count and type(events[-1]) is MessageReceived:
+                # While closing there is nobody to hand over to: read on for their close frame.
+                self._phase = _Phase.HELD
+                if self._close_code is not None:
+                    self._stream_on()
+                return
+
+    # ---- refusing ------------------------------------------------------------------------------------------------
+
+    def _refuse(self, status: int, events: list[ChannelEvent], why: str) -> None:
+        self.reject(status, http.HTTPStatus(status).phrase)
+        events.append(Closed(CloseCode.ABNORMAL, False, f"answered with HTTP status {status}: {why}"))
+
+    def _respond_and_abort(self, response: Response) -> None:
+        """Send an answer that fits any socket buffer, and close at once: a refused socket is not kept for anybody."""
+        self._queue(response.serialize())
+        self.flush()
+        # Closing over unread bytes resets the connection, which may overtake the answer. Whether nothing is there or
+        # the connection is lost already, makes no difference.
+        with contextlib.suppress(OSError):
+            self._stream.recv(RECV_BYTES)
+        self.abort()
+
+
+def _headers_of(headers: Headers) -> Mapping[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in headers.raw_items():
+        key = name.lower()
+        joined[key] = f"{joined[key]}, {value}" if key in joined else value
+    return joined

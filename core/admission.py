@@ -1,0 +1,223 @@
+"""Admission: an accepted connection from its first byte to the peer actor that takes it over.
+
+HTTP upgrade, ``#handshake``, then the checks of docs/protocol.md ("Handshake checks") in lisk-p2p's order and with its
+close codes, then the pool is asked for room. Everything is judged before anything of it is acted upon. Threats: mute
+connections (every stage has a deadline, and the server caps how many there are), banned addresses (401, as lisk-p2p
+answers), oversized or malformed first packets.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from core.effects import (
+    AbortChannel,
+    AcceptUpgrade,
+    CloseChannel,
+    Effect,
+    Emit,
+    HandOver,
+    RejectUpgrade,
+    Room,
+    SendText,
+    Tell,
+)
+from core.events import Event, FailedToAddInboundPeer, NewInboundPeerConnection, PeerInfo
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
+from core.messages import AdmitInbound, InboundRefused, PeerMisbehaved
+from core.penalties import PACKET_FAULT, RULES
+from core.wire.dialect import Dialect
+from core.wire.packets import Handshake, PacketFault
+from core.wire.payloads import NodeInfo
+from core.wire.query import PeerQuery, Refusal, check_compatibility
+
+BANNED_STATUS = 401
+BANNED_BODY = "Peer is not allowed to connect"
+BAD_PATH_STATUS = 400
+BAD_PATH_BODY = "Bad Request"
+
+
+class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Times in seconds; the defaults are lisk-p2p 0.10's."""
+
+    upgrade_timeout_s: float = 5.0
+    handshake_timeout_s: float = 10.0
+    keep_alive_interval_s: float = 8.0
+    close_timeout_s: float = 2.0
+    pool_timeout_s: float = 5.0
+
+
+class Step(enum.IntEnum):
+    """How far the connection is."""
+
+    UPGRADE = 0
+    HANDSHAKE = 1
+    POOL = 2
+    HANDED_OVER = 3
+    CLOSING = 4
+    CLOSED = 5
+
+
+class Admission:
+    """One accepted connection. ``ticket`` is the request id for the pool; ``banned`` refuses it with HTTP 401."""
+
+    def __init__(
+        self,
+        *,
+        ticket: int,
+        remote_ip: str,
+        banned: bool,
+        trusted: bool,
+        own: NodeInfo,
+        dialect: Dialect,
+        settings: AdmissionSettings,
+        now: float,
+    ) -> None:
+        self.ticket = ticket
+        self.remote_ip = remote_ip
+        self.step = Step.UPGRADE
+        self.announced: NodeInfo | None = None
+        self._banned = banned
+        self._trusted = trusted
+        self._own = own
+        self._dialect = dialect
+        self._settings = settings
+        self._deadline: float | None = now + settings.upgrade_timeout_s
+        self._beat_at: float | None = None
+        self._query: PeerQuery | Refusal | None = None
+        self._handshake_cid: int | None = None
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`on_time` wants to be called."""
+        if self._deadline is None or self._beat_at is None:
+            return self._deadline
+        return min(self._deadline, self._beat_at)
+
+    # ---- HTTP ----
+
+    def on_upgrade(self, target: str, now: float) -> list[Effect]:
+        """The upgrade request is read. Its query is judged now, but refused after the handshake, as lisk-p2p does."""
+        if self._banned:
+            return self._reject(BANNED_STATUS, BANNED_BODY, now)
+        if not self._dialect.matches_path(target):
+            return self._reject(BAD_PATH_STATUS, BAD_PATH_BODY, now)
+        self._query = self._dialect.parse_query(target, source_ip=self.remote_ip, own_nonce=self._own.nonce)
+        self.step = Step.HANDSHAKE
+        self._deadline = now + self._settings.handshake_timeout_s
+        self._beat_at = now + self._settings.keep_alive_interval_s
+        return [AcceptUpgrade()]
+
+    def _reject(self, status: int, body: str, now: float) -> list[Effect]:
+        self._to(Step.CLOSING, now + self._settings.close_timeout_s)
+        return [RejectUpgrade(status, body), Emit((self._failed(status, body),))]
+
+    # ---- the first packet ----
+
+    def on_packet(self, payload: bytes, binary: bool, now: float) -> list[Effect]:
+        """The first WebSocket message, which must be ``#handshake``."""
+        if self.step is not Step.HANDSHAKE:
+            return []
+        try:
+            packet = self._dialect.decode_packet(payload, binary=binary)
+        except PacketFault as fault:
+            return self._ban(fault.rule, raw=PACKET_FAULT.raw, now=now)
+        if not isinstance(packet, Handshake):
+            return self._refuse(CloseCode.NOT_HANDSHAKE, "first packet was not #handshake", now, announce=False)
+        self._handshake_cid = packet.cid
+        query = self._query
+        if query is None or isinstance(query, Refusal):
+            refusal = query or Refusal(CloseCode.INVALID_QUERY, "no query")
+            return self._refuse(refusal.code, refusal.reason, now)
+        incompatible = check_compatibility(query, self._own)
+        if incompatible is not None:
+            return self._refuse(incompatible.code, incompatible.reason, now)
+        return self._ask_pool(query, now)
+
+    def on_control_frame(self, now: float) -> list[Effect]:
+        """A WebSocket PING or PONG: not part of this protocol, at any time."""
+        return self._ban("control_frame", raw=RULES["control_frame"].raw, now=now)
+
+    def _ask_pool(self, query: PeerQuery, now: float) -> list[Effect]:
+        self.announced = NodeInfo(query.chain_id, query.network_version, query.nonce, query.advertise_address)
+        self._to(Step.POOL, now + self._settings.pool_timeout_s)
+        endpoint = Endpoint(self.remote_ip, query.port)
+        peer = PeerInfo(
+            peer_id=endpoint.peer_id,
+            ip_address=endpoint.ip,
+            port=endpoint.port,
+            chain_id=query.chain_id,
+            network_version=query.network_version,
+            nonce=query.nonce,
+            advertise_address=query.advertise_address,
+            direction=Direction.INBOUND,
+        )
+        events: tuple[Event, ...] = (NewInboundPeerConnection(peer=peer),)
+        return [Tell(Room.POOL, AdmitInbound(self.ticket, peer)), Emit(events)]
+
+    # ---- the pool's answer ----
+
+    def on_admitted(self) -> list[Effect]:
+        """There is room: hand the connection over."""
+        if self.step is not Step.POOL:
+            return []
+        self._to(Step.HANDED_OVER, None)
+        return [HandOver(self._handshake_cid)]
+
+    def on_refused(self, answer: InboundRefused, now: float) -> list[Effect]:
+        """There is no room, or the peer is connected already."""
+        return self._refuse(answer.code, answer.reason, now) if self.step is Step.POOL else []
+
+    # ---- the end ----
+
+    def on_time(self, now: float) -> list[Effect]:
+        """Do what is due."""
+        if self._deadline is not None and self._deadline <= now:
+            if self.step is Step.HANDSHAKE:
+                return self._refuse(CloseCode.HANDSHAKE_TIMEOUT, "", now)
+            if self.step is Step.POOL:
+                return self._refuse(CloseCode.TRY_AGAIN_LATER, "Node is too busy", now)
+            self._to(Step.CLOSING, None)
+            return [AbortChannel()]
+        if self._beat_at is not None and self._beat_at <= now:
+            self._beat_at = now + self._settings.keep_alive_interval_s
+            return [SendText(self._dialect.keep_alive_ping)]
+        return []
+
+    def on_closed(self) -> None:
+        """The channel is gone."""
+        self._to(Step.CLOSED, None)
+
+    def stop(self, now: float) -> list[Effect]:
+        """The server stops: let go of what is not handed over."""
+        if self.step >= Step.HANDED_OVER:
+            return []
+        self._to(Step.CLOSING, None)
+        return [AbortChannel()]
+
+    def _refuse(self, code: int, reason: str, now: float, *, announce: bool = True) -> list[Effect]:
+        self._to(Step.CLOSING, now + self._settings.close_timeout_s)
+        effects: list[Effect] = [SendText(self._dialect.encode_disconnect(code, reason or None))] if announce else []
+        return [*effects, CloseChannel(code), Emit((self._failed(code, reason),))]
+
+    def _ban(self, rule: str, *, raw: bool, now: float) -> list[Effect]:
+        if self.step >= Step.HANDED_OVER:
+            return []
+        if self._trusted:
+            return self._refuse(CloseCode.HANDSHAKE_REFUSED, rule, now)
+        self._to(Step.CLOSING, None)
+        # The id in the ban is the announced listening port where one is known, never the ephemeral source port: bans
+        # and statistics keyed by the latter grow without bound and miss trusted peers (as in lisk-p2p).
+        port = self._query.port if isinstance(self._query, PeerQuery) else 0
+        peer_id = Endpoint(self.remote_ip, port).peer_id
+        misbehaved = PeerMisbehaved(peer_id, self.remote_ip, PeerKind.NONE, rule)
+        return [AbortChannel(), Tell(Room.NODE, misbehaved), Emit((self._failed(CloseCode.ABNORMAL, rule),))]
+
+    def _failed(self, code: int, reason: str) -> FailedToAddInboundPeer:
+        return FailedToAddInboundPeer(ip_address=self.remote_ip, code=code, reason=reason)
+
+    def _to(self, step: Step, deadline: float | None) -> None:
+        self.step = step
+        self._deadline = deadline
+        self._beat_at = None

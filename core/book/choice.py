@@ -1,0 +1,198 @@
+"""Whom to dial: LIP 0004, "Selection", for a new outbound connection.
+
+With few tried addresses the draw is uniform over all known ones. Otherwise x = tried/(tried+new), r = max(x, 0.5), and
+the address comes from `tried` with probability r, else from `new`, uniform inside. A draw that may not be dialled is
+repeated. Repetition ends after a bounded number of draws; then the eligible addresses are listed, and the choice is
+made among them with the probabilities that endless repetition would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from random import Random
+
+from core.book import rules
+from core.book.config import BookConfig
+from core.book.entry import Entry, Table
+from core.book.table import BucketTable
+from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
+from core.ids import Endpoint
+from core.netgroup import NetGroup
+
+MAX_DRAWS = 32
+"""Draws for one address before the eligible ones are listed. With a tenth of all addresses eligible, 1 choice in 29
+gets that far."""
+DEFAULT_GROUP_LIMIT = 3
+"""LIP 0004: outbound connections for each net group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What an outbound choice has to respect.
+
+    ``endpoints``: never chosen (connected in either direction, being dialled). ``ips``: no port of these addresses is
+    chosen; addresses exempt from grouping are exempt from this too. ``forbidden``: gives the rule that forbids an
+    endpoint (a ban, a blacklist), or None. ``group_counts``: outbound connections for each net group now;
+    ``group_limit``: how many there may be.
+    """
+
+    endpoints: AbstractSet[Endpoint] = frozenset()
+    ips: AbstractSet[str] = frozenset()
+    forbidden: Callable[[Endpoint], Rule | None] | None = None
+    group_counts: Mapping[NetGroup, int] = field(default_factory=dict)
+    group_limit: int = DEFAULT_GROUP_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The endpoints to dial, in the order drawn, and the decisions taken on the way (chosen, passed over)."""
+
+    endpoints: tuple[Endpoint, ...]
+    decisions: Decisions
+
+
+class OutboundDraw:
+    """One call of ``choose``: the addresses drawn so far count against the limits of those to come."""
+
+    __slots__ = (
+        "_drawn",
+        "_eligible",
+        "_endpoints",
+        "_group_counts",
+        "_ips",
+        "_limits",
+        "_new",
+        "_passed_over",
+        "_rng",
+        "_tried",
+        "_tried_share",
+    )
+
+    def __init__(
+        self, new: BucketTable, tried: BucketTable, config: BookConfig, rng: Random, constraints: Constraints
+    ) -> None:
+        self._new = new
+        self._tried = tried
+        self._rng = rng
+        self._limits = constraints
+        self._tried_share = tried_share(len(new.entries), len(tried.entries), config)
+        self._group_counts = dict(constraints.group_counts)
+        self._endpoints: set[Endpoint] = set()
+        self._ips: set[str] = set()
+        self._passed_over: dict[Endpoint, Decision] = {}
+        self._eligible: tuple[list[Entry], list[Entry]] | None = None
+        self._drawn = 0
+
+    def run(self, count: int, now: float, only: Table | None) -> Choice:
+        """Draw up to ``count`` addresses; fewer if no more may be dialled."""
+        if only is not None:
+            self._tried_share = 1.0 if only is Table.TRIED else 0.0
+        chosen: list[Endpoint] = []
+        decisions: list[Decision] = []
+        while len(chosen) < count:
+            entry = self._next(now)
+            if entry is None:
+                break
+            self._take(entry)
+            chosen.append(entry.endpoint)
+            decisions.append(self._record(entry, now))
+        return Choice(tuple(chosen), (*self._passed_over.values(), *decisions))
+
+    def _next(self, now: float) -> Entry | None:
+        if self._eligible is None:
+            for _ in range(MAX_DRAWS):
+                entry = self._draw()
+                if entry is None:
+                    return None
+                self._drawn += 1
+                rule = self._obstacle(entry)
+                if rule is None:
+                    return entry
+                self._pass_over(entry, rule, now)
+        return self._draw_exactly()
+
+    def _draw(self) -> Entry | None:
+        random = self._rng.random
+        table = self._tried if random() < self._tried_share else self._new
+        entries = table.entries
+        return entries[int(random() * len(entries))] if entries else None
+
+    def _draw_exactly(self) -> Entry | None:
+        if self._eligible is None:
+            tried, new = self._tried.entries, self._new.entries
+        else:
+            tried, new = self._eligible
+        tried = [entry for entry in tried if self._obstacle(entry) is None]
+        new = [entry for entry in new if self._obstacle(entry) is None]
+        self._eligible = (tried, new)
+        weight_tried = self._tried_share * len(tried) / max(1, len(self._tried))
+        weight_new = (1 - self._tried_share) * len(new) / max(1, len(self._new))
+        total = weight_tried + weight_new
+        if not total:
+            return None
+        entries = tried if self._rng.random() * total < weight_tried else new
+        return entries[int(self._rng.random() * len(entries))]
+
+    def _obstacle(self, entry: Entry) -> Rule | None:
+        """The rule that forbids dialling ``entry`` now, or None."""
+        endpoint, limits = entry.endpoint, self._limits
+        if endpoint in self._endpoints or endpoint in limits.endpoints:
+            return rules.ALREADY_CONNECTED
+        if limits.forbidden is not None:
+            rule = limits.forbidden(endpoint)
+            if rule is not None:
+                return rule
+        if entry.exempt_port:
+            return None
+        if endpoint.ip in self._ips or endpoint.ip in limits.ips:
+            return rules.IP_CONNECTED
+        if self._group_counts.get(entry.info.group, 0) >= limits.group_limit:
+            return rules.GROUP_FULL
+        return None
+
+    def _take(self, entry: Entry) -> None:
+        self._endpoints.add(entry.endpoint)
+        self._passed_over.pop(entry.endpoint, None)
+        if not entry.exempt_port:
+            self._ips.add(entry.endpoint.ip)
+            group = entry.info.group
+            self._group_counts[group] = self._group_counts.get(group, 0) + 1
+
+    def _pass_over(self, entry: Entry, rule: Rule, now: float) -> None:
+        # The addresses of this very call were chosen, not passed over; and one record for each address is enough.
+        if entry.endpoint in self._endpoints or entry.endpoint in self._passed_over:
+            return
+        numbers: tuple[tuple[str, float], ...] = ()
+        if rule is rules.GROUP_FULL:
+            count = self._group_counts.get(entry.info.group, 0)
+            numbers = (("outbound_in_group", count), ("limit", self._limits.group_limit))
+        record = decide(entry.endpoint.peer_id, DecisionKind.PASSED_OVER, rule, now, *numbers)
+        self._passed_over[entry.endpoint] = record
+
+    def _record(self, entry: Entry, now: float) -> Decision:
+        return decide(
+            entry.endpoint.peer_id,
+            DecisionKind.CHOSEN,
+            rules.CHOSEN,
+            now,
+            ("tried", len(self._tried.entries)),
+            ("new", len(self._new.entries)),
+            ("tried_share", self._tried_share),
+            ("from_tried", entry.table is Table.TRIED),
+            ("draws", self._drawn),
+        )
+
+
+def tried_share(new_count: int, tried_count: int, config: BookConfig) -> float:
+    """Probability that an outbound choice comes from `tried` (LIP 0004, "Selection")."""
+    total = new_count + tried_count
+    if not total or not new_count:
+        return 1.0
+    if tried_count >= config.min_tried_to_weigh:
+        return max(tried_count / total, 0.5)
+    if config.coin_flip_when_few:
+        return 0.5 if tried_count else 0.0
+    # Uniform over all known: each table by its share of the addresses.
+    return tried_count / total

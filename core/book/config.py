@@ -1,0 +1,76 @@
+"""Settings of the peer book. The defaults are LIP 0004; every departure of lisk-p2p is a named option."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+DAY_S = 86_400.0
+
+
+class Hashing(enum.Enum):
+    """How an address finds its bucket."""
+
+    LIP = "lip"
+    """LIP 0004, with IPv6, and a secret of any length from 4 bytes."""
+    LISK = "lisk"
+    """Number for number as lisk-p2p 0.6.1 to 0.10: IPv4 only, a secret of 4 bytes."""
+
+
+class Identity(enum.Enum):
+    """What counts as one peer."""
+
+    IP = "ip"
+    """LIP 0004: one entry for each IP address (loopback: for each ip:port)."""
+    ENDPOINT = "endpoint"
+    """lisk-p2p: one entry for each ip:port."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookConfig:
+    """Sizes and rules of the peer book.
+
+    Defaults: LIP 0004, "Peer directory" and "Selection". Raises ValueError for a figure that cannot work.
+    """
+
+    new_bucket_count: int = 128
+    tried_bucket_count: int = 64
+    bucket_size: int = 32
+    new_max_age_s: float = 30 * DAY_S
+    """Age in `new` above which an occupant is evicted first when a bucket is full (lisk-p2p: 1 day)."""
+    max_failures: int = 3
+    """Consecutive failed dials after which a tried address is demoted."""
+    hashing: Hashing = Hashing.LIP
+    identity: Identity = Identity.IP
+    private_networks_exempt: bool = False
+    """Treat private addresses as loopback: an entry for each ip:port, no group limits. For networks on one LAN."""
+    refuse_narrower_reach: bool = True
+    """Refuse an address that reaches less far than whoever told it: a public peer cannot make us dial our own machine
+    or LAN (Bitcoin Core drops unroutable addresses altogether)."""
+    min_tried_to_weigh: int = 100
+    """With fewer tried addresses the outbound choice is uniform over all known ones."""
+    coin_flip_when_few: bool = False
+    """lisk-p2p: with few tried addresses, flip a coin between the tables instead."""
+    test_before_evict: bool = False
+    """Ask for a test of the occupant before it leaves a full tried bucket (Bitcoin Core, Heilman et al. 2015)."""
+
+    def __post_init__(self) -> None:
+        for name in ("new_bucket_count", "tried_bucket_count", "bucket_size", "max_failures"):
+            value = getattr(self, name)
+            if not 1 <= value <= 65_536:
+                raise ValueError(f"{name}: expected 1 to 65536, got {value!r}")
+        if not self.new_max_age_s > 0:
+            raise ValueError(f"new_max_age_s: expected more than 0 seconds, got {self.new_max_age_s!r}")
+        if self.min_tried_to_weigh < 0:
+            raise ValueError(f"min_tried_to_weigh: expected 0 or more, got {self.min_tried_to_weigh!r}")
+
+    @classmethod
+    def like_lisk(cls) -> BookConfig:
+        """The options under which the book files addresses as lisk-p2p 0.10 does (its defects excepted)."""
+        return cls(
+            new_max_age_s=DAY_S,
+            hashing=Hashing.LISK,
+            identity=Identity.ENDPOINT,
+            refuse_narrower_reach=False,
+            coin_flip_when_few=True,
+        )

@@ -1,0 +1,102 @@
+"""Requests on one connection: ours that wait for the remote's answer, and the remote's that wait for ours."""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+
+class PendingRequest(msgspec.Struct, frozen=True):
+    """A request of ours. ``ask_id`` is who waits for it (0: the link itself); times are monotonic seconds."""
+
+    cid: int
+    procedure: str
+    ask_id: int
+    sent_at: float
+    deadline: float
+
+
+class PendingRequests:
+    """Our open requests by call id, and their deadlines. Call ids count from ``first_cid`` (SocketCluster's ``cid``)."""
+
+    __slots__ = ("_by_cid", "_deadlines", "_next_cid")
+
+    def __init__(self, first_cid: int = 1) -> None:
+        self._next_cid = first_cid
+        self._by_cid: dict[int, PendingRequest] = {}
+        self._deadlines: list[tuple[float, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._by_cid)
+
+    def add(self, procedure: str, ask_id: int, timeout_s: float, now: float) -> PendingRequest:
+        """Open a request and give it the next call id."""
+        request = PendingRequest(self._next_cid, procedure, ask_id, now, now + timeout_s)
+        self._next_cid += 1
+        self._by_cid[request.cid] = request
+        heapq.heappush(self._deadlines, (request.deadline, request.cid))
+        return request
+
+    def take(self, cid: int) -> PendingRequest | None:
+        """Close the request with this id and return it; None if there is none (answered, expired, or never ours)."""
+        return self._by_cid.pop(cid, None)
+
+    def next_deadline(self) -> float | None:
+        """The earliest deadline of an open request."""
+        heap = self._deadlines
+        while heap and heap[0][1] not in self._by_cid:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def take_expired(self, now: float) -> list[PendingRequest]:
+        """Close and return every request whose deadline has come, earliest first."""
+        expired = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            expired.append(self._by_cid.pop(heapq.heappop(self._deadlines)[1]))
+        return expired
+
+    def take_all(self) -> list[PendingRequest]:
+        """Close and return every request, in the order they were made."""
+        requests = list(self._by_cid.values())
+        self._by_cid.clear()
+        self._deadlines.clear()
+        return requests
+
+
+class OpenCalls:
+    """The remote's calls that the application has not answered, capped.
+
+    A call that nobody handles is never answered (as in lisk-p2p), so entries expire: without the cap and the expiry a
+    remote could fill memory by asking for procedures that do not exist.
+    """
+
+    __slots__ = ("_cap", "_expiry_s", "_opened_at")
+
+    def __init__(self, cap: int, expiry_s: float) -> None:
+        self._cap = cap
+        self._expiry_s = expiry_s
+        self._opened_at: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._opened_at)
+
+    def open(self, cid: int, now: float) -> bool:
+        """Remember a call; False if there are too many (it should be refused). A repeated id replaces the earlier."""
+        if len(self._opened_at) >= self._cap:
+            self._forget_expired(now)
+            if len(self._opened_at) >= self._cap:
+                return False
+        self._opened_at[cid] = now
+        return True
+
+    def close(self, cid: int) -> bool:
+        """True if the call was open: it may be answered, once."""
+        return self._opened_at.pop(cid, None) is not None
+
+    def _forget_expired(self, now: float) -> None:
+        limit = now - self._expiry_s
+        for cid, opened_at in list(self._opened_at.items()):
+            if opened_at > limit:
+                break  # dicts keep insertion order: everything after is younger
+            del self._opened_at[cid]

@@ -1,0 +1,97 @@
+"""Options that say who the node is, and in which network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from core.config import values
+from core.config.checking import option, settle
+from core.config.frozen import FrozenDict
+
+GROUP = "Identity and network"
+
+
+class NodeInfoConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node tells its peers about itself (lisk-p2p: ``nodeInfo``)."""
+
+    chain_id: Annotated[
+        str,
+        option(
+            GROUP,
+            "The network to join; nodes with another chain id are refused.",
+            lisk="nodeInfo.chainID",
+            unit="hex",
+            convert=values.chain_id,
+            expected="hex text of 1 to 64 bytes",
+        ),
+    ] = "00000001"
+
+    network_version: Annotated[
+        str,
+        option(
+            GROUP,
+            "Version of the network's protocol; peers must have the same major number.",
+            lisk="nodeInfo.networkVersion",
+            convert=values.network_version,
+            expected="major.minor, major 1 or more",
+        ),
+    ] = "1.1"
+
+    nonce: Annotated[
+        str | None,
+        option(
+            GROUP,
+            "Text by which the node recognises a connection to itself. Null: a random one at each start, which is "
+            "what nearly everybody wants.",
+            lisk="nodeInfo.nonce",
+            convert=values.nonce,
+            expected="1 to 64 letters and digits, or null",
+        ),
+    ] = None
+
+    advertise_address: Annotated[
+        bool,
+        option(
+            GROUP,
+            "Whether peers may pass our address on. False keeps the node out of their getPeers answers; it still "
+            "accepts connections.",
+            lisk="nodeInfo.advertiseAddress",
+        ),
+    ] = True
+
+    options: Annotated[
+        FrozenDict,
+        option(
+            GROUP,
+            "The application's own properties, sent with the node info. They need custom_node_info_schema, and a "
+            "value for every property in it.",
+            lisk="nodeInfo.options",
+            convert=values.mapping,
+            expected="a mapping",
+        ),
+    ] = msgspec.field(default_factory=FrozenDict)
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+    @property
+    def chain_id_bytes(self) -> bytes:
+        """The chain id as it travels in node info."""
+        return bytes.fromhex(self.chain_id)
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Which protocol is spoken."""
+
+    protocol: Annotated[
+        Literal["lisk-0.10"],
+        option(
+            GROUP,
+            "The dialect for connections we open. lisk-0.10 is spoken by lisk-p2p 0.9 and 0.10 (Lisk SDK 6).",
+        ),
+    ] = "lisk-0.10"
+
+    def __post_init__(self) -> None:
+        settle(self)

@@ -1,0 +1,190 @@
+"""The options of a node: one frozen structure, from which files, environment, command line and reference are derived.
+
+Names are lisk-p2p 0.10's ``P2PConfig`` in Python's spelling with units; defaults are its as well (its milliseconds are
+seconds here), or LIP 0004's. Every option does something: one that nothing reads does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from core.config import values
+from core.config.behaviour import MAX_COUNT, ChoiceOptions
+from core.config.checking import OptionDoc, Problem, check, count, documents, explain, fields, option, settle
+from core.config.frozen import FrozenDict
+from core.config.identity import GROUP as IDENTITY
+from core.config.identity import NetworkConfig, NodeInfoConfig
+from core.errors import ConfigError
+from core.ids import Endpoint
+
+LISTEN, KNOWN, RUN = "Listening", "Known peers", "Running"
+
+GROUPS = (LISTEN, IDENTITY, KNOWN, "Outbound connections", "Time-outs", "Limits and penalties", "Choosing peers", RUN)
+"""The groups of the reference, in order."""
+
+
+def _endpoints(description: str, lisk: str) -> msgspec.Meta:
+    return option(KNOWN, description, lisk=lisk, convert=values.endpoints, expected="a list of ip:port")
+
+
+class NodeConfig(ChoiceOptions, frozen=True, kw_only=True):
+    """The configuration of a node.
+
+    Build it from keyword arguments, or from a mapping with :meth:`from_mapping`. Values are converted to their
+    canonical form (``"1.2.3.4:5001"`` to an endpoint, lists to tuples). Raises :class:`core.errors.ConfigError` with
+    every problem found. Immutable and hashable; picklable, as long as its callables are.
+    """
+
+    host_ip: Annotated[
+        str,
+        option(
+            LISTEN,
+            "The local address to listen on; 0.0.0.0 is every IPv4 address of the machine.",
+            lisk="hostIp",
+            convert=values.host_ip,
+            expected="a literal IP address",
+        ),
+    ] = "0.0.0.0"
+
+    port: Annotated[
+        int,
+        count(LISTEN, "The TCP port to listen on, also told to peers. 0: any free port.", lisk="port", ge=0, le=65535),
+    ] = 5001
+
+    max_inbound_connections: Annotated[
+        int,
+        count(
+            LISTEN,
+            "Inbound peers at most (LIP 0004). 0: do not listen at all.",
+            lisk="maxInboundConnections",
+            ge=0,
+            le=MAX_COUNT,
+        ),
+    ] = 100
+
+    max_pending_handshakes: Annotated[
+        int,
+        count(
+            LISTEN,
+            "Accepted connections that have not finished their handshake, at most; a further one is closed at once. "
+            "Stops a flood of mute connections (lisk-p2p has no limit).",
+            le=MAX_COUNT,
+        ),
+    ] = 128
+
+    max_pending_handshakes_per_ip: Annotated[
+        int, count(LISTEN, "The same for one source address, so that no single host takes all places.", le=MAX_COUNT)
+    ] = 32
+
+    node_info: NodeInfoConfig = msgspec.field(default_factory=NodeInfoConfig)
+
+    network: NetworkConfig = msgspec.field(default_factory=NetworkConfig)
+
+    custom_node_info_schema: Annotated[
+        FrozenDict | None,
+        option(
+            IDENTITY,
+            "Schema of node_info.options, in lisk-codec's form. All nodes of a network must use the same one.",
+            lisk="customNodeInfoSchema",
+            convert=values.optional_mapping,
+            expected="a mapping, or null",
+        ),
+    ] = None
+
+    seed_peers: Annotated[
+        tuple[Endpoint, ...],
+        _endpoints("Peers to ask for other peers while few are known. Never banned.", "seedPeers"),
+    ] = ()
+
+    fixed_peers: Annotated[
+        tuple[Endpoint, ...],
+        _endpoints(
+            "Peers to stay connected to: redialled for ever, never banned, evicted or shuffled out.", "fixedPeers"
+        ),
+    ] = ()
+
+    whitelisted_peers: Annotated[
+        tuple[Endpoint, ...],
+        _endpoints("Trusted peers: never banned, their inbound connections never evicted.", "whitelistedPeers"),
+    ] = ()
+
+    previous_peers: Annotated[
+        tuple[Endpoint, ...],
+        _endpoints("Peers known from an earlier run: tried peers from the start.", "previousPeers"),
+    ] = ()
+
+    blacklisted_ips: Annotated[
+        tuple[str, ...],
+        option(
+            KNOWN,
+            "Addresses and prefixes never to connect to, in either direction.",
+            lisk="blacklistedIPs",
+            convert=values.addresses_and_prefixes,
+            expected="a list of IP addresses or prefixes",
+        ),
+    ] = ()
+
+    secret: Annotated[
+        int | None,
+        option(
+            KNOWN,
+            "Key of the peer book's bucket hashing; whoever knows it can aim addresses at buckets. Null: random.",
+            lisk="secret",
+            convert=values.secret,
+            expected="an integer from 0 to 4294967295, or null",
+        ),
+    ] = None
+
+    log_level: Annotated[
+        Literal["error", "warning", "info", "debug"],
+        option(RUN, "The least severe messages that `ensemble run` writes to its log on stderr."),
+    ] = "warning"
+
+    def __post_init__(self) -> None:
+        settle(self)
+        problems = list(relations(flatten(self)))
+        if problems:
+            raise ConfigError([str(problem) for problem in problems])
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, object]) -> NodeConfig:
+        """Build from nested mappings, as a YAML file gives them. Raises ConfigError naming every problem."""
+        given, problems = check(cls, mapping)
+        if problems:
+            raise ConfigError([str(problem) for problem in problems])
+        return cls(**given)
+
+
+def relations(values_by_name: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong between options whose single values are right; takes what :func:`flatten` returns."""
+    pairs = (
+        ("ping_interval_min_s", "ping_interval_max_s"),
+        ("keepalive_interval_s", "keepalive_timeout_s"),
+        ("minimum_peer_discovery_threshold", "max_peer_discovery_response_length"),
+        ("ws_max_payload_bytes", "max_send_queue_bytes"),
+        ("max_peer_info_bytes", "ws_max_payload_bytes"),
+        ("max_pending_handshakes_per_ip", "max_pending_handshakes"),
+    )
+    for lower, upper in pairs:
+        low, high = values_by_name[lower], values_by_name[upper]
+        if low > high:
+            yield explain((lower,), f"at most {upper} ({high})", low)
+    if values_by_name["node_info.options"] and values_by_name["custom_node_info_schema"] is None:
+        yield Problem(("node_info", "options"), "custom_node_info_schema is needed to send them, and is not given")
+
+
+def options() -> list[OptionDoc]:
+    """Return every option, by group, for the reference, the command line and the file reader."""
+    return sorted(documents(NodeConfig), key=lambda document: GROUPS.index(document.group))
+
+
+def flatten(section: msgspec.Struct, prefix: str = "") -> dict[str, Any]:
+    """Return the values of a configuration by dotted name."""
+    flat: dict[str, Any] = {}
+    for name, field in fields(type(section)).items():
+        value = getattr(section, name)
+        flat.update({prefix + name: value} if isinstance(field, OptionDoc) else flatten(value, f"{prefix}{name}."))
+    return flat

@@ -1,0 +1,127 @@
+"""What a mind wants done. A state machine of ``core`` returns a list of these; its actor carries them out in order.
+
+Decide first, commit last, return effects: nothing in ``core`` happens by itself (docs/architecture.md, "Minds and
+actors"). Each effect is handled by a method ``do_<snake_case_name>`` of the actor.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+
+from core.events import Event
+from core.ids import Direction, Endpoint, PeerKind
+from core.messages import ActorMessage
+
+
+class Room(enum.Enum):
+    """The actors that an effect can speak to without knowing an address."""
+
+    NODE = "node"
+    POOL = "pool"
+    BOOK = "book"
+    SERVER = "server"
+
+
+class SendText(msgspec.Struct, frozen=True):
+    """Queue one WebSocket text message."""
+
+    text: str
+
+
+class CloseChannel(msgspec.Struct, frozen=True):
+    """Send a close frame with this code and no reason, after what is queued."""
+
+    code: int
+
+
+class AbortChannel(msgspec.Struct, frozen=True):
+    """Destroy the TCP connection, no close frame."""
+
+
+class AcceptUpgrade(msgspec.Struct, frozen=True):
+    """Answer the HTTP upgrade with 101."""
+
+
+class RejectUpgrade(msgspec.Struct, frozen=True):
+    """Answer the HTTP request with this status and text, then close."""
+
+    status: int
+    body: str
+
+
+class HandOver(msgspec.Struct, frozen=True):
+    """The connection passed all checks: give it to the peer actor that the pool names. ``cid`` as in Handshake."""
+
+    cid: int | None
+
+
+class Tell(msgspec.Struct, frozen=True):
+    """Send a message to one of the node's own actors."""
+
+    room: Room
+    message: ActorMessage
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """Answer an open query. ``ask_id`` is the number under which the actor keeps who asked."""
+
+    ask_id: int
+    message: ActorMessage
+
+
+class Emit(msgspec.Struct, frozen=True):
+    """Give events to the subscribers, in order."""
+
+    events: tuple[Event, ...]
+
+
+class DialPeer(msgspec.Struct, frozen=True):
+    """Create an outbound peer and let it dial."""
+
+    endpoint: Endpoint
+    kind: PeerKind
+
+
+class TellPeer(msgspec.Struct, frozen=True):
+    """Send a message to the actor of a connected or connecting peer."""
+
+    endpoint: Endpoint
+    direction: Direction
+    message: ActorMessage
+
+
+class ForwardToPeer(msgspec.Struct, frozen=True):
+    """Hand a query of ``ask_id``'s asker to a peer, which answers the asker itself."""
+
+    endpoint: Endpoint
+    direction: Direction
+    message: ActorMessage
+    ask_id: int
+
+
+class CreateInbound(msgspec.Struct, frozen=True):
+    """Create an inbound peer and tell the asker of ``ask_id`` (the PeerServer) its address."""
+
+    endpoint: Endpoint
+    kind: PeerKind
+    ask_id: int
+
+
+Effect: TypeAlias = (
+    SendText
+    | CloseChannel
+    | AbortChannel
+    | AcceptUpgrade
+    | RejectUpgrade
+    | HandOver
+    | Tell
+    | Reply
+    | Emit
+    | DialPeer
+    | TellPeer
+    | ForwardToPeer
+    | CreateInbound
+)

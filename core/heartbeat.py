@@ -1,0 +1,79 @@
+"""Heartbeat: is the remote still there, and how far away is it?
+
+Two layers, as in lisk-p2p: SocketCluster's ``#1``/``#2`` (listener asks every 8 s, opener answers at once; 20 s of
+silence end the connection), and the application ping, a call that the listener makes 20 to 60 s after the last answer,
+at random so that a network does not beat in step. Latency is the *smallest* round trip seen: a remote can delay an
+answer but cannot hasten one (Bitcoin Core protects inbound peers by minimum ping for this reason).
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from core.ids import Direction
+from core.link_settings import LinkSettings
+
+
+class Heartbeat:
+    """Deadlines in monotonic seconds; ``direction`` INBOUND: the remote opened, so we are the listener that asks."""
+
+    __slots__ = ("_direction", "_heard_at", "_rng", "_settings", "_timeout_s", "beat_at", "latency_ms", "ping_at")
+
+    def __init__(self, direction: Direction, settings: LinkSettings, rng: Random) -> None:
+        self._direction = direction
+        self._settings = settings
+        self._rng = rng
+        self._timeout_s = settings.keep_alive_timeout_s
+        self._heard_at = 0.0
+        self.beat_at: float | None = None
+        self.ping_at: float | None = None
+        self.latency_ms: float | None = None
+
+    def start(self, now: float, timeout_s: float | None = None) -> None:
+        """Begin. ``timeout_s``: how long the listener promised to be silent at most (its ack's ``pingTimeout``)."""
+        self._heard_at = now
+        if timeout_s is not None:
+            self._timeout_s = timeout_s
+        if self._direction is Direction.INBOUND:
+            self.beat_at = now + self._settings.keep_alive_interval_s
+            self._schedule_ping(now)
+
+    def heard(self, now: float) -> None:
+        """Something arrived from the remote that counts as a sign of life."""
+        self._heard_at = now
+
+    def silent_at(self) -> float:
+        """When the remote will have been silent for too long."""
+        return self._heard_at + self._timeout_s
+
+    def beaten(self, now: float) -> None:
+        """A ``#1`` was sent."""
+        self.beat_at = now + self._settings.keep_alive_interval_s
+
+    def pinged(self) -> None:
+        """An application ping is under way; the next waits for its answer."""
+        self.ping_at = None
+
+    def ponged(self, round_trip_s: float, now: float) -> None:
+        """The application ping was answered after ``round_trip_s`` seconds."""
+        self.measured(round_trip_s)
+        self._schedule_ping(now)
+
+    def measured(self, round_trip_s: float) -> None:
+        """Record a round trip."""
+        round_trip_ms = round_trip_s * 1000.0
+        if self.latency_ms is None or round_trip_ms < self.latency_ms:
+            self.latency_ms = round_trip_ms
+
+    def next_deadline(self) -> float:
+        """The earliest of: beat, ping, silence."""
+        deadline = self.silent_at()
+        if self.beat_at is not None and self.beat_at < deadline:
+            deadline = self.beat_at
+        if self.ping_at is not None and self.ping_at < deadline:
+            deadline = self.ping_at
+        return deadline
+
+    def _schedule_ping(self, now: float) -> None:
+        settings = self._settings
+        self.ping_at = now + self._rng.uniform(settings.ping_interval_min_s, settings.ping_interval_max_s)

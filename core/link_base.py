@@ -1,0 +1,253 @@
+"""What every connection has, whatever it carries: its stages, its deadlines, its way to the end, its output.
+
+:class:`core.link.Link` builds the peer protocol on top.
+"""
+
+from __future__ import annotations
+
+import enum
+from random import Random
+
+from core.calls import OpenCalls, PendingRequests
+from core.conduct import Conduct
+from core.effects import AbortChannel, CloseChannel, Effect, Emit, Reply, Room, SendText, Tell
+from core.errors import ConnectionLost
+from core.events import (
+    CloseInbound,
+    CloseOutbound,
+    ConnectAbortOutbound,
+    Event,
+    InboundSocketError,
+    OutboundSocketError,
+    PeerInfo,
+    PenaltyApplied,
+)
+from core.heartbeat import Heartbeat
+from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
+from core.link_settings import LinkSettings
+from core.messages import ActorMessage, Failed, PeerClosed, PeerMisbehaved
+from core.traffic import TrafficCount
+from core.wire.dialect import Dialect
+from core.wire.payloads import NodeInfo
+
+TRUSTED = frozenset({PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED})
+"""LIP 0004: fixed, whitelisted and seed peers are never banned."""
+
+
+class Stage(enum.IntEnum):
+    """How far a connection is; it only ever moves up."""
+
+    CONNECTING = 0
+    UPGRADING = 1
+    HANDSHAKE = 2
+    NODE_INFO = 3
+    PEERS = 4
+    READY = 5
+    CLOSING = 6
+    CLOSED = 7
+
+
+class Ending(enum.Enum):
+    """Who ended the connection."""
+
+    BY_US = "us"
+    BY_REMOTE = "remote"
+
+
+class LinkBase:
+    """Stages, deadlines, conduct and the end of one connection.
+
+    ``wall_offset_s`` is Unix time minus the monotonic time of the ``now`` arguments.
+    """
+
+    def __init__(
+        self,
+        *,
+        direction: Direction,
+        endpoint: Endpoint,
+        kind: PeerKind,
+        dialect: Dialect,
+        own: NodeInfo,
+        settings: LinkSettings,
+        rng: Random,
+        wall_offset_s: float = 0.0,
+    ) -> None:
+        self.direction = direction
+        self.endpoint = endpoint
+        self.peer_id: PeerId = endpoint.peer_id
+        self.kind = kind
+        self.stage = Stage.CONNECTING
+        self.traffic = TrafficCount()
+        self._dialect = dialect
+        self._own = own
+        self._settings = settings
+        self._rng = rng
+        self._wall_offset_s = wall_offset_s
+        self._remote: NodeInfo | None = None
+        self._connected_at: float | None = None
+        self._conduct = Conduct(direction, settings)
+        self._heartbeat = Heartbeat(direction, settings, rng)
+        self._pending = PendingRequests()
+        self._calls = OpenCalls(settings.max_open_calls, settings.open_call_expiry_s)
+        self._step_deadline: float | None = None  # of the present stage: connect, upgrade, handshake, close
+        self._traffic_at: float | None = None
+        self._end: tuple[int, str, Ending] | None = None
+        self._out: list[Effect] = []
+        self._events: list[Event] = []
+
+    # ---- what others may know ----
+
+    @property
+    def is_connected(self) -> bool:
+        """The connection carries messages."""
+        return self.stage is Stage.READY
+
+    @property
+    def reputation(self) -> int:
+        """What is left of the 100 points of the start."""
+        return self._conduct.reputation
+
+    def info(self) -> PeerInfo:
+        """What is known about the remote."""
+        remote = self._remote
+        return PeerInfo(
+            peer_id=self.peer_id,
+            ip_address=self.endpoint.ip,
+            port=self.endpoint.port,
+            chain_id=remote.chain_id if remote else b"",
+            network_version=remote.network_version if remote else "",
+            nonce=remote.nonce if remote else "",
+            options=remote.options if remote else {},
+            advertise_address=remote.advertise_address if remote else True,
+            direction=self.direction,
+            kind=self.kind,
+            latency_ms=self._heartbeat.latency_ms,
+            reputation=self._conduct.reputation,
+            connected_at=None if self._connected_at is None else self._connected_at + self._wall_offset_s,
+        )
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`on_time` wants to be called (monotonic seconds); None: only after the next input."""
+        if self.stage is Stage.CLOSED:
+            return None
+        deadlines = [self._step_deadline, self._traffic_at]
+        if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
+            deadlines.append(self._heartbeat.next_deadline())
+            deadlines.append(self._conduct.packets_due_at())
+        deadlines.append(self._pending.next_deadline())
+        return min((at for at in deadlines if at is not None), default=None)
+
+    # ---- the end ----
+
+    def close(self, code: int, reason: str, now: float) -> list[Effect]:
+        """Close in order: ``#disconnect`` with code and reason, then a close frame."""
+        self._close(code, reason, now)
+        return self._flush()
+
+    def on_closed(self, code: int, error: str, now: float) -> list[Effect]:
+        """The channel is gone. ``error`` is the transport's, empty for an orderly close."""
+        if self.stage is Stage.CLOSED:
+            return []
+        was_connected = self._connected_at is not None
+        end_code, reason, ending = self._end or (code, error, Ending.BY_REMOTE)
+        self.stage = Stage.CLOSED
+        self._step_deadline = None
+        for request in self._pending.take_all():
+            if request.ask_id:
+                lost = ConnectionLost(f"the connection to {self.peer_id} closed ({end_code})", self.peer_id)
+                self._out.append(Reply(request.ask_id, Failed(0, lost)))
+        if error and self._end is None and was_connected:
+            socket_error = OutboundSocketError if self.direction is Direction.OUTBOUND else InboundSocketError
+            self._events.append(socket_error(peer_id=self.peer_id, error=error))
+        self._events.append(self._close_event(was_connected, end_code, reason))
+        self._report_traffic()
+        self._tell(
+            Room.POOL,
+            PeerClosed(self.endpoint, self.direction, was_connected, end_code, reason, ending is Ending.BY_US),
+        )
+        return self._flush()
+
+    def _close_event(self, was_connected: bool, code: int, reason: str) -> Event:
+        if not was_connected:
+            return ConnectAbortOutbound(peer_id=self.peer_id, reason=reason, code=code)
+        closed = CloseOutbound if self.direction is Direction.OUTBOUND else CloseInbound
+        return closed(peer=self.info(), code=code, reason=reason)
+
+    def _close(self, code: int, reason: str, now: float, *, announce: bool = True) -> None:
+        if self.stage >= Stage.CLOSING:
+            return
+        self._end = self._end or (code, reason, Ending.BY_US)
+        if self.stage < Stage.HANDSHAKE:
+            self._out.append(AbortChannel())
+        else:
+            if announce and self.stage is not Stage.HANDSHAKE:
+                self._send(self._dialect.encode_disconnect(code, reason))
+            self._out.append(CloseChannel(code))
+        self._enter(Stage.CLOSING, now + self._settings.close_timeout_s)
+
+    def _abort(self, code: int, reason: str) -> None:
+        """Destroy the connection; the channel's end comes back as :meth:`on_closed`."""
+        if self.stage is Stage.CLOSED:
+            return
+        self._end = self._end or (code, reason, Ending.BY_US)
+        self._out.append(AbortChannel())
+        self._enter(Stage.CLOSING, None)
+
+    # ---- judgement ----
+
+    def apply_penalty(self, penalty: int, reason: str, now: float) -> list[Effect]:
+        """The application's penalty; at 0 the peer is banned unless it is trusted."""
+        self._punish(penalty, reason, now)
+        return self._flush()
+
+    def _break_rule(self, rule: str, now: float) -> None:
+        punishment = self._conduct.punishment(rule)
+        if punishment is not None:
+            self._punish(punishment.penalty, rule, now, raw=punishment.raw)
+
+    def _punish(self, penalty: int, reason: str, now: float, *, raw: bool = False) -> None:
+        if penalty <= 0 or self.stage >= Stage.CLOSING:
+            return
+        self._conduct.punish(penalty)
+        self._events.append(
+            PenaltyApplied(peer_id=self.peer_id, penalty=penalty, reputation=self._conduct.reputation, reason=reason)
+        )
+        if not self._conduct.is_spent or self.kind in TRUSTED:
+            return
+        # LIP 0004: a banned peer is dropped without being told why.
+        self._tell(Room.NODE, PeerMisbehaved(self.peer_id, self.endpoint.ip, self.kind, reason))
+        if raw:
+            self._abort(CloseCode.ABNORMAL, f"banned: {reason}")
+        else:
+            self._end = (CloseCode.NORMAL, f"banned: {reason}", Ending.BY_US)
+            self._close(CloseCode.NORMAL, "", now)
+
+    # ---- output ----
+
+    def _enter(self, stage: Stage, deadline: float | None) -> None:
+        self.stage = stage
+        self._step_deadline = deadline
+
+    def _send(self, text: str) -> None:
+        self._out.append(SendText(text))
+
+    def _tell(self, room: Room, message: ActorMessage) -> None:
+        self._out.append(Tell(room, message))
+
+    def _count_traffic(self, now: float) -> None:
+        if self._traffic_at is None:
+            self._traffic_at = now + self._settings.traffic_report_interval_s
+
+    def _report_traffic(self) -> None:
+        self._traffic_at = None
+        report = self.traffic.take()
+        if report is not None:
+            self._tell(Room.NODE, report)
+
+    def _flush(self) -> list[Effect]:
+        out = self._out
+        if self._events:
+            out.append(Emit(tuple(self._events)))
+            self._events = []
+        self._out = []
+        return out

@@ -1,0 +1,459 @@
+"""The messages between actors, and between a program and its node: typed, frozen, picklable, without addresses.
+
+Commands are in the imperative, events in the past tense, queries carry a ``request_id`` which the answer repeats.
+Messages that must hold an actor's address (who to answer, who to tell) are the few in :mod:`actors.wiring`.
+Times are seconds: ``_s`` durations, ``_at``/``until`` Unix time. Everything here crosses process boundaries in the
+multi-process deployment, so nothing may hold a socket, a lock, a callable or a reference to shared state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from core.config import NodeConfig
+from core.events import Event, PeerInfo
+from core.ids import Direction, Endpoint, PeerId, PeerKind
+from core.wire.payloads import NodeInfo
+
+
+class ActorMessage(msgspec.Struct, frozen=True):
+    """Base of all messages."""
+
+
+class Query(ActorMessage, frozen=True):
+    """A message that is answered: by its own answer type, by :class:`Done`, or by :class:`Failed`."""
+
+    request_id: int
+
+
+# ---- answers to a program ---------------------------------------------------------------------------------------
+
+
+class Done(Query, frozen=True):
+    """The command was carried out."""
+
+
+class Failed(Query, frozen=True):
+    """The command could not be carried out. ``error`` is an :class:`core.errors.EnsembleError`, raised at the caller."""
+
+    error: Exception
+
+
+# ---- program -> Node --------------------------------------------------------------------------------------------
+
+
+class StartNode(Query, frozen=True):
+    """Start everything. Answer: :class:`NodeStarted` or :class:`Failed`."""
+
+    config: NodeConfig
+
+
+class NodeStarted(Query, frozen=True):
+    """The node runs. ``listening`` is the bound address, None if the node does not listen."""
+
+    node_info: NodeInfo
+    listening: Endpoint | None
+
+
+class StopNode(Query, frozen=True):
+    """Close all connections in order, flush storage. Answer: :class:`Done`."""
+
+
+class Subscribe(Query, frozen=True):
+    """Send events to the sender, in :class:`EventBatch` messages. ``names`` None: all. Answer: :class:`Done`.
+
+    A later subscription of the same actor replaces its earlier one; an empty set ends it.
+    """
+
+    names: frozenset[str] | None
+
+
+class EventBatch(ActorMessage, frozen=True):
+    """Events for a subscriber, in order. The sender is the actor to which :class:`AnswerCall` goes."""
+
+    events: tuple[Event, ...]
+
+
+class ApplyNodeInfo(Query, frozen=True):
+    """Replace the custom options of our node info and push it to every peer. Answer: :class:`NodeInfoAnswer`."""
+
+    options: Mapping[str, object]
+
+
+class GetNodeInfo(Query, frozen=True):
+    """Answer: :class:`NodeInfoAnswer`."""
+
+
+class NodeInfoAnswer(Query, frozen=True):
+    """Our node info as it is pushed to peers."""
+
+    node_info: NodeInfo
+
+
+class GetConnectedPeers(Query, frozen=True):
+    """Answer: :class:`PeerList`, outbound first."""
+
+
+class GetDisconnectedPeers(Query, frozen=True):
+    """Peers in the book that are not connected. Answer: :class:`PeerList`."""
+
+
+class GetTriedPeers(Query, frozen=True):
+    """Answer: :class:`PeerList` with the book's tried entries."""
+
+
+class ListKnownPeers(Query, frozen=True):
+    """PeerPool -> PeerBook: all entries but these. Answer: :class:`PeerList`."""
+
+    without: frozenset[Endpoint]
+
+
+class PeerList(Query, frozen=True):
+    """Answer to the three queries above."""
+
+    peers: tuple[PeerInfo, ...]
+
+
+class GetNetworkStats(Query, frozen=True):
+    """Answer: :class:`NetworkStats`."""
+
+
+class NetworkStats(Query, frozen=True, kw_only=True):
+    """Counters since start; keys come from a closed set, so that no peer can make them grow.
+
+    ``..._connected`` are gauges; everything else only grows.
+    """
+
+    started_at: float
+    inbound_connected: int = 0
+    outbound_connected: int = 0
+    inbound_connects_total: int = 0
+    inbound_disconnects_total: int = 0
+    outbound_connects_total: int = 0
+    outbound_disconnects_total: int = 0
+    outbound_dials_failed_total: int = 0
+    banned_addresses: int = 0
+    bans_total: int = 0
+    errors_total: int = 0
+    peers_discovered_total: int = 0
+    peers_removed_total: int = 0
+    messages_received_total: int = 0
+    messages_sent_total: int = 0
+    messages_dropped_total: int = 0
+    requests_received_total: int = 0
+    requests_sent_total: int = 0
+    bytes_received_total: int = 0
+    bytes_sent_total: int = 0
+    known_new_peers: int = 0
+    known_tried_peers: int = 0
+
+
+class SendMessage(Query, frozen=True):
+    """Send to ``peer_id``; None: to the peers that the selection rule picks (16). Answer: :class:`Done` or Failed.
+
+    ``request_id`` 0 means that nobody waits for the answer.
+    """
+
+    event: str
+    data: bytes | None
+    peer_id: PeerId | None = None
+
+
+class BroadcastMessage(Query, frozen=True):
+    """Send to every connected peer. ``request_id`` 0: nobody waits for the answer."""
+
+    event: str
+    data: bytes | None
+
+
+class SendRequest(Query, frozen=True):
+    """Ask ``peer_id``; None: a peer picked by the selection rule. Answer: :class:`RequestAnswered` or :class:`Failed`.
+
+    ``timeout_s`` None: the configured time for the connection's direction.
+    """
+
+    procedure: str
+    data: bytes | None
+    timeout_s: float | None = None
+    peer_id: PeerId | None = None
+
+
+class RequestAnswered(Query, frozen=True):
+    """The answer of ``peer_id``."""
+
+    peer_id: PeerId
+    data: bytes | None
+
+
+class ApplyPenalty(Query, frozen=True):
+    """Subtract from a connected peer's reputation. Trusted peers are never banned. Answer: Done or Failed."""
+
+    peer_id: PeerId
+    penalty: int
+    reason: str
+
+
+class BanAddress(Query, frozen=True):
+    """Ban an IP address for ``duration_s`` (None: the configured time). Answer: Done or Failed (trusted address)."""
+
+    ip: str
+    peer_id: PeerId
+    reason: str
+    duration_s: float | None = None
+
+
+class UnbanAddress(Query, frozen=True):
+    """End a ban. Answer: Done, or Failed if the address is not banned."""
+
+    ip: str
+
+
+class GetBans(Query, frozen=True):
+    """Answer: :class:`BanList`."""
+
+
+class Ban(msgspec.Struct, frozen=True):
+    """One banned address, until Unix time ``until``."""
+
+    ip: str
+    until: float
+    reason: str
+
+
+class BanList(Query, frozen=True):
+    """All bans in force."""
+
+    bans: tuple[Ban, ...]
+
+
+# ---- subscriber -> Peer -----------------------------------------------------------------------------------------
+
+
+class AnswerCall(ActorMessage, frozen=True):
+    """Answer a peer's request. ``data`` None: an answer without payload."""
+
+    call_id: int
+    data: bytes | None
+
+
+class RefuseCall(ActorMessage, frozen=True):
+    """Answer a peer's request with an error."""
+
+    call_id: int
+    message: str
+
+
+# ---- Node -> children, children -> Node -------------------------------------------------------------------------
+
+
+class NodeInfoChanged(ActorMessage, frozen=True):
+    """Our node info is now this; Peers push it to their remotes."""
+
+    node_info: NodeInfo
+
+
+class ServerListening(ActorMessage, frozen=True):
+    """PeerServer -> Node: the port is bound."""
+
+    endpoint: Endpoint
+
+
+class ServerFailed(ActorMessage, frozen=True):
+    """PeerServer -> Node: the port could not be bound; the text is for the operator."""
+
+    reason: str
+
+
+class CloseAllPeers(ActorMessage, frozen=True):
+    """Node -> PeerPool: close every connection in order, dial no more, then say :class:`AllPeersClosed`."""
+
+
+class AllPeersClosed(ActorMessage, frozen=True):
+    """PeerPool -> Node."""
+
+
+class PoolCounts(ActorMessage, frozen=True):
+    """PeerPool -> Node, whenever one of them changes. The first two are gauges, the others totals."""
+
+    inbound_connected: int
+    outbound_connected: int
+    inbound_connects: int
+    outbound_connects: int
+    inbound_disconnects: int
+    outbound_disconnects: int
+    dials_failed: int
+
+
+class BookCounts(ActorMessage, frozen=True):
+    """PeerBook -> Node, whenever one of them changes. The first three are gauges, the others totals."""
+
+    new_peers: int
+    tried_peers: int
+    banned_addresses: int
+    bans: int
+    discovered: int
+
+
+# ---- PeerServer <-> PeerPool ------------------------------------------------------------------------------------
+
+
+class AdmitInbound(Query, frozen=True):
+    """PeerServer -> PeerPool: this peer passed the checks; is there room? Answer: Admitted (wiring) or Refused."""
+
+    peer: PeerInfo
+
+
+class InboundRefused(Query, frozen=True):
+    """PeerPool -> PeerServer: close with this code and reason."""
+
+    code: int
+    reason: str
+
+
+class AddressBanned(ActorMessage, frozen=True):
+    """PeerBook -> PeerServer, PeerPool: refuse this address until then."""
+
+    ban: Ban
+
+
+class AddressUnbanned(ActorMessage, frozen=True):
+    """PeerBook -> PeerServer, PeerPool."""
+
+    ip: str
+
+
+# ---- PeerPool <-> PeerBook --------------------------------------------------------------------------------------
+
+
+class ChoosePeers(Query, frozen=True):
+    """PeerPool -> PeerBook: whom to dial? Answer: :class:`ChosenPeers`.
+
+    ``excluded`` are endpoints in use; ``group_counts`` says how many outbound connections each net group has.
+    """
+
+    count: int
+    excluded: frozenset[Endpoint]
+    group_counts: tuple[tuple[bytes, int], ...] = ()
+
+
+class ChosenPeers(Query, frozen=True):
+    """PeerBook -> PeerPool: at most ``count`` endpoints, and how much the book knows."""
+
+    endpoints: tuple[Endpoint, ...]
+    tried_count: int
+    known_count: int
+
+
+class OutboundSucceeded(ActorMessage, frozen=True):
+    """PeerPool -> PeerBook: an outbound handshake succeeded (new -> tried, failures 0)."""
+
+    endpoint: Endpoint
+    advertise: bool
+
+
+class OutboundFailed(ActorMessage, frozen=True):
+    """PeerPool -> PeerBook: a dial failed."""
+
+    endpoint: Endpoint
+
+
+class InboundSeen(ActorMessage, frozen=True):
+    """PeerPool -> PeerBook: this peer connected to us; its listening port is what it claims."""
+
+    endpoint: Endpoint
+    advertise: bool
+
+
+class ForgetPeer(ActorMessage, frozen=True):
+    """PeerPool -> PeerBook: this endpoint is ourselves, or otherwise never to be dialled again."""
+
+    endpoint: Endpoint
+
+
+# ---- Peer -> PeerBook -------------------------------------------------------------------------------------------
+
+
+class PeersAdvertised(ActorMessage, frozen=True):
+    """A peer's answer to getPeers."""
+
+    source: PeerId
+    source_ip: str
+    endpoints: tuple[Endpoint, ...]
+
+
+class GetSample(Query, frozen=True):
+    """A remote asked getPeers. Answer: :class:`PeerSample`."""
+
+
+class PeerSample(Query, frozen=True):
+    """What may be told to a remote."""
+
+    endpoints: tuple[Endpoint, ...]
+
+
+# ---- PeerPool -> Peer -------------------------------------------------------------------------------------------
+
+
+class ClosePeer(ActorMessage, frozen=True):
+    """Close in order: ``#disconnect`` with code and reason, then a close frame."""
+
+    code: int
+    reason: str
+
+
+class AskForPeers(ActorMessage, frozen=True):
+    """Ask the remote for its peers again (rediscovery)."""
+
+
+# ---- Peer -> PeerPool -------------------------------------------------------------------------------------------
+
+
+class PeerConnected(ActorMessage, frozen=True):
+    """The connection carries messages now. ``direction`` tells who opened it."""
+
+    peer: PeerInfo
+
+
+class PeerUpdated(ActorMessage, frozen=True):
+    """Node info, latency or reputation of a connected peer changed."""
+
+    peer: PeerInfo
+
+
+class PeerClosed(ActorMessage, frozen=True):
+    """The connection is gone; last message of a Peer. ``was_connected``: it had reported :class:`PeerConnected`.
+
+    ``code`` is the close code seen or sent; ``clean`` is False for a lost or refused TCP connection. ``by_us`` tells
+    that we decided to close.
+    """
+
+    endpoint: Endpoint
+    direction: Direction
+    was_connected: bool
+    code: int
+    reason: str
+    by_us: bool
+
+
+class PeerMisbehaved(ActorMessage, frozen=True):
+    """Peer -> Node: its reputation is used up; the connection is being closed. Leads to :class:`BanAddress`."""
+
+    peer_id: PeerId
+    ip: str
+    kind: PeerKind
+    reason: str
+
+
+class PeerTraffic(ActorMessage, frozen=True, kw_only=True):
+    """Peer -> Node, once a second while there is traffic, and at the end: what was counted since the last one."""
+
+    messages_received: int = 0
+    messages_sent: int = 0
+    messages_dropped: int = 0
+    requests_received: int = 0
+    requests_sent: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    errors: int = 0

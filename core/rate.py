@@ -1,0 +1,69 @@
+"""Counting over fixed windows: what a peer may do in a time, and what exceeding it costs.
+
+LIP 0004, "Penalties and bans": windows are counters cleared at fixed intervals, no sliding window is needed. The
+functions are told the time, so a day of traffic is tested in microseconds.
+"""
+
+from __future__ import annotations
+
+
+class WindowCounter:
+    """Counts events in consecutive windows of ``window_s`` seconds that begin with the first event after a pause."""
+
+    __slots__ = ("_count", "_ends_at", "window_s")
+
+    def __init__(self, window_s: float) -> None:
+        self.window_s = window_s
+        self._count = 0
+        self._ends_at = float("-inf")
+
+    def add(self, now: float) -> int:
+        """Count one event and return how many this window has seen, the new one included."""
+        if now >= self._ends_at:
+            self._count = 0
+            self._ends_at = now + self.window_s
+        self._count += 1
+        return self._count
+
+    def ends_at(self) -> float:
+        """When the current window ends (monotonic seconds)."""
+        return self._ends_at
+
+
+class PacketRate:
+    """The limit on packets of every sort: ``limit`` per ``window_s``; each whole multiple costs ``penalty``.
+
+    As measured on lisk-p2p 0.10 with its defaults (100 per second, 10): 150 packets in a second cost 10, 350 cost 30,
+    1,100 cost 110. The price of a window is due at its end, so that a burst is priced once, by its size.
+    """
+
+    __slots__ = ("_count", "_ends_at", "limit", "penalty", "window_s")
+
+    def __init__(self, limit: float, penalty: int, window_s: float) -> None:
+        self.limit = limit
+        self.penalty = penalty
+        self.window_s = window_s
+        self._count = 0
+        self._ends_at = float("-inf")
+
+    def add(self, packets: int, now: float) -> int:
+        """Count packets; return the penalty for the window that ended before them (mostly 0)."""
+        due = 0
+        if now >= self._ends_at:
+            due = self._price()
+            self._count = 0
+            self._ends_at = now + self.window_s
+        self._count += packets
+        return due
+
+    def due_at(self) -> float | None:
+        """When a penalty for the current window falls due; None while the limit is kept."""
+        return self._ends_at if self._count > self.limit * self.window_s else None
+
+    def settle(self, now: float) -> int:
+        """Close the window if its time is over and return its price."""
+        return self.add(0, now) if now >= self._ends_at else 0
+
+    def _price(self) -> int:
+        rate = self._count / self.window_s
+        return self.penalty * int(rate // self.limit) if rate > self.limit else 0

@@ -1,0 +1,82 @@
+"""Slots: who is connected or on the way, in either direction, and how many more there may be.
+
+Keyed by endpoint and direction. Inbound and outbound sets are disjoint by policy (LIP 0004), not by this table: for the
+moment in which two nodes dial each other both exist, and the pool ends one of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from core.events import PeerInfo
+from core.ids import Direction, Endpoint, PeerKind
+from core.netgroup import is_loopback, net_group
+
+
+class Slot(msgspec.Struct):
+    """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered."""
+
+    endpoint: Endpoint
+    direction: Direction
+    kind: PeerKind
+    info: PeerInfo | None = None
+    leaving: bool = False
+
+
+class Slots:
+    """All connections of a node, by direction and endpoint."""
+
+    def __init__(self) -> None:
+        self._tables: dict[Direction, dict[Endpoint, Slot]] = {Direction.INBOUND: {}, Direction.OUTBOUND: {}}
+
+    def __iter__(self) -> Iterator[Slot]:
+        yield from self._tables[Direction.OUTBOUND].values()
+        yield from self._tables[Direction.INBOUND].values()
+
+    def __len__(self) -> int:
+        return sum(len(table) for table in self._tables.values())
+
+    def add(self, slot: Slot) -> None:
+        """Take a slot; there must be none for this endpoint and direction."""
+        table = self._tables[slot.direction]
+        if slot.endpoint in table:
+            raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
+        table[slot.endpoint] = slot
+
+    def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
+        """The slot, if there is one."""
+        return self._tables[direction].get(endpoint)
+
+    def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
+        """Free the slot and return it, if there is one."""
+        return self._tables[direction].pop(endpoint, None)
+
+    def of(self, direction: Direction) -> list[Slot]:
+        """All slots of one direction that are not leaving, in the order they were taken."""
+        return [slot for slot in self._tables[direction].values() if not slot.leaving]
+
+    def connected(self) -> list[PeerInfo]:
+        """Every connected peer that is not leaving, outbound first."""
+        return [slot.info for slot in self if slot.info is not None and not slot.leaving]
+
+    def connected_by_id(self, peer_id: str) -> Slot | None:
+        """The connected slot of this peer, outbound first."""
+        for slot in self:
+            if slot.info is not None and not slot.leaving and slot.info.peer_id == peer_id:
+                return slot
+        return None
+
+    def endpoints(self) -> set[Endpoint]:
+        """Every endpoint in use."""
+        return set(self._tables[Direction.INBOUND]) | set(self._tables[Direction.OUTBOUND])
+
+    def outbound_groups(self) -> Counter[bytes]:
+        """How many outbound connections each net group has; loopback is exempt from group limits."""
+        return Counter(
+            net_group(endpoint.ip)
+            for endpoint in self._tables[Direction.OUTBOUND]
+            if not is_loopback(endpoint.ip)
+        )

@@ -1,0 +1,57 @@
+"""Adding up what the node's actors report, for ``get_network_stats``."""
+
+from __future__ import annotations
+
+from core.messages import BookCounts, NetworkStats, PeerTraffic, PoolCounts
+
+
+class Stats:
+    """Totals of one run. The keys are a closed set; lisk-p2p counts by names that remotes choose, without limit."""
+
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
+        self._pool = PoolCounts(0, 0, 0, 0, 0, 0, 0)
+        self._book = BookCounts(0, 0, 0, 0, 0)
+        self._traffic = dict.fromkeys(PeerTraffic.__struct_fields__, 0)
+
+    def add_traffic(self, report: PeerTraffic) -> None:
+        """What a peer counted since its last report."""
+        for name in self._traffic:
+            self._traffic[name] += getattr(report, name)
+
+    def set_pool(self, counts: PoolCounts) -> None:
+        """The pool's figures."""
+        self._pool = counts
+
+    def set_book(self, counts: BookCounts) -> None:
+        """The book's figures."""
+        self._book = counts
+
+    def snapshot(self, request_id: int) -> NetworkStats:
+        """Everything, as the program sees it."""
+        pool, book, traffic = self._pool, self._book, self._traffic
+        return NetworkStats(
+            request_id=request_id,
+            started_at=self._started_at,
+            inbound_connected=pool.inbound_connected,
+            outbound_connected=pool.outbound_connected,
+            inbound_connects_total=pool.inbound_connects,
+            inbound_disconnects_total=pool.inbound_disconnects,
+            outbound_connects_total=pool.outbound_connects,
+            outbound_disconnects_total=pool.outbound_disconnects,
+            outbound_dials_failed_total=pool.dials_failed,
+            banned_addresses=book.banned_addresses,
+            bans_total=book.bans,
+            errors_total=traffic["errors"],
+            peers_discovered_total=book.discovered,
+            peers_removed_total=pool.inbound_disconnects + pool.outbound_disconnects,
+            messages_received_total=traffic["messages_received"],
+            messages_sent_total=traffic["messages_sent"],
+            messages_dropped_total=traffic["messages_dropped"],
+            requests_received_total=traffic["requests_received"],
+            requests_sent_total=traffic["requests_sent"],
+            bytes_received_total=traffic["bytes_received"],
+            bytes_sent_total=traffic["bytes_sent"],
+            known_new_peers=book.new_peers,
+            known_tried_peers=book.tried_peers,
+        )

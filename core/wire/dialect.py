@@ -1,0 +1,93 @@
+"""The port between one connection and the language it speaks: what :mod:`core.link` asks of every dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from core.ids import Endpoint
+from core.wire.packets import Packet, Response
+from core.wire.payloads import NodeInfo
+from core.wire.query import PeerQuery, Refusal
+
+
+class Dialect(Protocol):
+    """How packets and payloads look on the wire. Stateless: one object serves any number of connections.
+
+    Encoders return one WebSocket message: text for a text frame. They assume valid arguments (names of at most
+    ``MAX_NAME_CHARACTERS``); what a program passes in is checked where it comes in.
+    """
+
+    @property
+    def name(self) -> str:
+        """The dialect's name in configuration, statistics and logs."""
+
+    @property
+    def path(self) -> str:
+        """The path of the HTTP upgrade."""
+
+    @property
+    def subprotocols(self) -> tuple[str, ...]:
+        """The WebSocket subprotocols to offer, best first."""
+
+    @property
+    def keep_alive_ping(self) -> str:
+        """What a listener sends to hear whether the opener is alive."""
+
+    @property
+    def keep_alive_pong(self) -> str:
+        """The opener's answer to it."""
+
+    def matches_path(self, target: str) -> bool:
+        """Tell whether a request target has the dialect's path; any other gets HTTP 400."""
+
+    def request_target(self, info: NodeInfo, port: int) -> str:
+        """Return the target of the upgrade request of an opener that is ``info`` and listens on ``port``."""
+
+    def parse_query(self, target: str, *, source_ip: str, own_nonce: str) -> PeerQuery | Refusal:
+        """Return what an opener said about itself in its request target, or why it is refused."""
+
+    def decode_packet(self, text: str | bytes, *, binary: bool = False) -> Packet:
+        """Return the packet in one WebSocket message; ``binary`` tells the kind of frame. Raises PacketFault."""
+
+    def accept_ack(self, packet: Response) -> int:
+        """Return the ping time-out in ms from the answer to ``#handshake``. Raises PacketFault if it is none."""
+
+    def encode_handshake(self, cid: int) -> str:
+        """Return the opener's first packet."""
+
+    def encode_ack(self, rid: int, session_id: str, ping_timeout_ms: int) -> str:
+        """Return the listener's acknowledgement of it."""
+
+    def encode_request(self, procedure: str, data: bytes | None, cid: int | None) -> str:
+        """Return a call; ``cid`` None asks for no answer."""
+
+    def encode_response(self, rid: int, data: bytes | None, peer_id: str) -> str:
+        """Return the answer to call ``rid``; ``peer_id`` names the asking side."""
+
+    def encode_error(self, rid: int, message: str, code: int | None = None) -> str:
+        """Return the error answer to call ``rid``."""
+
+    def encode_message(self, event: str, data: bytes | None) -> str:
+        """Return a one-way message."""
+
+    def encode_disconnect(self, code: int, reason: str | None = None) -> str:
+        """Return the announcement of a close."""
+
+    def encode_node_info(self, info: NodeInfo) -> bytes:
+        """Return the payload that tells others about this node. Raises CodecError if it cannot be encoded."""
+
+    def decode_node_info(self, data: bytes) -> NodeInfo:
+        """Return a node info. Raises CodecError for undecodable bytes, PacketFault for values beyond the limits."""
+
+    def encode_peers(self, peers: Iterable[Endpoint]) -> bytes:
+        """Return a peer list of those that the dialect can name, at most as many as it allows."""
+
+    def decode_peers(self, data: bytes) -> tuple[Endpoint, ...]:
+        """Return a peer list. Raises CodecError for undecodable bytes, PacketFault for entries no peer may send."""
+
+    def app_payload(self, value: object) -> bytes | None:
+        """Return what an application sends as bytes. Raises Misuse."""
+
+    def ping_answer(self) -> bytes:
+        """Return the payload that answers the procedure ``ping``."""

@@ -1,0 +1,26 @@
+"""The port of a dialect is complete: what it declares, every dialect has."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from core.wire.dialect import Dialect
+from core.wire.lisk10 import Lisk10
+
+_MEMBERS = sorted(name for name in vars(Dialect) if not name.startswith("_"))
+
+
+def test_there_is_something_to_check() -> None:
+    assert {"decode_packet", "encode_message", "decode_node_info", "path"} <= set(_MEMBERS)
+
+
+@pytest.mark.parametrize("name", _MEMBERS)
+def test_lisk10_has_it_with_the_same_parameters(name: str) -> None:
+    declared, made = inspect.getattr_static(Dialect, name), getattr(Lisk10(), name)
+    if isinstance(declared, property):
+        assert isinstance(made, str | tuple)
+    else:
+        expected = list(inspect.signature(declared).parameters)[1:]
+        assert list(inspect.signature(made).parameters) == expected
