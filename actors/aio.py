@@ -200,7 +200,8 @@ class P2P(Surface):
         Does not wait, unless the program sends faster than the node can forward. ``wait=True`` waits until the node
         has handed the message to its peers, and raises PeerNotFound if there are none.
         """
-        await self._send(self._active().commands.message(event, data, None), wait)
+        run = self._active_run()
+        await self._send(run, run.client.commands.message(event, data, None), wait)
 
     async def send_to_peer(self, peer_id: str, event: str, data: object = None, *, wait: bool = True) -> None:
         """Send a message to one peer; waits until it was handed over. Raises PeerNotFound or SendFailed.
@@ -209,18 +210,20 @@ class P2P(Surface):
         """
         if peer_id is None:
             raise Misuse("expected a peer id; send() picks peers by itself")
-        await self._send(self._active().commands.message(event, data, peer_id), wait)
+        run = self._active_run()
+        await self._send(run, run.client.commands.message(event, data, peer_id), wait)
 
     async def broadcast(self, event: str, data: object = None, *, wait: bool = False) -> None:
         """Send a message to every connected peer; otherwise like :meth:`send`."""
-        await self._send(self._active().commands.broadcast(event, data), wait)
+        run = self._active_run()
+        await self._send(run, run.client.commands.broadcast(event, data), wait)
 
     # -- events
 
     @overload
     def events(self, event: type[RequestReceived], /) -> AsyncEventStream[IncomingRequest]: ...  # type: ignore[overload-overlap]
     @overload
-    def events(self, *events: type[E]) -> AsyncEventStream[E]: ...
+    def events(self, event: type[E], /, *events: type[E]) -> AsyncEventStream[E]: ...
     @overload
     def events(self, *events: type[Event] | str) -> AsyncEventStream[Any]: ...
     def events(self, *events: type[Event] | str) -> AsyncEventStream[Any]:
@@ -281,14 +284,16 @@ class P2P(Surface):
         run = self._run
         if run is None or self._client is None:
             raise NotActive(NOT_RUNNING)
+        if self._client.failure:
+            raise NotActive(f"the node has failed: {self._client.failure}")
         return run
 
     async def _request(self, procedure: str, data: object, timeout_s: float | None, peer_id: str | None) -> Response:
         answer = await self._ask(self._active().commands.request(procedure, data, timeout_s, peer_id))
         return Response(answer.peer_id, answer.data)
 
-    async def _send(self, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
+    async def _send(self, run: AsyncRun, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
         if wait:
-            await self._ask(commands.Command(message, m.Done))
+            await run.ask(commands.Command(message, m.Done))
         else:
-            await self._active_run().post(message)
+            await run.post(message)

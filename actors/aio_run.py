@@ -27,7 +27,7 @@ _log = logging.getLogger("ensemble")
 CHUNK = 64
 """Events handled before the loop's other tasks get a turn."""
 
-STOP_SHARE = 0.6
+STOP_SHARE = 0.8
 """Share of stop()'s time that the node itself gets; the rest is for the handlers."""
 
 SWEEP_S = 1.0
@@ -63,7 +63,7 @@ class AsyncRun:
         self._window = SendWindow()
         self._marks: deque[asyncio.Future[m.Query]] = deque()
         self._posting = asyncio.Lock()
-        self._backstops: dict[int, tuple[float, Command[Any]]] = {}
+        self._backstops: dict[int, tuple[float, float, Command[Any]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self.client = Client(config, listeners, counters, self._wake.set)
         self._session = Session(system, "asyncio", node_class, self.client.on_message)
@@ -76,23 +76,33 @@ class AsyncRun:
         patience_s = command.timeout_s if timeout_s is None else timeout_s
         future: asyncio.Future[m.Query] = self._loop.create_future()
         number = self.client.call(command.message, future)
-        self._backstops[number] = (self._loop.time() + patience_s, command)
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(min(SWEEP_S, patience_s), self._sweep)
+        deadline = self._loop.time() + patience_s
+        self._backstops[number] = (deadline, patience_s, command)
+        self._sweep_by(deadline)
         try:
             return checked_answer(command, await future)
         finally:
             del self._backstops[number]
             self.client.calls.forget(number)  # the caller may have been cancelled
 
-    def _sweep(self) -> None:
+    def _sweep_by(self, deadline: float) -> None:
         """One timer for all calls: a timer each would cost a request more than its message does."""
+        deadline = min(deadline, self._loop.time() + SWEEP_S)
+        if self._sweeper is not None:
+            if self._sweeper.when() <= deadline:
+                return
+            self._sweeper.cancel()
+        self._sweeper = self._loop.call_at(deadline, self._sweep)
+
+    def _sweep(self) -> None:
+        """End the calls that the node has forgotten."""
+        self._sweeper = None
         now = self._loop.time()
-        for number, (deadline, command) in list(self._backstops.items()):
+        for number, (deadline, patience_s, command) in list(self._backstops.items()):
             if now >= deadline:
-                self.client.calls.fail(number, silence(command, command.timeout_s))
-        left = [deadline for deadline, _ in self._backstops.values() if deadline > now]
-        self._sweeper = self._loop.call_later(min(SWEEP_S, min(left) - now), self._sweep) if left else None
+                self.client.calls.fail(number, silence(command, patience_s))
+            else:
+                self._sweep_by(deadline)
 
     async def post(self, message: m.SendMessage | m.BroadcastMessage) -> None:
         """Send without waiting for the answer, at the speed at which the node takes messages (see SendWindow)."""
@@ -190,6 +200,8 @@ class AsyncRun:
                 result = entry.handler(item)
             except Exception as error:
                 self._listeners.raised(item, entry, error)
+                continue
+            if result is None and not entry.is_procedure:
                 continue
             if not inspect.isawaitable(result):
                 self._listeners.returned(item, entry, result)

@@ -68,6 +68,7 @@ class P2P(Surface):
     ) -> None:
         super().__init__(config, options, system=system, node_class=node_class)
         self._lifecycle = threading.Lock()  # held while starting and stopping
+        self._holder: int | None = None  # the thread that holds it
         self._run: ThreadRun | None = None
         self._is_stopping = False
 
@@ -79,28 +80,36 @@ class P2P(Surface):
         Raises AlreadyActive, or StartFailed with the node's reason.
         """
         with self._lifecycle:
-            if self._run is not None:
-                raise AlreadyActive("the node is running")
-            run = self._run = ThreadRun(self._config, self._listeners, self._counters, self._system, self._root_class())
+            self._holder = threading.get_ident()
             try:
-                run.client.subscribe()
-                answer = run.ask(commands.start(self._config))
-            except BaseException as error:
-                run.close(time.monotonic() + 1.0)
-                self._run = None
-                if (failure := start_failure(error)) is not None:
-                    raise failure from error
-                raise
-            self._started(run.client, answer)
-            run.start_handlers()
-            stop_at_exit(self)
+                self._start()
+            finally:
+                self._holder = None
+
+    def _start(self) -> None:
+        if self._run is not None:
+            raise AlreadyActive("the node is running")
+        run = self._run = ThreadRun(self._config, self._listeners, self._counters, self._system, self._root_class())
+        try:
+            run.client.subscribe()
+            answer = run.ask(commands.start(self._config))
+        except BaseException as error:
+            run.close(time.monotonic() + 1.0)
+            self._run = None
+            if (failure := start_failure(error)) is not None:
+                raise failure from error
+            raise
+        self._started(run.client, answer)
+        run.start_handlers()
+        stop_at_exit(self)
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Close every connection in order and end the node, in ``timeout_s`` seconds at most.
 
-        Does nothing if the node does not run. May be called from a handler, from several threads, and while another
-        thread starts the node. No handler starts after it has returned, unless a handler called it: then that one is
-        the last. Messages and requests that were not handled yet are discarded. Event streams end.
+        Does nothing if the node does not run. May be called from a handler, from a signal handler, from several
+        threads, and while another thread starts the node. No handler starts after it has returned, unless a handler
+        called it: then that one is the last. Messages and requests that were not handled yet are discarded. Event
+        streams end.
 
         Raises StopFailed if the node or a handler did not end in time; everything else has been ended nevertheless.
         """
@@ -110,11 +119,15 @@ class P2P(Surface):
             return  # the stopping thread waits for this very handler
         if self._client is None and not self._is_stopping:
             run.client.close()  # it is being started: that fails now
+        if self._holder == threading.get_ident():
+            return  # a signal handler, on top of start() or stop() in the same thread: these go on when it returns
         if not self._lifecycle.acquire(timeout=timeout_s):
             raise StopFailed("another thread has been starting or stopping the node all the time")
+        self._holder = threading.get_ident()
         try:
             problem = self._close(deadline)
         finally:
+            self._holder = None
             self._lifecycle.release()
         if problem:
             raise StopFailed(f"the node was ended hard: {problem}")
@@ -216,7 +229,8 @@ class P2P(Surface):
         handed the message to its peers, and raises PeerNotFound if there are none. Losses are
         ``FailedToSendMessage`` events.
         """
-        self._send(self._active().commands.message(event, data, None), wait)
+        run = self._active_run()
+        self._send(run, run.client.commands.message(event, data, None), wait)
 
     def send_to_peer(self, peer_id: str, event: str, data: object = None, *, wait: bool = True) -> None:
         """Send a message to one peer; waits until it was handed over. Raises PeerNotFound or SendFailed.
@@ -225,18 +239,20 @@ class P2P(Surface):
         """
         if peer_id is None:
             raise Misuse("expected a peer id; send() picks peers by itself")
-        self._send(self._active().commands.message(event, data, peer_id), wait)
+        run = self._active_run()
+        self._send(run, run.client.commands.message(event, data, peer_id), wait)
 
     def broadcast(self, event: str, data: object = None, *, wait: bool = False) -> None:
         """Send a message to every connected peer; otherwise like :meth:`send`."""
-        self._send(self._active().commands.broadcast(event, data), wait)
+        run = self._active_run()
+        self._send(run, run.client.commands.broadcast(event, data), wait)
 
     # -- events
 
     @overload
     def events(self, event: type[RequestReceived], /) -> EventStream[IncomingRequest]: ...  # type: ignore[overload-overlap]
     @overload
-    def events(self, *events: type[E]) -> EventStream[E]: ...
+    def events(self, event: type[E], /, *events: type[E]) -> EventStream[E]: ...
     @overload
     def events(self, *events: type[Event] | str) -> EventStream[Any]: ...
     def events(self, *events: type[Event] | str) -> EventStream[Any]:
@@ -297,14 +313,16 @@ class P2P(Surface):
         run = self._run
         if run is None or self._client is None:
             raise NotActive(NOT_RUNNING)
+        if self._client.failure:
+            raise NotActive(f"the node has failed: {self._client.failure}")
         return run
 
     def _request(self, procedure: str, data: object, timeout_s: float | None, peer_id: str | None) -> Response:
         answer = self._ask(self._active().commands.request(procedure, data, timeout_s, peer_id))
         return Response(answer.peer_id, answer.data)
 
-    def _send(self, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
+    def _send(self, run: ThreadRun, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
         if wait:
-            self._ask(commands.Command(message, m.Done))
+            run.ask(commands.Command(message, m.Done))
         else:
-            self._active_run().post(message)
+            run.post(message)

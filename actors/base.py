@@ -217,7 +217,6 @@ class HouseActor(Actor):  # type: ignore[misc]
         self._armed_at = deadline
         self.wakeupAfter(max(MIN_TIMER_S, deadline - self.now()))
 
-
     def _find_receiver(self, kind: type) -> Handler:
         for base in kind.__mro__:
             handler = getattr(self, f"receiveMsg_{base.__name__}", None)

@@ -64,8 +64,8 @@ class Status:
             self.read_at, self.received, self.sent = now, stats.messages_received_total, stats.messages_sent_total
         return (
             f"{self.address}  peers in {stats.inbound_connected} out {stats.outbound_connected}"
-            f"  messages/s in {rate_in:,.0f} out {rate_out:,.0f}  requests {stats.requests_received_total:,}"
-            f"  up {duration(now - self.started_at)}"
+            f"  messages/s in {rate_in:,.0f} out {rate_out:,.0f}  up {duration(now - self.started_at)}"
+            f"  requests {stats.requests_received_total:,}"
         )
 
 

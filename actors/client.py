@@ -23,7 +23,7 @@ from actors.listeners import Listeners
 from core import messages as m
 from core.config import NodeConfig
 from core.errors import EnsembleError, NotActive
-from core.events import Event, RequestReceived
+from core.events import Event, NodeFailed, RequestReceived
 
 __all__ = ["Calls", "Client", "ClientCounters", "IncomingRequest", "PendingCall", "SendWindow"]
 
@@ -137,10 +137,12 @@ class ClientCounters:
 class Sender(Protocol):
     """The part of a session that a client needs."""
 
-    def tell_node(self, message: m.ActorMessage) -> None:
+    @property
+    def tell_node(self) -> Callable[[m.ActorMessage], None]:
         """Send to the Node."""
 
-    def tell(self, address: Any, message: m.ActorMessage) -> None:
+    @property
+    def tell(self) -> Callable[[Any, m.ActorMessage], None]:
         """Send to any actor."""
 
 
@@ -155,9 +157,13 @@ class Client:
         self.commands = Commands(config)
         self.queue = new_queue(config, self._on_drop)
         self.is_open = True
+        self.failure = ""
+        """Why the node has ended by itself; empty while it runs."""
         self._listeners = listeners
         self._wake = wake
         self._session: Sender | None = None
+        self.tell_node: Callable[[m.ActorMessage], None] = _refuse
+        """Send to the Node. Raises NotActive before :meth:`attach` and after :meth:`close`."""
         self._subscribed: frozenset[str] = frozenset()
         self._subscribing = threading.Lock()
 
@@ -166,12 +172,7 @@ class Client:
     def attach(self, session: Sender) -> None:
         """The session exists; messages can be sent."""
         self._session = session
-
-    def tell_node(self, message: m.ActorMessage) -> None:
-        """Send to the Node. Raises NotActive after :meth:`close`."""
-        if not self.is_open or self._session is None:
-            raise NotActive("the node is not running")
-        self._session.tell_node(message)
+        self.tell_node = session.tell_node
 
     def call(self, message: m.Query, pending: PendingCall) -> int:
         """Number a message, send it, and let ``pending`` wait for the answer. Raises NotActive."""
@@ -196,6 +197,7 @@ class Client:
     def close(self) -> None:
         """The node has stopped: end all calls and refuse new ones."""
         self.is_open = False
+        self.tell_node = _refuse
         self.calls.fail_all(lambda: NotActive("the node has been stopped"))
 
     # -- from the node: the callback of the endpoint, in the thread that drives the actors
@@ -227,6 +229,8 @@ class Client:
         listeners = self._listeners
         handled: list[Item] = []
         for event in events:
+            if type(event) is NodeFailed:
+                self._on_node_failed(event.reason)
             item = IncomingRequest(event, sender, self) if type(event) is RequestReceived else event
             sinks = listeners.sinks(item.NAME)
             for sink in sinks:
@@ -238,6 +242,10 @@ class Client:
                 item.refuse_if_open(f"nothing handles the procedure {item.procedure!r}")
         if handled and self.queue.put(handled):
             self._wake()
+
+    def _on_node_failed(self, reason: str) -> None:
+        self.failure = reason
+        self.calls.fail_all(lambda: NotActive(f"the node has failed: {reason}"))
 
     def _on_drop(self, item: Item) -> None:
         count_drop(self._counters, item)
@@ -261,6 +269,10 @@ class Client:
         self._counters.requests_unhandled_total += 1
         if self.is_open and self._session is not None:
             self._session.tell(address, message)
+
+
+def _refuse(message: m.ActorMessage) -> None:
+    raise NotActive("the node is not running")
 
 
 def new_queue(config: NodeConfig, on_drop: Callable[[Item], None]) -> EventQueue:

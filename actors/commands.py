@@ -67,6 +67,7 @@ class Commands:
 
     def __init__(self, config: NodeConfig) -> None:
         self._max_bytes = config.ws_max_payload_bytes
+        self._always_fits = (self._max_bytes - FRAME_OVERHEAD_BYTES - 6 * MAX_NAME_CHARS) // 4 * 3
         self._request_timeout_s = max(config.ack_timeout_s, config.inbound_request_timeout_s)
 
     def encode(self, data: object, name: str = "") -> bytes | None:
@@ -75,9 +76,9 @@ class Commands:
         Raises Misuse if it is neither bytes nor JSON, or if its frame would exceed ``ws_max_payload_bytes`` in some
         dialect: the JSON dialects carry payloads as base64, four characters for three bytes.
         """
-        encoded = app_payload(data)
-        if encoded is None:
-            return None
+        encoded = data if type(data) is bytes else app_payload(data)
+        if encoded is None or len(encoded) <= self._always_fits:
+            return encoded
         needed = (len(encoded) + 2) // 3 * 4 + 6 * len(name) + FRAME_OVERHEAD_BYTES
         if needed > self._max_bytes:
             raise Misuse(

@@ -97,9 +97,8 @@ class IncomingRequest:
 
     def __del__(self) -> None:
         if self._open and (call_id := self._open.pop()) is not None:
-            self._port.abandon(
-                self._address, RefuseCall(call_id, f"{self.procedure!r} was not answered"[:MAX_ERROR_CHARS])
-            )
+            text = error_text(f"the request {self.procedure!r} was not answered")
+            self._port.abandon(self._address, RefuseCall(call_id, text))
 
 
 def error_text(reason: str | BaseException) -> str:

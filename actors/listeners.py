@@ -52,6 +52,7 @@ class Listeners:
         self._handlers: dict[str, tuple[Registration, ...]] = {}
         self._procedures: dict[str, Registration] = {}
         self._sinks: dict[str, tuple[Sink, ...]] = {}
+        self._once: set[str] = set()  # events that have handlers for one time
         self.handler_errors_total = 0
 
     def add(self, name: str, handler: Handler, *, is_once: bool = False) -> None:
@@ -60,6 +61,8 @@ class Listeners:
             raise Misuse(f"expected a function to handle {name}, got {type(handler).__name__}")
         with self._lock:
             self._handlers[name] = (*self._handlers.get(name, ()), Registration(name, handler, is_once))
+            if is_once:
+                self._once.add(name)
 
     def remove(self, name: str, handler: Handler) -> bool:
         """Remove one registration of a handler, the oldest. False if there is none."""
@@ -120,12 +123,13 @@ class Listeners:
         """The handlers to run for an item now. A procedure's handler has its requests for itself."""
         if type(item) is IncomingRequest and (procedure := self._procedures.get(item.procedure)) is not None:
             return (procedure,)
-        found = self._handlers.get(item.NAME, ())
-        if not any(entry.is_once for entry in found):
-            return found
+        name = item.NAME
+        if name not in self._once:
+            return self._handlers.get(name, ())
         with self._lock:
-            found = self._handlers[item.NAME]
-            self._handlers[item.NAME] = tuple(entry for entry in found if not entry.is_once)
+            found = self._handlers[name]
+            self._handlers[name] = tuple(entry for entry in found if not entry.is_once)
+            self._once.discard(name)
             return found
 
     def returned(self, item: Item, entry: Registration, result: object) -> None:

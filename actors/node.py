@@ -16,13 +16,15 @@ import msgspec
 from thespian.actors import ActorExitRequest, ChildActorExited
 
 from actors.base import HouseActor
+from actors.hooks import load_rule
 from actors.peer_book import PeerBook
 from actors.peer_pool import PeerPool
 from actors.peer_server import PeerServer
 from actors.wiring import Charter, Forwarded, Init, Listen, Rooms, Subscriber, SubscribersChanged
 from core.config import NodeConfig
 from core.dialects import dialect_for
-from core.errors import AlreadyActive, InvalidNodeInfo, NotActive, StartFailed
+from core.errors import AlreadyActive, InvalidNodeInfo, Misuse, NotActive, StartFailed
+from core.events import NodeFailed
 from core.ids import Endpoint
 from core.messages import (
     AllPeersClosed,
@@ -31,6 +33,7 @@ from core.messages import (
     BookCounts,
     CloseAllPeers,
     Done,
+    EventBatch,
     Failed,
     GetNetworkStats,
     GetNodeInfo,
@@ -66,6 +69,14 @@ POOL_COMMANDS = (
     "GetConnectedPeers",
     "GetDisconnectedPeers",
 )
+RULES = (
+    "peer_selection_for_send",
+    "peer_selection_for_request",
+    "peer_selection_for_connection",
+    "peer_handshake_check",
+)
+"""Options that name code of the application: looked up before anything starts."""
+
 BOOK_COMMANDS = ("BanAddress", "UnbanAddress", "GetBans", "GetTriedPeers")
 
 
@@ -95,6 +106,11 @@ class Node(HouseActor):
         config = message.config
         try:
             self._node_info = self._make_node_info(config)
+            for option in RULES:
+                load_rule(option, getattr(config, option))
+        except StartFailed as error:
+            self.send(sender, Failed(message.request_id, error))
+            return
         except (SchemaError, CodecError, ValueError) as error:
             self.send(sender, Failed(message.request_id, StartFailed(f"node_info cannot be used: {error}")))
             return
@@ -167,6 +183,9 @@ class Node(HouseActor):
             starter, request_id = self._starter
             self._starter = None
             self.send(starter, Failed(request_id, StartFailed(reason)))
+        if self._running:
+            for subscriber in self.subscribers:  # whatever else they want to hear
+                self.send(subscriber.address, EventBatch((NodeFailed(reason=reason),)))
         self._running = False
         self._end_children()
         self._config = None
@@ -336,6 +355,7 @@ class Node(HouseActor):
             self.send(rooms.book, Forwarded(sender, message))
         else:
             self.log.error("the node does not know the command %s", name)
+            self.send(sender, Failed(message.request_id, Misuse(f"the node does not know the command {name}")))
 
     def _refuse_inactive(self, message: Query, sender: Any) -> None:
         if message.request_id:

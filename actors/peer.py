@@ -48,6 +48,9 @@ from core.messages import (
     SendRequest,
 )
 
+HIGH_WATER_BYTES = 1024 * 1024
+"""With more than this queued for a remote, a sender that waits for its message is kept waiting."""
+
 SESSION_ID_BYTES = 15
 """SocketCluster session ids are 15 random bytes in base64url."""
 
@@ -60,6 +63,8 @@ class PeerActor(HouseActor):
         self._link: Link | None = None
         self._channel: Channel | None = None
         self._watched: tuple[int, bool, bool] | None = None
+        self._overflowed = False
+        self._owed: list[tuple[Any, int]] = []  # who waits until what it sent has gone, and its request ids
 
     @property
     def link(self) -> Link:
@@ -134,10 +139,17 @@ class PeerActor(HouseActor):
 
     def _settle(self) -> None:
         """Send what is queued, watch what must be watched, leave when all is over."""
+        if self._overflowed:
+            self._overflowed = False
+            self.apply(self.link.on_overflow(self.now()))
         channel = self._channel
         if channel is not None:
-            if channel.queued_bytes:
+            # Not before TCP stands: a refused connection would tell its error to this call, and to no other.
+            if channel.queued_bytes and self.link.stage is not Stage.CONNECTING:
                 channel.flush()
+            # Whoever waits for Done sends no faster than the remote reads.
+            if self._owed and channel.queued_bytes <= HIGH_WATER_BYTES:
+                self._pay_owed()
             wanted = (channel.fileno(), channel.wants_read, channel.wants_write)
             if wanted != self._watched:
                 self._watched = wanted
@@ -145,6 +157,7 @@ class PeerActor(HouseActor):
                 self.watch = Watch([fd] if reads else [], [fd] if writes else [])
         else:
             self.watch = None
+            self._fail_owed("is not connected any more")
             if self.link.stage is Stage.CLOSED:
                 self.leave()
 
@@ -161,8 +174,7 @@ class PeerActor(HouseActor):
         channel = self._channel
         if channel is not None and not channel.send_text(effect.text) and channel.is_open:
             self.link.traffic.messages_dropped += 1
-            if channel.queued_bytes:
-                self.apply(self.link.on_overflow(self.now()))
+            self._overflowed = self._overflowed or channel.queued_bytes > 0
 
     def do_close_channel(self, effect: CloseChannel) -> None:
         """Begin the closing handshake."""
@@ -172,9 +184,8 @@ class PeerActor(HouseActor):
                 self._on_channel_closed(CloseCode.ABNORMAL, "")
 
     def do_abort_channel(self, effect: AbortChannel) -> None:
-        """Destroy the TCP connection."""
-        if self._channel is not None:
-            self._on_channel_closed(CloseCode.ABNORMAL, "")
+        """Destroy the TCP connection; an inbound peer may still be waiting for its own."""
+        self._on_channel_closed(CloseCode.ABNORMAL, "")
 
     # ---- the clock ----
 
@@ -196,18 +207,36 @@ class PeerActor(HouseActor):
 
     def receiveMsg_SendMessage(self, message: SendMessage, sender: Any) -> None:
         """Send a one-way message; answer if somebody waits."""
-        link = self.link
-        if link.is_connected:
-            self.apply(link.send(message.event, message.data, self.now()))
-            self._settle()
-            if message.request_id:
-                self.send(sender, Done(message.request_id))
+        link, channel = self.link, self._channel
+        connected = link.is_connected
+        size = text_bytes(message)
+        if connected and channel is not None and channel.queued_bytes and size > channel.room_bytes:
+            self._drop(message, sender)
             return
-        reason = "the connection is closing"
-        link.traffic.messages_dropped += 1
-        self.emit((FailedToSendMessage(peer_id=link.peer_id, event=message.event, reason=reason),))
+        self.apply(link.send(message.event, message.data, self.now()))
         if message.request_id:
-            self.send(sender, Failed(message.request_id, SendFailed(f"{link.peer_id}: {reason}")))
+            self._owed.append((sender, message.request_id))
+        self._settle()
+        if not connected:
+            self._fail_owed("is not connected any more")
+
+    def _drop(self, message: SendMessage, sender: Any) -> None:
+        """The send queue is full: this message is lost, the connection is not."""
+        reason = "the send queue is full"
+        self.link.traffic.messages_dropped += 1
+        self.emit((FailedToSendMessage(peer_id=self.link.peer_id, event=message.event, reason=reason),))
+        if message.request_id:
+            self.send(sender, Failed(message.request_id, SendFailed(f"{self.link.peer_id}: {reason}")))
+
+    def _pay_owed(self) -> None:
+        for sender, request_id in self._owed:
+            self.send(sender, Done(request_id))
+        self._owed.clear()
+
+    def _fail_owed(self, why: str) -> None:
+        for sender, request_id in self._owed:
+            self.send(sender, Failed(request_id, SendFailed(f"{self.link.peer_id} {why}")))
+        self._owed.clear()
 
     def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
         """Ask the remote; its answer goes to who asked."""
@@ -251,6 +280,11 @@ class PeerActor(HouseActor):
         """Close in order."""
         self.apply(self.link.close(message.code, message.reason, self.now()))
         self._settle()
+
+
+def text_bytes(message: SendMessage) -> int:
+    """About how much room a message takes in the send queue: its payload in base64, its name, what is around them."""
+    return len(message.data or b"") * 4 // 3 + len(message.event) + 128
 
 
 class OutboundPeer(PeerActor):

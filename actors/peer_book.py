@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.base import HouseActor
+from actors.hooks import Rule, guarded
 from actors.wiring import Init
 from core.bans import Bans
 from core.book.book import Book
@@ -58,6 +59,7 @@ class PeerBook(HouseActor):
         self._book: Book | None = None
         self._bans: Bans | None = None
         self._discovered = 0
+        self._choose_rule: Rule | None = None
 
     @property
     def book(self) -> Book:
@@ -81,6 +83,9 @@ class PeerBook(HouseActor):
         rng = self.environment.rng("peer book")
         self._book = book = Book(BookConfig(), message.charter.secret, rng)
         self._bans = Bans(config)
+        self._choose_rule = guarded(
+            "peer_selection_for_connection", config.peer_selection_for_connection, self.log, tuple
+        )
         for endpoint in config.whitelisted_peers:
             book.whitelist(endpoint, now)
         for endpoint in config.previous_peers:
@@ -92,12 +97,24 @@ class PeerBook(HouseActor):
 
     def receiveMsg_ChoosePeers(self, message: ChoosePeers, sender: Any) -> None:
         """Whom to dial."""
-        groups = {NetGroup(group): count for group, count in message.group_counts}
-        constraints = Constraints(endpoints=message.excluded, group_counts=groups)
-        choice = self.book.choose(message.count, self._wall(), constraints)
         counts = self.book.counts()
         known = counts.new + counts.tried
-        self.send(sender, ChosenPeers(message.request_id, choice.endpoints, counts.tried, known))
+        self.send(sender, ChosenPeers(message.request_id, self._choose(message), counts.tried, known))
+
+    def _choose(self, message: ChoosePeers) -> tuple[Endpoint, ...]:
+        book = self.book
+        if self._choose_rule is not None:
+            tried = tuple(_peer_info(entry) for entry in book.tried() if entry.endpoint not in message.excluded)
+            every = tuple(_peer_info(entry) for entry in book.all() if entry.endpoint not in message.excluded)
+            new = tuple(peer for peer in every if peer not in tried)
+            chosen = self._choose_rule(tried, new, message.count)
+            if chosen is not None:
+                known = {peer.endpoint for peer in every}
+                wanted = dict.fromkeys(getattr(peer, "endpoint", peer) for peer in chosen)
+                return tuple(endpoint for endpoint in wanted if endpoint in known)[: message.count]
+        groups = {NetGroup(group): count for group, count in message.group_counts}
+        constraints = Constraints(endpoints=message.excluded, group_counts=groups)
+        return book.choose(message.count, self._wall(), constraints).endpoints
 
     def receiveMsg_OutboundSucceeded(self, message: OutboundSucceeded, sender: Any) -> None:
         """A handshake succeeded."""
@@ -129,9 +146,7 @@ class PeerBook(HouseActor):
         decisions = self.book.add_many(wanted, message.source_ip, self._wall())
         added = {decision.subject for decision in decisions if decision.decision is DecisionKind.ADDED}
         events: tuple[Event, ...] = tuple(
-            DiscoveredPeer(endpoint=endpoint, source=message.source)
-            for endpoint in wanted
-            if endpoint.peer_id in added
+            DiscoveredPeer(endpoint=endpoint, source=message.source) for endpoint in wanted if endpoint.peer_id in added
         )
         self._discovered += len(events)
         self.emit(events)

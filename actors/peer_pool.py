@@ -14,6 +14,7 @@ import msgspec
 from thespian.actors import ChildActorExited
 
 from actors.base import HouseActor
+from actors.hooks import guarded
 from actors.peer import InboundPeer, OutboundPeer
 from actors.wiring import (
     Forwarded,
@@ -48,6 +49,7 @@ from core.messages import (
 )
 from core.pool import Pool
 from core.pool_settings import PoolSettings
+from core.select import Selection
 
 Key = tuple[Direction, Endpoint]
 
@@ -71,11 +73,16 @@ class PeerPool(HouseActor):
         """Begin to fill the slots."""
         charter = message.charter
         self._adopt_charter(charter)
+        config = charter.config
         self._pool = Pool(
-            PoolSettings.from_config(charter.config),
+            PoolSettings.from_config(config),
             own_nonce=charter.node_info.nonce,
             secret=charter.secret,
             rng=self.environment.rng("peer pool"),
+            selection=Selection(
+                guarded("peer_selection_for_send", config.peer_selection_for_send, self.log, tuple),
+                guarded("peer_selection_for_request", config.peer_selection_for_request, self.log),
+            ),
         )
         self.apply(self.pool.start(self.now()))
 
@@ -216,4 +223,3 @@ class PeerPool(HouseActor):
         asked = self.asker(effect.ask_id)
         if peer is not None:
             self.send(peer, effect.message if asked is None else Forwarded(asked[0], effect.message))
-

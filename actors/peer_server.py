@@ -30,9 +30,11 @@ from core.config import NodeConfig
 from core.dialects import dialect_for
 from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, RejectUpgrade, SendText
 from core.events import FailedToAddInboundPeer
+from core.ids import CloseCode
 from core.messages import (
     AddressBanned,
     AddressUnbanned,
+    ClosePeer,
     InboundRefused,
     NodeInfoChanged,
     ServerFailed,
@@ -199,10 +201,14 @@ class PeerServer(HouseActor):
     def receiveMsg_InboundAdmitted(self, message: InboundAdmitted, sender: Any) -> None:
         """There is room: the connection goes to this actor."""
         arrival = self._arrivals.get(message.request_id)
-        if arrival is not None:
-            arrival.peer = message.peer
-            self._carry_out(arrival, arrival.admission.on_admitted())
-            self._rewatch()
+        effects = arrival.admission.on_admitted(self.now()) if arrival is not None else []
+        if arrival is None or not effects:
+            # Lost or refused meanwhile: its actor must not keep a slot for a connection that will not come.
+            self.send(message.peer, ClosePeer(CloseCode.NORMAL, "the connection was lost before it was handed over"))
+            return
+        arrival.peer = message.peer
+        self._carry_out(arrival, effects)
+        self._rewatch()
 
     def receiveMsg_InboundRefused(self, message: InboundRefused, sender: Any) -> None:
         """There is none."""

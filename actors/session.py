@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, Literal
@@ -29,18 +30,14 @@ class Session:
         self._system = ActorSystem(systemBase=base, transientUnique=True)
         try:
             self._endpoint = base.open_endpoint(on_message)
-            self._node = self._system.createActor(node_class)
+            node = self._system.createActor(node_class)
         except BaseException:
             self._system.shutdown()
             raise
-
-    def tell_node(self, message: ActorMessage) -> None:
-        """Send to the Node. Any thread; never blocks."""
-        self._endpoint.tell(self._node, message)
-
-    def tell(self, address: Any, message: ActorMessage) -> None:
-        """Send to any actor. Any thread; never blocks."""
-        self._endpoint.tell(address, message)
+        self.tell: Callable[[Any, ActorMessage], None] = self._endpoint.tell
+        """Send to any actor. Any thread; never blocks, takes no lock."""
+        self.tell_node: Callable[[ActorMessage], None] = functools.partial(self._endpoint.tell, node)
+        """Send to the Node. Any thread; never blocks, takes no lock."""
 
     def close(self) -> None:
         """End every actor and the system itself. An actor that blocks can make this take 20 s."""

@@ -87,8 +87,8 @@ class Surface:
 
     @property
     def is_active(self) -> bool:
-        """Whether the node runs: ``start()`` has succeeded and ``stop()`` has not been called since."""
-        return self._client is not None
+        """Whether the node runs: ``start()`` has succeeded, ``stop()`` was not called, and it has not failed since."""
+        return self._client is not None and not self._client.failure
 
     @property
     def node_info(self) -> NodeInfo | None:

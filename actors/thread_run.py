@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from actors.client import Client, ClientCounters, SendWindow
 from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silence
 from actors.event_queue import EventQueue, Item, is_payload
+from actors.incoming import IncomingRequest
 from actors.listeners import Listeners, Registration
 from actors.session import Session
 from core import messages as m
@@ -29,11 +30,11 @@ _log = logging.getLogger("ensemble")
 CHUNK = 256
 """Events that the handler thread takes at a time; a full queue cannot drop these any more."""
 
-STOP_SHARE = 0.6
+STOP_SHARE = 0.8
 """Share of stop()'s time that the node itself gets; the rest is for the actor system and the handler thread."""
 
 MIN_CLOSE_S = 0.1
-"""What the actor system gets even if the time is up: it usually needs a millisecond."""
+"""What the actor system and the handler thread get even if the time is up: they usually need a millisecond."""
 
 A = TypeVar("A", bound=m.Query)
 T = TypeVar("T")
@@ -119,7 +120,8 @@ class ThreadRun:
             self.client.close()
             has_closed = self._session.close_within(max(MIN_CLOSE_S, deadline - time.monotonic()))
             self._wakeups.put(False)
-        return problem or ("" if has_closed else "an actor does not end") or self._join(deadline)
+        stuck = self._join(max(deadline, time.monotonic() + MIN_CLOSE_S))
+        return problem or ("" if has_closed else "an actor does not end") or stuck
 
     def _join(self, deadline: float) -> str:
         if self._thread.ident is None or self.is_handler_thread:
@@ -150,7 +152,8 @@ class ThreadRun:
             except BaseException as error:  # the end of a thread: whatever a handler raises must not end the others
                 self._listeners.raised(item, entry, error)
             else:
-                self._listeners.returned(item, entry, result)
+                if type(item) is IncomingRequest:
+                    self._listeners.returned(item, entry, result)
         self._handling = None
 
 

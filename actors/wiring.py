@@ -93,7 +93,7 @@ class InboundAdmitted(Query, frozen=True):
 
 
 class TakeOver(ActorMessage, frozen=True):
-    """PeerServer -> InboundPeer: the connection. ``announced`` is the opener's query, ``cid`` its handshake's number."""
+    """PeerServer -> InboundPeer: the connection, what the opener said of itself, and its handshake's number."""
 
     hand_over: HandOver
     announced: NodeInfo

@@ -2,7 +2,7 @@
 
 HTTP upgrade, ``#handshake``, then the checks of docs/protocol.md ("Handshake checks") in lisk-p2p's order and with its
 close codes, then the pool is asked for room. Everything is judged before anything of it is acted upon. Threats: mute
-connections (every stage has a deadline, and the server caps how many there are), banned addresses (401, as lisk-p2p
+connections (every step has a deadline, and the server caps how many there are), banned addresses (401, as lisk-p2p
 answers), oversized or malformed first packets.
 """
 
@@ -27,7 +27,6 @@ from core.effects import (
 from core.events import Event, FailedToAddInboundPeer, NewInboundPeerConnection, PeerInfo
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.messages import AdmitInbound, InboundRefused, PeerMisbehaved
-from core.penalties import PACKET_FAULT, RULES
 from core.wire.dialect import Dialect
 from core.wire.packets import Handshake, PacketFault
 from core.wire.payloads import NodeInfo
@@ -40,13 +39,18 @@ BAD_PATH_BODY = "Bad Request"
 
 
 class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds; the defaults are lisk-p2p 0.10's."""
+    """Times in seconds; the defaults are lisk-p2p 0.10's where it has such a time.
+
+    ``pool_timeout_s`` is the pool's time to answer, ``hand_over_timeout_s`` the peer actor's to take the connection:
+    whoever was to do it may have crashed.
+    """
 
     upgrade_timeout_s: float = 5.0
     handshake_timeout_s: float = 10.0
     keep_alive_interval_s: float = 8.0
     close_timeout_s: float = 2.0
     pool_timeout_s: float = 5.0
+    hand_over_timeout_s: float = 10.0
 
 
 class Step(enum.IntEnum):
@@ -86,7 +90,7 @@ class Admission:
         self._settings = settings
         self._deadline: float | None = now + settings.upgrade_timeout_s
         self._beat_at: float | None = None
-        self._query: PeerQuery | Refusal | None = None
+        self._query: PeerQuery | Refusal = Refusal(CloseCode.INVALID_QUERY, "no upgrade yet")
         self._handshake_cid: int | None = None
 
     def next_deadline(self) -> float | None:
@@ -99,6 +103,8 @@ class Admission:
 
     def on_upgrade(self, target: str, now: float) -> list[Effect]:
         """The upgrade request is read. Its query is judged now, but refused after the handshake, as lisk-p2p does."""
+        if self.step is not Step.UPGRADE:
+            return []
         if self._banned:
             return self._reject(BANNED_STATUS, BANNED_BODY, now)
         if not self._dialect.matches_path(target):
@@ -122,14 +128,13 @@ class Admission:
         try:
             packet = self._dialect.decode_packet(payload, binary=binary)
         except PacketFault as fault:
-            return self._ban(fault.rule, raw=PACKET_FAULT.raw, now=now)
+            return self._ban(fault.rule, now)
         if not isinstance(packet, Handshake):
             return self._refuse(CloseCode.NOT_HANDSHAKE, "first packet was not #handshake", now, announce=False)
         self._handshake_cid = packet.cid
         query = self._query
-        if query is None or isinstance(query, Refusal):
-            refusal = query or Refusal(CloseCode.INVALID_QUERY, "no query")
-            return self._refuse(refusal.code, refusal.reason, now)
+        if isinstance(query, Refusal):
+            return self._refuse(query.code, query.reason, now)
         incompatible = check_compatibility(query, self._own)
         if incompatible is not None:
             return self._refuse(incompatible.code, incompatible.reason, now)
@@ -137,7 +142,7 @@ class Admission:
 
     def on_control_frame(self, now: float) -> list[Effect]:
         """A WebSocket PING or PONG: not part of this protocol, at any time."""
-        return self._ban("control_frame", raw=RULES["control_frame"].raw, now=now)
+        return self._ban("control_frame", now)
 
     def _ask_pool(self, query: PeerQuery, now: float) -> list[Effect]:
         self.announced = NodeInfo(query.chain_id, query.network_version, query.nonce, query.advertise_address)
@@ -158,11 +163,11 @@ class Admission:
 
     # ---- the pool's answer ----
 
-    def on_admitted(self) -> list[Effect]:
-        """There is room: hand the connection over."""
+    def on_admitted(self, now: float) -> list[Effect]:
+        """There is room: hand the connection over. It is destroyed if nobody takes it in time."""
         if self.step is not Step.POOL:
             return []
-        self._to(Step.HANDED_OVER, None)
+        self._to(Step.HANDED_OVER, now + self._settings.hand_over_timeout_s)
         return [HandOver(self._handshake_cid)]
 
     def on_refused(self, answer: InboundRefused, now: float) -> list[Effect]:
@@ -189,19 +194,13 @@ class Admission:
         """The channel is gone."""
         self._to(Step.CLOSED, None)
 
-    def stop(self, now: float) -> list[Effect]:
-        """The server stops: let go of what is not handed over."""
-        if self.step >= Step.HANDED_OVER:
-            return []
-        self._to(Step.CLOSING, None)
-        return [AbortChannel()]
-
     def _refuse(self, code: int, reason: str, now: float, *, announce: bool = True) -> list[Effect]:
         self._to(Step.CLOSING, now + self._settings.close_timeout_s)
         effects: list[Effect] = [SendText(self._dialect.encode_disconnect(code, reason or None))] if announce else []
         return [*effects, CloseChannel(code), Emit((self._failed(code, reason),))]
 
-    def _ban(self, rule: str, *, raw: bool, now: float) -> list[Effect]:
+    def _ban(self, rule: str, now: float) -> list[Effect]:
+        """Destroy the connection without a word and have the address banned, unless it is a trusted one."""
         if self.step >= Step.HANDED_OVER:
             return []
         if self._trusted:

@@ -9,9 +9,31 @@ from __future__ import annotations
 
 import heapq
 import ipaddress
+from collections.abc import Iterable
 
 from core.config import NodeConfig
+from core.ids import Endpoint
 from core.messages import Ban
+
+MAX_BANS = 65_536
+"""Somebody with a /64 of IPv6 addresses could be banned under each of them: beyond this the next to end goes."""
+
+MAX_DURATION_S = 10 * 365 * 86400.0
+MAX_REASON_CHARACTERS = 1000
+
+
+class Blacklist:
+    """The addresses and prefixes that the configuration refuses for ever."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+
+    def __contains__(self, ip: str) -> bool:
+        """Whether this literal address is refused. Raises ValueError if it is none."""
+        if not self._networks:
+            return False
+        address = ipaddress.ip_address(ip)
+        return any(address in network for network in self._networks)
 
 
 class Bans:
@@ -21,9 +43,10 @@ class Bans:
         self.total = 0
         self._duration_s = config.peer_ban_time_s
         self._trusted = trusted_ips(config)
-        self._blacklist = tuple(ipaddress.ip_network(text, strict=False) for text in config.blacklisted_ips)
+        self._blacklist = Blacklist(config.blacklisted_ips)
         self._bans: dict[str, Ban] = {}
         self._ends: list[tuple[float, str]] = []
+        self._displaced: list[str] = []  # ended before their time
 
     def __len__(self) -> int:
         return len(self._bans)
@@ -34,44 +57,72 @@ class Bans:
 
     def is_blacklisted(self, ip: str) -> bool:
         """Whether the configuration refuses this literal address for ever."""
-        address = ipaddress.ip_address(ip)
-        return any(address in network for network in self._blacklist)
+        return ip in self._blacklist
 
     def is_refused(self, ip: str) -> bool:
         """Banned or blacklisted."""
-        return ip in self._bans or self.is_blacklisted(ip)
+        return ip in self._bans or ip in self._blacklist
 
     def ban(self, ip: str, reason: str, wall_now: float, duration_s: float | None = None) -> Ban | None:
-        """Ban an address; None if it is banned already. Raises ValueError if it is trusted or no address."""
-        ip = str(ipaddress.ip_address(ip))
+        """Ban an address; None if it is banned already.
+
+        Raises ValueError if it is trusted or no address, or if ``duration_s`` is not from 0 to ten years.
+        """
+        ip = canonical_ip(ip)
+        lasts_s = self._duration_s if duration_s is None else duration_s
+        if not 0 < lasts_s <= MAX_DURATION_S:
+            raise ValueError(f"expected a ban of more than 0 and at most {MAX_DURATION_S:.0f} s, got {lasts_s}")
         if ip in self._trusted:
             raise ValueError(f"{ip} is the address of a fixed, whitelisted or seed peer, which is never banned")
         if ip in self._bans:
             return None
-        ban = Ban(ip, wall_now + (self._duration_s if duration_s is None else duration_s), reason[:1000])
+        if len(self._bans) >= MAX_BANS:
+            self._end_one()
+        ban = Ban(ip, wall_now + lasts_s, reason[:MAX_REASON_CHARACTERS])
         self._bans[ip] = ban
         heapq.heappush(self._ends, (ban.until, ip))
         self.total += 1
         return ban
 
-    def unban(self, ip: str) -> bool:
-        """End a ban; False if there is none."""
-        return self._bans.pop(ip, None) is not None
+    def unban(self, ip: str) -> str | None:
+        """End a ban and return the address in canonical form; None if there is none. Raises ValueError: no address."""
+        ip = canonical_ip(ip)
+        return ip if self._bans.pop(ip, None) is not None else None
 
     def next_end(self) -> float | None:
-        """Unix time at which the next ban may end."""
+        """Unix time at which :meth:`take_ended` may have something to tell."""
+        if self._displaced:
+            return 0.0
         return self._ends[0][0] if self._ends else None
 
     def take_ended(self, wall_now: float) -> list[str]:
         """End every ban whose time has come and return the addresses."""
-        ended = []
+        ended = [ip for ip in self._displaced if ip not in self._bans]
+        self._displaced = []
         while self._ends and self._ends[0][0] <= wall_now:
-            until, ip = heapq.heappop(self._ends)
-            ban = self._bans.get(ip)
-            if ban is not None and ban.until == until:
-                del self._bans[ip]
+            ip = self._pop_end()
+            if ip is not None:
                 ended.append(ip)
         return ended
+
+    def _pop_end(self) -> str | None:
+        until, ip = heapq.heappop(self._ends)
+        ban = self._bans.get(ip)
+        if ban is None or ban.until != until:
+            return None  # of a ban that was ended by hand
+        del self._bans[ip]
+        return ip
+
+    def _end_one(self) -> None:
+        ip = None
+        while ip is None:
+            ip = self._pop_end()
+        self._displaced.append(ip)
+
+
+def canonical_ip(text: str) -> str:
+    """A literal address as connections have it (IPv4-mapped IPv6 becomes IPv4). Raises ValueError if it is none."""
+    return Endpoint.checked(text, 1).ip
 
 
 def trusted_ips(config: NodeConfig) -> frozenset[str]:

@@ -6,36 +6,45 @@ import heapq
 
 import msgspec
 
+_SLACK = 64
+"""Deadlines of answered requests that may stay behind before they are swept."""
+
 
 class PendingRequest(msgspec.Struct, frozen=True):
-    """A request of ours. ``ask_id`` is who waits for it (0: the link itself); times are monotonic seconds."""
+    """A request of ours. Times are monotonic seconds.
+
+    ``ask_id`` is who waits for it: None the link itself, 0 nobody, any other number somebody of the node.
+    """
 
     cid: int
     procedure: str
-    ask_id: int
+    ask_id: int | None
     sent_at: float
     deadline: float
 
 
 class PendingRequests:
-    """Our open requests by call id, and their deadlines. Call ids count from ``first_cid`` (SocketCluster's ``cid``)."""
+    """Our open requests by call id, and their deadlines. Call ids count from 1 (SocketCluster's ``cid``)."""
 
     __slots__ = ("_by_cid", "_deadlines", "_next_cid")
 
-    def __init__(self, first_cid: int = 1) -> None:
-        self._next_cid = first_cid
+    def __init__(self) -> None:
+        self._next_cid = 1
         self._by_cid: dict[int, PendingRequest] = {}
         self._deadlines: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         return len(self._by_cid)
 
-    def add(self, procedure: str, ask_id: int, timeout_s: float, now: float) -> PendingRequest:
+    def add(self, procedure: str, ask_id: int | None, timeout_s: float, now: float) -> PendingRequest:
         """Open a request and give it the next call id."""
         request = PendingRequest(self._next_cid, procedure, ask_id, now, now + timeout_s)
         self._next_cid += 1
         self._by_cid[request.cid] = request
-        heapq.heappush(self._deadlines, (request.deadline, request.cid))
+        if len(self._deadlines) > 2 * len(self._by_cid) + _SLACK:
+            self._sweep()
+        else:
+            heapq.heappush(self._deadlines, (request.deadline, request.cid))
         return request
 
     def take(self, cid: int) -> PendingRequest | None:
@@ -63,6 +72,11 @@ class PendingRequests:
         self._deadlines.clear()
         return requests
 
+    def _sweep(self) -> None:
+        # One slow request at the top would keep the deadlines of all later ones, answered or not, in memory.
+        self._deadlines = [(request.deadline, request.cid) for request in self._by_cid.values()]
+        heapq.heapify(self._deadlines)
+
 
 class OpenCalls:
     """The remote's calls that the application has not answered, capped.
@@ -76,18 +90,20 @@ class OpenCalls:
     def __init__(self, cap: int, expiry_s: float) -> None:
         self._cap = cap
         self._expiry_s = expiry_s
-        self._opened_at: dict[int, float] = {}
+        self._opened_at: dict[int, float] = {}  # in the order of the times, so that the oldest comes first
 
     def __len__(self) -> int:
         return len(self._opened_at)
 
     def open(self, cid: int, now: float) -> bool:
         """Remember a call; False if there are too many (it should be refused). A repeated id replaces the earlier."""
-        if len(self._opened_at) >= self._cap:
+        opened_at = self._opened_at
+        opened_at.pop(cid, None)
+        if len(opened_at) >= self._cap:
             self._forget_expired(now)
-            if len(self._opened_at) >= self._cap:
+            if len(opened_at) >= self._cap:
                 return False
-        self._opened_at[cid] = now
+        opened_at[cid] = now
         return True
 
     def close(self, cid: int) -> bool:
@@ -98,5 +114,20 @@ class OpenCalls:
         limit = now - self._expiry_s
         for cid, opened_at in list(self._opened_at.items()):
             if opened_at > limit:
-                break  # dicts keep insertion order: everything after is younger
+                break  # everything after is younger
             del self._opened_at[cid]
+
+
+class ResponseRate:
+    """How many of our application's requests the remote answered. An error is an answer; lateness is none."""
+
+    __slots__ = ("answered", "unanswered")
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.unanswered = 0
+
+    def share(self) -> float | None:
+        """The share that was answered, from 0 to 1; None before the first request was answered or timed out."""
+        settled = self.answered + self.unanswered
+        return self.answered / settled if settled else None

@@ -23,7 +23,9 @@ class Conduct:
         self._direction = direction
         self._settings = settings
         self.reputation = REPUTATION_AT_START
-        self._packets = PacketRate(settings.max_packet_rate, settings.packet_rate_penalty, settings.packet_rate_window_s)
+        self._packets = PacketRate(
+            settings.max_packet_rate, settings.packet_rate_penalty, settings.packet_rate_window_s
+        )
         self._node_infos = WindowCounter(PROTOCOL_WINDOW_S)
         self._get_peers = WindowCounter(PROTOCOL_WINDOW_S)
         self._node_info_asked = 0
@@ -34,8 +36,8 @@ class Conduct:
         return self.reputation <= 0
 
     def punish(self, penalty: int) -> None:
-        """Subtract a penalty (points, at least 0)."""
-        self.reputation -= penalty
+        """Subtract a penalty (points, at least 0). The reputation of a peer that is never banned stays at 0."""
+        self.reputation = max(0, self.reputation - penalty)
 
     def punishment(self, rule: str) -> Punishment | None:
         """What breaking ``rule`` costs this remote; None if it is ignored."""

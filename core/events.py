@@ -57,6 +57,13 @@ class NetworkReady(Event, frozen=True, kw_only=True):
     NAME: ClassVar[str] = "EVENT_NETWORK_READY"
 
 
+class NodeFailed(Event, frozen=True, kw_only=True):
+    """The node has ended by itself, and why (not in lisk-p2p). Every subscriber is told; it is the run's last event."""
+
+    NAME: ClassVar[str] = "EVENT_NODE_FAILED"
+    reason: str
+
+
 class NewInboundPeer(Event, frozen=True, kw_only=True):
     """A peer connected to us and passed all checks."""
 
@@ -209,6 +216,10 @@ class MessageReceived(Event, frozen=True, kw_only=True):
     peer_id: PeerId
     event: str
     data: bytes | None
+
+    def json(self) -> object:
+        """The payload read as JSON; None if there is none. Raises ValueError if it is no JSON text."""
+        return decode_json(self.data)
 
 
 class RequestReceived(Event, frozen=True, kw_only=True):

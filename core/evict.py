@@ -31,6 +31,9 @@ class ProtectionRatios(msgspec.Struct, frozen=True):
     longevity: float = 0.5
 
 
+NO_PROTECTION = ProtectionRatios(0.0, 0.0, 0.0, 0.0)
+
+
 def select_victim(peers: Sequence[PeerInfo], ratios: ProtectionRatios, secret: bytes, rng: Random) -> PeerInfo | None:
     """The inbound peer to evict, or None if nobody may be (the newcomer is then refused).
 
@@ -47,7 +50,7 @@ def select_victim(peers: Sequence[PeerInfo], ratios: ProtectionRatios, secret: b
     # An attacker must do useful work: answer what we ask.
     left = _protect(left, count, ratios.productivity, lambda peer: -(peer.response_rate or 0.0), _answered_something)
     # An attacker must have come early; counted from this connection, not from when the address was first heard of.
-    left = _protect(left, len(left), ratios.longevity, lambda peer: peer.connected_at or math.inf, _always)
+    left = _protect(left, len(left), ratios.longevity, _connected_at, _always)
     return _youngest_of_largest_group(left)
 
 
@@ -66,6 +69,10 @@ def _protect(
 
 def _keyed_group(peer: PeerInfo, secret: bytes) -> bytes:
     return hashlib.sha256(secret + net_group(peer.ip_address)).digest()
+
+
+def _connected_at(peer: PeerInfo) -> float:
+    return math.inf if peer.connected_at is None else peer.connected_at
 
 
 def _always(peer: PeerInfo) -> bool:
@@ -91,8 +98,8 @@ def _youngest_of_largest_group(peers: Iterable[PeerInfo]) -> PeerInfo | None:
     if not groups:
         return None
     largest = max(groups.values(), key=lambda group: (len(group), _youth(group)))
-    return max(largest, key=lambda peer: peer.connected_at or 0.0)
+    return max(largest, key=_connected_at)
 
 
 def _youth(group: list[PeerInfo]) -> float:
-    return max(peer.connected_at or 0.0 for peer in group)
+    return max(map(_connected_at, group))

@@ -1,14 +1,16 @@
 """What every connection has, whatever it carries: its stages, its deadlines, its way to the end, its output.
 
-:class:`core.link.Link` builds the peer protocol on top.
+The peer protocol is built on it in layers, each on the one before: :mod:`core.link_calls` (requests both ways),
+:mod:`core.link_introduction` (node infos, and what an opener asks first), :mod:`core.link` (what drives it all).
 """
 
 from __future__ import annotations
 
 import enum
 from random import Random
+from typing import NamedTuple
 
-from core.calls import OpenCalls, PendingRequests
+from core.calls import OpenCalls, PendingRequests, ResponseRate
 from core.conduct import Conduct
 from core.effects import AbortChannel, CloseChannel, Effect, Emit, Reply, Room, SendText, Tell
 from core.errors import ConnectionLost
@@ -17,6 +19,7 @@ from core.events import (
     CloseOutbound,
     ConnectAbortOutbound,
     Event,
+    FailedToAddInboundPeer,
     InboundSocketError,
     OutboundSocketError,
     PeerInfo,
@@ -25,13 +28,19 @@ from core.events import (
 from core.heartbeat import Heartbeat
 from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
 from core.link_settings import LinkSettings
-from core.messages import ActorMessage, Failed, PeerClosed, PeerMisbehaved
+from core.messages import ActorMessage, Failed, PeerClosed, PeerConnected, PeerMisbehaved, PeerUpdated
+from core.rate import Pacer
 from core.traffic import TrafficCount
 from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
 
 TRUSTED = frozenset({PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED})
 """LIP 0004: fixed, whitelisted and seed peers are never banned."""
+
+OWN_INFO_PER_WINDOW = 3
+"""LIP 0004, "Penalties and bans": we ourselves send at most 3 postNodeInfo within 10 s."""
+
+OWN_INFO_WINDOW_S = 10.0
 
 
 class Stage(enum.IntEnum):
@@ -47,11 +56,12 @@ class Stage(enum.IntEnum):
     CLOSED = 7
 
 
-class Ending(enum.Enum):
-    """Who ended the connection."""
+class End(NamedTuple):
+    """Why the connection ends, told first: a close code (or HTTP status), a text, and whether we decided it."""
 
-    BY_US = "us"
-    BY_REMOTE = "remote"
+    code: int
+    reason: str
+    by_us: bool
 
 
 class LinkBase:
@@ -81,7 +91,6 @@ class LinkBase:
         self._dialect = dialect
         self._own = own
         self._settings = settings
-        self._rng = rng
         self._wall_offset_s = wall_offset_s
         self._remote: NodeInfo | None = None
         self._connected_at: float | None = None
@@ -89,11 +98,16 @@ class LinkBase:
         self._heartbeat = Heartbeat(direction, settings, rng)
         self._pending = PendingRequests()
         self._calls = OpenCalls(settings.max_open_calls, settings.open_call_expiry_s)
-        self._step_deadline: float | None = None  # of the present stage: connect, upgrade, handshake, close
+        self._response_rate = ResponseRate()
+        self._own_pushes = Pacer(OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S)
+        self._push_at: float | None = None  # when our node info, changed too often, will be pushed
+        self._standing_told: tuple[float | None, float | None, int] | None = None
+        self._step_deadline: float | None = None  # of the present stage: connect, upgrade, close
         self._traffic_at: float | None = None
-        self._end: tuple[int, str, Ending] | None = None
+        self._end: End | None = None
         self._out: list[Effect] = []
         self._events: list[Event] = []
+        self._last: CloseChannel | AbortChannel | None = None
 
     # ---- what others may know ----
 
@@ -122,6 +136,7 @@ class LinkBase:
             direction=self.direction,
             kind=self.kind,
             latency_ms=self._heartbeat.latency_ms,
+            response_rate=self._response_rate.share(),
             reputation=self._conduct.reputation,
             connected_at=None if self._connected_at is None else self._connected_at + self._wall_offset_s,
         )
@@ -130,67 +145,92 @@ class LinkBase:
         """When :meth:`on_time` wants to be called (monotonic seconds); None: only after the next input."""
         if self.stage is Stage.CLOSED:
             return None
-        deadlines = [self._step_deadline, self._traffic_at]
+        deadlines = [self._step_deadline, self._traffic_at, self._pending.next_deadline()]
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
             deadlines.append(self._heartbeat.next_deadline())
             deadlines.append(self._conduct.packets_due_at())
-        deadlines.append(self._pending.next_deadline())
+            deadlines.append(self._push_at)
         return min((at for at in deadlines if at is not None), default=None)
+
+    def _become_ready(self, now: float) -> None:
+        self._enter(Stage.READY, None)
+        self._connected_at = now
+        self._standing_told = self._standing()
+        self._tell(Room.POOL, PeerConnected(self.info()))
+
+    def _standing(self) -> tuple[float | None, float | None, int]:
+        return self._heartbeat.latency_ms, self._response_rate.share(), self._conduct.reputation
+
+    def _tell_standing(self) -> None:
+        """Latency, response rate and reputation: told when one of them changed, at moments that are not many."""
+        if self.is_connected and self._standing() != self._standing_told:
+            self._tell_update()
+
+    def _tell_update(self) -> None:
+        self._standing_told = self._standing()
+        self._tell(Room.POOL, PeerUpdated(self.info()))
 
     # ---- the end ----
 
     def close(self, code: int, reason: str, now: float) -> list[Effect]:
-        """Close in order: ``#disconnect`` with code and reason, then a close frame."""
+        """Close in order: ``#disconnect`` with code and reason, then a close frame.
+
+        A connection that is not open yet is destroyed. ``code`` must be one that a close frame may carry.
+        """
         self._close(code, reason, now)
         return self._flush()
 
     def on_closed(self, code: int, error: str, now: float) -> list[Effect]:
-        """The channel is gone. ``error`` is the transport's, empty for an orderly close."""
+        """The channel is gone. ``error`` is the transport's, empty for an orderly close. A second call does nothing."""
         if self.stage is Stage.CLOSED:
             return []
         was_connected = self._connected_at is not None
-        end_code, reason, ending = self._end or (code, error, Ending.BY_REMOTE)
-        self.stage = Stage.CLOSED
-        self._step_deadline = None
-        for request in self._pending.take_all():
-            if request.ask_id:
-                lost = ConnectionLost(f"the connection to {self.peer_id} closed ({end_code})", self.peer_id)
-                self._out.append(Reply(request.ask_id, Failed(0, lost)))
         if error and self._end is None and was_connected:
             socket_error = OutboundSocketError if self.direction is Direction.OUTBOUND else InboundSocketError
             self._events.append(socket_error(peer_id=self.peer_id, error=error))
-        self._events.append(self._close_event(was_connected, end_code, reason))
+        end = self._end or End(code, error, by_us=False)
+        self._enter(Stage.CLOSED, None)
+        for request in self._pending.take_all():
+            if request.ask_id is not None:
+                lost = ConnectionLost(f"the connection to {self.peer_id} closed ({end.code})", self.peer_id)
+                self._out.append(Reply(request.ask_id, Failed(0, lost)))
+        self._events.append(self._close_event(was_connected, end))
         self._report_traffic()
-        self._tell(
-            Room.POOL,
-            PeerClosed(self.endpoint, self.direction, was_connected, end_code, reason, ending is Ending.BY_US),
-        )
+        self._tell(Room.POOL, PeerClosed(self.endpoint, self.direction, was_connected, end.code, end.reason, end.by_us))
+        self._last = None
         return self._flush()
 
-    def _close_event(self, was_connected: bool, code: int, reason: str) -> Event:
-        if not was_connected:
-            return ConnectAbortOutbound(peer_id=self.peer_id, reason=reason, code=code)
-        closed = CloseOutbound if self.direction is Direction.OUTBOUND else CloseInbound
-        return closed(peer=self.info(), code=code, reason=reason)
+    def _close_event(self, was_connected: bool, end: End) -> Event:
+        if self.direction is Direction.OUTBOUND:
+            if was_connected:
+                return CloseOutbound(peer=self.info(), code=end.code, reason=end.reason)
+            return ConnectAbortOutbound(peer_id=self.peer_id, reason=end.reason, code=end.code)
+        if was_connected:
+            return CloseInbound(peer=self.info(), code=end.code, reason=end.reason)
+        return FailedToAddInboundPeer(ip_address=self.endpoint.ip, code=end.code, reason=end.reason)
 
     def _close(self, code: int, reason: str, now: float, *, announce: bool = True) -> None:
+        """Begin to close. ``announce`` False leaves ``#disconnect`` out."""
         if self.stage >= Stage.CLOSING:
             return
-        self._end = self._end or (code, reason, Ending.BY_US)
+        self._end = self._end or End(code, reason, by_us=True)
         if self.stage < Stage.HANDSHAKE:
-            self._out.append(AbortChannel())
+            self._last = AbortChannel()
+        elif self.stage is Stage.HANDSHAKE:
+            # Whatever the reason, a real opener leaves with 4003 and no word until it is acknowledged.
+            self._last = CloseChannel(CloseCode.HANDSHAKE_REFUSED)
         else:
-            if announce and self.stage is not Stage.HANDSHAKE:
+            if announce:
                 self._send(self._dialect.encode_disconnect(code, reason))
-            self._out.append(CloseChannel(code))
+            self._last = CloseChannel(code)
         self._enter(Stage.CLOSING, now + self._settings.close_timeout_s)
 
     def _abort(self, code: int, reason: str) -> None:
         """Destroy the connection; the channel's end comes back as :meth:`on_closed`."""
         if self.stage is Stage.CLOSED:
             return
-        self._end = self._end or (code, reason, Ending.BY_US)
-        self._out.append(AbortChannel())
+        self._end = self._end or End(code, reason, by_us=True)
+        self._last = AbortChannel()
         self._enter(Stage.CLOSING, None)
 
     # ---- judgement ----
@@ -213,13 +253,14 @@ class LinkBase:
             PenaltyApplied(peer_id=self.peer_id, penalty=penalty, reputation=self._conduct.reputation, reason=reason)
         )
         if not self._conduct.is_spent or self.kind in TRUSTED:
+            self._tell_standing()
             return
         # LIP 0004: a banned peer is dropped without being told why.
         self._tell(Room.NODE, PeerMisbehaved(self.peer_id, self.endpoint.ip, self.kind, reason))
         if raw:
             self._abort(CloseCode.ABNORMAL, f"banned: {reason}")
         else:
-            self._end = (CloseCode.NORMAL, f"banned: {reason}", Ending.BY_US)
+            self._end = End(CloseCode.NORMAL, f"banned: {reason}", by_us=True)
             self._close(CloseCode.NORMAL, "", now)
 
     # ---- output ----
@@ -245,9 +286,17 @@ class LinkBase:
             self._tell(Room.NODE, report)
 
     def _flush(self) -> list[Effect]:
+        """What was decided, in order: packets and messages, then events, then the end of the channel.
+
+        Events come after the messages, so that a program which hears "connected" finds the peer in the pool; and
+        before the end, because the channel's end is an input of its own, with events of its own.
+        """
         out = self._out
         if self._events:
             out.append(Emit(tuple(self._events)))
             self._events = []
+        if self._last is not None:
+            out.append(self._last)
+            self._last = None
         self._out = []
         return out

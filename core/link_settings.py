@@ -11,6 +11,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Times in seconds, sizes in bytes; the defaults are lisk-p2p 0.10's (docs/protocol.md, "Timers and limits").
 
     ``request_timeout_outbound_s`` is lisk-p2p's ackTimeout; ``request_timeout_inbound_s`` its fixed 10 s.
+    ``hand_over_timeout_s`` is an inbound peer's wait for the connection that the server checked for it.
     ``max_open_calls`` caps the requests of a remote that we have not answered, ``max_pending_requests`` ours that it
     has not: both queues can be made to grow by a remote that asks much or answers nothing.
     """
@@ -21,6 +22,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_outbound_s: float = 2.0
     request_timeout_inbound_s: float = 10.0
     close_timeout_s: float = 2.0
+    hand_over_timeout_s: float = 10.0
     keep_alive_interval_s: float = 8.0
     keep_alive_timeout_s: float = 20.0
     ping_interval_min_s: float = 20.0
@@ -31,7 +33,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     node_info_rate: int = 4
     max_node_info_bytes: int = 20480
     max_peers_per_answer: int = 200
-    max_open_calls: int = 1024
+    max_open_calls: int = 4096
     max_pending_requests: int = 4096
     open_call_expiry_s: float = 60.0
     traffic_report_interval_s: float = 1.0
@@ -54,6 +56,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             packet_rate_window_s=config.rate_calculation_interval_s,
             node_info_rate=config.peer_status_message_rate_per_10s,
             max_node_info_bytes=config.max_peer_info_bytes,
+            max_open_calls=config.max_pending_requests_per_peer,
             max_pending_requests=config.max_pending_requests_per_peer,
             max_peers_per_answer=config.max_peer_discovery_response_length,
         )

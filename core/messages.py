@@ -36,7 +36,7 @@ class Done(Query, frozen=True):
 
 
 class Failed(Query, frozen=True):
-    """The command could not be carried out. ``error`` is an :class:`core.errors.EnsembleError`, raised at the caller."""
+    """The command could not be carried out; ``error`` (a :class:`core.errors.EnsembleError`) is raised at the caller."""
 
     error: Exception
 

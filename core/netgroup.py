@@ -29,6 +29,7 @@ _FAMILY_6 = 0x60
 _FAMILY_6_WIDE = 0x68
 """Tag of the one provider that is grouped by 36 bits instead of 32."""
 _TAGS_4 = tuple(bytes((_FAMILY_4 | net_class,)) for net_class in range(4))
+_OCTETS = {str(value): value for value in range(256)}
 _CACHE_SIZE = 16_384
 
 
@@ -130,14 +131,12 @@ def group_text(group: NetGroup) -> str:
 
 
 def _packed_4(ip: str) -> bytes:
+    # A table of the 256 canonical texts: int() would let signs, spaces, underscores and leading zeros pass.
     try:
-        packed = bytes(map(int, ip.split(".")))
-    except ValueError:
-        packed = b""
-    # int() is lax about signs, spaces, underscores, other scripts and leading zeros: only the canonical text passes.
-    if len(packed) != 4 or f"{packed[0]}.{packed[1]}.{packed[2]}.{packed[3]}" != ip:
-        raise ValueError(f"expected an IP address, got {ip!r}")
-    return packed
+        first, second, third, fourth = ip.split(".")
+        return bytes((_OCTETS[first], _OCTETS[second], _OCTETS[third], _OCTETS[fourth]))
+    except (ValueError, KeyError):
+        raise ValueError(f"expected an IP address, got {ip!r}") from None
 
 
 def _info_4(text: str, packed: bytes) -> AddressInfo:

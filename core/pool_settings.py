@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from core.bans import Blacklist
 from core.config import NodeConfig
 from core.evict import ProtectionRatios
 from core.ids import Endpoint, PeerKind
@@ -26,7 +27,12 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_config(cls, config: NodeConfig) -> PoolSettings:
-        """The pool's part of a node's configuration."""
+        """The pool's part of a node's configuration. Blacklisted goes before every other list (LIP 0004)."""
+        blacklist = Blacklist(config.blacklisted_ips)
+
+        def allowed(peers: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+            return tuple(peer for peer in peers if peer.ip not in blacklist)
+
         return cls(
             max_outbound_connections=config.max_outbound_connections,
             max_inbound_connections=config.max_inbound_connections,
@@ -40,9 +46,9 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
                 productivity=config.productivity_protection_ratio,
                 longevity=config.longevity_protection_ratio,
             ),
-            seed_peers=config.seed_peers,
-            fixed_peers=config.fixed_peers,
-            whitelisted_peers=config.whitelisted_peers,
+            seed_peers=allowed(config.seed_peers),
+            fixed_peers=allowed(config.fixed_peers),
+            whitelisted_peers=allowed(config.whitelisted_peers),
         )
 
     def kinds(self) -> dict[Endpoint, PeerKind]:

@@ -1,10 +1,12 @@
-"""Counting over fixed windows: what a peer may do in a time, and what exceeding it costs.
+"""Counting over time: what a peer may do, what exceeding it costs, and how often we do something ourselves.
 
-LIP 0004, "Penalties and bans": windows are counters cleared at fixed intervals, no sliding window is needed. The
-functions are told the time, so a day of traffic is tested in microseconds.
+LIP 0004, "Penalties and bans": windows are counters cleared at fixed intervals, no sliding window is needed to judge
+others. The functions are told the time, so a day of traffic is tested in microseconds.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 
 class WindowCounter:
@@ -24,10 +26,6 @@ class WindowCounter:
             self._ends_at = now + self.window_s
         self._count += 1
         return self._count
-
-    def ends_at(self) -> float:
-        """When the current window ends (monotonic seconds)."""
-        return self._ends_at
 
 
 class PacketRate:
@@ -67,3 +65,28 @@ class PacketRate:
     def _price(self) -> int:
         rate = self._count / self.window_s
         return self.penalty * int(rate // self.limit) if rate > self.limit else 0
+
+
+class Pacer:
+    """Allows ``limit`` actions of ours in *any* ``window_s`` seconds.
+
+    Others judge us by windows of theirs, and we do not know where those begin: two fixed windows of our own could put
+    twice the limit into one of theirs.
+    """
+
+    __slots__ = ("_times", "limit", "window_s")
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self.limit = limit
+        self.window_s = window_s
+        self._times: deque[float] = deque(maxlen=limit)
+
+    def take(self, now: float) -> float | None:
+        """Count an action now and return None; or, if it would be one too many, return when it may be done."""
+        times = self._times
+        if len(times) == self.limit:
+            allowed_at = times[0] + self.window_s
+            if now < allowed_at:
+                return allowed_at
+        times.append(now)
+        return None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
+
+import msgspec
 
 from core.events import PeerInfo
 from core.ids import Direction, PeerKind
+from core.messages import SendMessage, SendRequest
+
+SendRule = Callable[[tuple[PeerInfo, ...], int, SendMessage], Iterable[PeerInfo] | None]
+"""(connected peers, limit, message) -> the peers to send to, or None: the node's own rule decides."""
+
+RequestRule = Callable[[tuple[PeerInfo, ...], SendRequest], PeerInfo | None]
+"""(connected peers, request) -> the peer to ask, or None: the node's own rule decides."""
 
 
 def for_send(peers: Sequence[PeerInfo], limit: int, rng: Random) -> list[PeerInfo]:
@@ -33,3 +42,40 @@ def for_request(peers: Sequence[PeerInfo], rng: Random) -> PeerInfo | None:
     outbound = [peer for peer in peers if peer.direction is Direction.OUTBOUND]
     candidates = outbound or list(peers)
     return rng.choice(candidates) if candidates else None
+
+
+def _named(choice: object) -> str | None:
+    """The peer id in what a rule returned, whatever that was."""
+    if isinstance(choice, PeerInfo):
+        return choice.peer_id
+    return choice if isinstance(choice, str) else None
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """The rules in force: an application's where it has any, else those of this module.
+
+    What a rule of the application returns is taken only as far as it names connected peers: as PeerInfo, or by id.
+    """
+
+    send_rule: SendRule | None = None
+    request_rule: RequestRule | None = None
+
+    def peers_for_send(
+        self, peers: Sequence[PeerInfo], limit: int, message: SendMessage, rng: Random
+    ) -> list[PeerInfo]:
+        """Whom to send a message to."""
+        chosen = self.send_rule(tuple(peers), limit, message) if self.send_rule is not None else None
+        if chosen is None:
+            return for_send(peers, limit, rng)
+        wanted = {_named(peer) for peer in chosen}
+        return [peer for peer in peers if peer.peer_id in wanted]
+
+    def peer_for_request(self, peers: Sequence[PeerInfo], request: SendRequest, rng: Random) -> PeerInfo | None:
+        """Whom to ask; None if nobody is connected."""
+        chosen = self.request_rule(tuple(peers), request) if self.request_rule is not None else None
+        wanted = _named(chosen)
+        named = (peer for peer in peers if peer.peer_id == wanted)
+        return next(named, None) or for_request(peers, rng)
+
+
+OWN_RULES = Selection()

@@ -17,13 +17,17 @@ from core.netgroup import is_loopback, net_group
 
 
 class Slot(msgspec.Struct):
-    """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered."""
+    """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered.
+
+    ``asked_at``: when it was last asked for its peers (monotonic seconds).
+    """
 
     endpoint: Endpoint
     direction: Direction
     kind: PeerKind
     info: PeerInfo | None = None
     leaving: bool = False
+    asked_at: float = 0.0
 
 
 class Slots:
@@ -31,6 +35,7 @@ class Slots:
 
     def __init__(self) -> None:
         self._tables: dict[Direction, dict[Endpoint, Slot]] = {Direction.INBOUND: {}, Direction.OUTBOUND: {}}
+        self._by_id: dict[str, Endpoint] = {}
 
     def __iter__(self) -> Iterator[Slot]:
         yield from self._tables[Direction.OUTBOUND].values()
@@ -45,6 +50,7 @@ class Slots:
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
+        self._by_id[slot.endpoint.peer_id] = slot.endpoint
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""
@@ -52,7 +58,14 @@ class Slots:
 
     def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """Free the slot and return it, if there is one."""
-        return self._tables[direction].pop(endpoint, None)
+        slot = self._tables[direction].pop(endpoint, None)
+        if slot is not None and not self.is_busy(endpoint):
+            del self._by_id[endpoint.peer_id]
+        return slot
+
+    def is_busy(self, endpoint: Endpoint) -> bool:
+        """Whether there is a connection, or one on its way, in either direction."""
+        return any(endpoint in table for table in self._tables.values())
 
     def of(self, direction: Direction) -> list[Slot]:
         """All slots of one direction that are not leaving, in the order they were taken."""
@@ -64,8 +77,12 @@ class Slots:
 
     def connected_by_id(self, peer_id: str) -> Slot | None:
         """The connected slot of this peer, outbound first."""
-        for slot in self:
-            if slot.info is not None and not slot.leaving and slot.info.peer_id == peer_id:
+        endpoint = self._by_id.get(peer_id)
+        if endpoint is None:
+            return None
+        for direction in (Direction.OUTBOUND, Direction.INBOUND):
+            slot = self._tables[direction].get(endpoint)
+            if slot is not None and slot.info is not None and not slot.leaving:
                 return slot
         return None
 
@@ -76,7 +93,5 @@ class Slots:
     def outbound_groups(self) -> Counter[bytes]:
         """How many outbound connections each net group has; loopback is exempt from group limits."""
         return Counter(
-            net_group(endpoint.ip)
-            for endpoint in self._tables[Direction.OUTBOUND]
-            if not is_loopback(endpoint.ip)
+            net_group(endpoint.ip) for endpoint in self._tables[Direction.OUTBOUND] if not is_loopback(endpoint.ip)
         )

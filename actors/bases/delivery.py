@@ -125,9 +125,15 @@ class Delivery(Reactor):
         """Return what is ready of the watch as it is now: a descriptor may have left it since the poll."""
         events, cell.ready_events = cell.ready_events, {}
         watched = cell.descriptors
-        readable = [fd for fd, mask in events.items() if mask & watched.get(fd, 0) & selectors.EVENT_READ]
-        writable = tuple(fd for fd, mask in events.items() if mask & watched.get(fd, 0) & selectors.EVENT_WRITE)
-        return WatchReady(readable, writable) if readable or writable else None
+        readable: list[int] = []
+        writable: list[int] = []
+        for fd, mask in events.items():
+            mask &= watched.get(fd, 0)
+            if mask & selectors.EVENT_READ:
+                readable.append(fd)
+            if mask & selectors.EVENT_WRITE:
+                writable.append(fd)
+        return WatchReady(readable, tuple(writable)) if readable or writable else None
 
     def _deliver_exit(self, cell: ActorCell, message: ActorExitRequest, sender: Any) -> None:
         try:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REFUSED = (OSError, ValueError, OverflowError)
-"""What a selector raises for a closed descriptor, a regular file, -1 and numbers no descriptor can have."""
+_REFUSED = (OSError, ValueError, OverflowError, KeyError)
+"""What a selector raises for a closed descriptor or a regular file, -1, numbers no descriptor can have, its own."""
 
 _TAKEN = 0
 """Mask kept by an actor for a descriptor that another actor has taken over: it must not take it back by accident."""

@@ -223,7 +223,7 @@ class AsyncioDriver(Driver):
         fileno = getattr(self.base.selector, "fileno", None)
         if fileno is None:
             raise RuntimeError(
-                f"drive=\"asyncio\" needs a selector that can be watched itself (epoll, kqueue); "
+                f'drive="asyncio" needs a selector that can be watched itself (epoll, kqueue); '
                 f'{type(self.base.selector).__name__} cannot: use drive="thread"'
             )
         self._ident = get_ident()
@@ -235,7 +235,8 @@ class AsyncioDriver(Driver):
         self.base.sleeping = True
 
     def in_loop(self) -> bool:
-        return get_ident() == self._ident
+        # Once the asyncio loop has ended nobody else runs ours: any thread may, to shut down.
+        return get_ident() == self._ident or self._loop.is_closed()
 
     def wake(self) -> None:
         if self.in_loop():

@@ -77,7 +77,7 @@ class Endpoint:
             log.exception("the callback of %s failed on a %s", self.address, type(message).__name__)
 
     def tell(self, address: ActorAddress, message: Any) -> None:
-        """Send ``message``, from any thread. Never blocks; in strict mode raises what pickle raises."""
+        """Send ``message``, from any thread. Never blocks; in strict mode raises pickle.PicklingError."""
         self._base.send_from_outside(address, message, self.address)
 
     def listen(self, timeout: float | timedelta | None = None) -> Any:

@@ -104,8 +104,11 @@ class ActorHost(Delivery):
 
     @staticmethod
     def isolate(message: Any) -> Any:
-        """Return a copy of ``message`` as another process would get it. Raises what pickle raises."""
-        return pickle.loads(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        """Return ``message`` as another process would get it. Raises pickle.PicklingError if it would not."""
+        try:
+            return pickle.loads(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        except Exception as error:
+            raise pickle.PicklingError(f"a {type(message).__name__} cannot go to another process: {error}") from error
 
     def send_from_root(self, to: ActorAddress, message: Any) -> None:
         cell = getattr(to, "cell", None)
@@ -205,7 +208,7 @@ class ActorHost(Delivery):
     def wake_later(self, cell: ActorCell, period: Any, payload: Any) -> None:
         """Schedule a WakeupMessage. ``period``: seconds or a timedelta. Raises TypeError, ValueError for anything else.
 
-        In strict mode the payload must survive pickling, as Thespian demands; what pickle raises comes out here.
+        In strict mode the payload must survive pickling, as Thespian demands; PicklingError otherwise.
         """
         delay_s = float(timePeriodSeconds(period))
         if math.isnan(delay_s):

@@ -88,14 +88,13 @@ class InProcessBase(ActorHost):
     def __init__(
         self,
         system: Any = None,
-        logDefs: Any = None,  # noqa: N803 - Thespian passes it by this name
+        logDefs: Any = None,
         *,
         capabilities: Mapping[str, Any] | None = None,
         strict: bool = False,
         drive: str = "thread",
         environment: Environment | None = None,
     ) -> None:
-        self.closed = False
         self.drive = drive
         self._driver = make_driver(drive, self)
         if logDefs is not False:
@@ -185,8 +184,6 @@ class InProcessBase(ActorHost):
             return function()
         call = _Call(function)
         self.post(None, call, None)
-        if self.closed:
-            self._refuse_calls()
         try:
             result, error = self._driver.wait(call.reply, CALL_LIMIT_S)
         except Empty:
@@ -196,7 +193,7 @@ class InProcessBase(ActorHost):
         value: T = result
         return value
 
-    def _refuse_calls(self) -> None:
+    def _discard_incoming(self) -> None:
         while self.incoming:
             _, message, _ = self.incoming.popleft()
             if isinstance(message, _Call):
@@ -243,12 +240,12 @@ class InProcessBase(ActorHost):
                 self.begin_stop()
                 self._driver.finish()
             return
+        done: SimpleQueue[Any] = SimpleQueue()
+        self._stop_waiters.append(done)
+        self.post(None, self.begin_stop, None)
         if not self.closed:
-            done: SimpleQueue[Any] = SimpleQueue()
-            self._stop_waiters.append(done)
-            self.post(None, self.begin_stop, None)
             try:
-                self.wait(done, SHUTDOWN_LIMIT_S)
+                self._driver.wait(done, SHUTDOWN_LIMIT_S)
             except Empty:
                 log.error("%s is not shut down after %.0f s: a handler blocks", self.name, SHUTDOWN_LIMIT_S)
         self._driver.join()
@@ -288,17 +285,19 @@ class InProcessBase(ActorHost):
 
     def close(self) -> None:
         self.closed = True
-        self.sources.unload_all()
-        self._driver.detach()
-        self._close_descriptors()
-        for reference in self._endpoints.valuerefs():
-            endpoint = reference()
-            if endpoint is not None:
-                endpoint.cell.drain(len(endpoint.cell.inbox))
-                endpoint.close()
-        self._refuse_calls()
-        for waiter in self._stop_waiters:
-            waiter.put(CLOSED)
+        try:
+            self.sources.unload_all()
+            self._driver.detach()
+            self._close_descriptors()
+            for reference in self._endpoints.valuerefs():
+                endpoint = reference()
+                if endpoint is not None:
+                    endpoint.cell.drain(len(endpoint.cell.inbox))
+                    endpoint.close()
+            self._discard_incoming()
+        finally:
+            for waiter in self._stop_waiters:
+                waiter.put(CLOSED)
 
     def _close_descriptors(self) -> None:
         HOSTS.pop(self.name, None)

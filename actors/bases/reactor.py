@@ -77,6 +77,7 @@ class Reactor(abc.ABC):
         self.loop_turns = 0
         """Turns so far: a measure of what the loop does while it should do nothing."""
         self.turning = False
+        self.closed = False
         self._failures = 0
 
     # Hooks for a subclass.
@@ -115,6 +116,10 @@ class Reactor(abc.ABC):
         """Called at the end of every turn."""
 
     @abc.abstractmethod
+    def _discard_incoming(self) -> None:
+        """Something was posted after the end. Any thread."""
+
+    @abc.abstractmethod
     def begin_stop(self) -> None:
         """Ask all actors to exit, then end."""
 
@@ -127,6 +132,8 @@ class Reactor(abc.ABC):
         if self.sleeping:
             self.sleeping = False
             self._wake()
+        elif self.closed:
+            self._discard_incoming()
 
     # In the loop.
 
@@ -152,6 +159,7 @@ class Reactor(abc.ABC):
         """
         self.loop_turns += 1
         self.turning = True
+        self.sleeping = False
         try:
             events = self._wait(timeout_s)
             if self.incoming:

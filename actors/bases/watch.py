@@ -19,6 +19,7 @@ None (or raising) ends it. A watch is level-triggered: what was not read or writ
 
 from __future__ import annotations
 
+import operator
 import selectors
 from collections.abc import Iterable
 
@@ -26,7 +27,10 @@ from thespian.actors import ThespianWatch, WatchMessage  # type: ignore[import-u
 
 
 class Watch(ThespianWatch):  # type: ignore[misc, unused-ignore]
-    """Interest in some descriptors: ``readers`` for reading, ``writers`` for writing; one may be in both."""
+    """Interest in some descriptors: ``readers`` for reading, ``writers`` for writing; one may be in both.
+
+    Raises TypeError for anything but integers; whether they can be watched, the base finds out.
+    """
 
     readers: tuple[int, ...]
     writers: tuple[int, ...]
@@ -34,8 +38,8 @@ class Watch(ThespianWatch):  # type: ignore[misc, unused-ignore]
     """Descriptor to event mask of :mod:`selectors`; computed once, read by the base at every change of watch."""
 
     def __init__(self, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> None:
-        self.readers = tuple(readers)
-        self.writers = tuple(writers)
+        self.readers = tuple(map(operator.index, readers))
+        self.writers = tuple(map(operator.index, writers))
         super().__init__(list(self.readers))
         self.interest = dict.fromkeys(self.readers, selectors.EVENT_READ)
         for fd in self.writers:

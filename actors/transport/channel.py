@@ -136,6 +136,11 @@ class Channel:
         return self.queued_bytes > 0
 
     @property
+    def room_bytes(self) -> int:
+        """What still fits into the send queue."""
+        return self._max_queued_bytes - self.queued_bytes
+
+    @property
     def is_open(self) -> bool:
         """Messages may be sent."""
         return self._open

@@ -135,8 +135,8 @@ class TcpNetwork:
             # A restart must get its port back while old connections linger in TIME_WAIT. On Linux this does not let
             # a second live listener in: bind() or listen() fails with EADDRINUSE.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if sock.family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host_ip == "::" else 1)
+            if host_ip == "::":  # some systems make even this address IPv6 only unless told otherwise
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.bind((host_ip, port))
             sock.listen(backlog)
             return TcpListener(sock)

@@ -28,6 +28,7 @@ from core.book.entry import BookCounts, Entry, EntryRecord, EntryView, Table
 from core.book.hashing import NO_SOURCE
 from core.book.sample import WIRE_CAP, sample_peers
 from core.book.shelves import Shelves
+from core.book.trial import Trials
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
 from core.ids import Endpoint
 from core.netgroup import NetGroup, address_info
@@ -49,6 +50,7 @@ class Book:
         self._shelves = Shelves(config, secret, rng)
         self._by_endpoint = self._shelves.by_endpoint
         self._by_ip = self._shelves.by_ip
+        self._trials = Trials(self._shelves) if config.test_before_evict else None
         self._changes = 0
 
     # What is known
@@ -159,9 +161,9 @@ class Book:
                 # Nobody told us (a seed, a configured peer): no source.
                 entry = self._shelves.create(endpoint, info, NO_SOURCE, True)
         if entry.table is Table.NEW:
-            if entry.is_placed:
-                self._shelves.new.take(entry)
-            self._shelves.enter_tried(entry, decisions, now, rules.OUTBOUND_SUCCESS)
+            self._promote(entry, decisions, now)
+        elif self._trials is not None:
+            self._trials.passed(entry, decisions, now)
         entry.failures = 0
         entry.last_connected = entry.last_seen = now
         self._changes += 1
@@ -179,6 +181,9 @@ class Book:
         if entry.table is Table.NEW:
             self._shelves.forget(entry)
             return (decide(endpoint.peer_id, DecisionKind.FORGOTTEN, rules.FAILED_IN_NEW, now),)
+        decisions: list[Decision] = []
+        if self._trials is not None and self._trials.failed(entry, decisions, now):
+            return tuple(decisions)
         entry.failures += 1
         numbers = (("failures", entry.failures), ("limit", self._config.max_failures))
         if entry.failures < self._config.max_failures:
@@ -186,7 +191,6 @@ class Book:
         if entry.whitelisted:
             rule = rules.WHITELISTED
             return (decide(endpoint.peer_id, DecisionKind.KEPT, rule, now, *numbers),)
-        decisions: list[Decision] = []
         self._shelves.tried.take(entry)
         self._shelves.demote(entry, decisions, now, rules.FAILED_IN_TRIED, *numbers)
         return tuple(decisions)
@@ -236,6 +240,24 @@ class Book:
             entry.whitelisted = True
         shelves.enter_tried(entry, decisions, now, rules.WHITELISTED)
         self._changes += 1
+        return tuple(decisions)
+
+    # Test before evict (option)
+
+    def pending_tests(self) -> tuple[Endpoint, ...]:
+        """Tried addresses that should be dialled now, because a newcomer waits for a place in their full bucket.
+
+        The results are reported as those of any dial. An address that is connected at present has passed: report it
+        by :meth:`connected`. Empty unless ``test_before_evict`` is on.
+        """
+        return self._trials.endpoints() if self._trials is not None else ()
+
+    def expire_tests(self, now: float) -> Decisions:
+        """End the tests that had no result within 40 minutes; to be called every minute or so."""
+        decisions: list[Decision] = []
+        if self._trials is not None:
+            self._trials.expire(decisions, now)
+            self._changes += bool(decisions)
         return tuple(decisions)
 
     # Who is given away, who is dialled
@@ -335,6 +357,17 @@ class Book:
         decisions.append(decide(endpoint.peer_id, DecisionKind.ADDED, rule, now, ("bucket", entry.bucket)))
         self._changes += 1
         return tuple(decisions)
+
+    def _promote(self, entry: Entry, decisions: list[Decision], now: float) -> None:
+        """Put an entry that is in `new`, or in no table yet, into `tried`, unless an occupant is to be tested first."""
+        shelves = self._shelves
+        if self._trials is not None and self._trials.defers(entry, decisions, now):
+            if not entry.is_placed:
+                shelves.enter_new(entry, decisions, now)
+            return
+        if entry.is_placed:
+            shelves.new.take(entry)
+        shelves.enter_tried(entry, decisions, now, rules.OUTBOUND_SUCCESS)
 
     def _remove(self, entry: Entry, now: float, rule: Rule) -> Decision:
         subject = entry.endpoint.peer_id

@@ -154,7 +154,6 @@ class OutboundDraw:
 
     def _take(self, entry: Entry) -> None:
         self._endpoints.add(entry.endpoint)
-        self._passed_over.pop(entry.endpoint, None)
         if not entry.exempt_port:
             self._ips.add(entry.endpoint.ip)
             group = entry.info.group

@@ -1,12 +1,14 @@
 """Buckets, with a dense array beside them.
 
-Buckets bound what an attacker can fill; the dense array makes a uniform draw over the whole table O(1). A bucket keeps
-the order of arrival, so that its oldest entry is its first; the dense array removes by swapping its last element into
-the gap, and each entry knows its position there.
+Buckets bound what an attacker can fill; the dense array makes a uniform draw over the whole table O(1). A bucket is a
+dictionary used as an ordered set: it removes in O(1) and keeps the order of arrival, so that its oldest entry is its
+first. The dense array removes by swapping its last element into the gap, and each entry knows its position there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import islice
 from random import Random
 
 from core.book.entry import Entry, Table
@@ -20,7 +22,7 @@ class BucketTable:
     def __init__(self, kind: Table, bucket_count: int, bucket_size: int) -> None:
         self.kind = kind
         self.bucket_size = bucket_size
-        self.buckets: list[list[Entry]] = [[] for _ in range(bucket_count)]
+        self.buckets: list[dict[Entry, None]] = [{} for _ in range(bucket_count)]
         self.entries: list[Entry] = []
         self.whitelisted_count = 0
 
@@ -37,13 +39,13 @@ class BucketTable:
         entry.bucket = bucket
         entry.table_pos = len(self.entries)
         entry.placed_at = now
-        self.buckets[bucket].append(entry)
+        self.buckets[bucket][entry] = None
         self.entries.append(entry)
         self.whitelisted_count += entry.whitelisted
 
     def take(self, entry: Entry) -> None:
         """Take an entry of this table out of it."""
-        self.buckets[entry.bucket].remove(entry)
+        del self.buckets[entry.bucket][entry]
         last = self.entries.pop()
         if last is not entry:
             last.table_pos = entry.table_pos
@@ -52,16 +54,16 @@ class BucketTable:
 
     def random_victim(self, bucket: int, rng: Random) -> Entry | None:
         """A uniformly chosen occupant that may be evicted; None if all are whitelisted."""
-        occupants = self.buckets[bucket]
+        occupants: Collection[Entry] = self.buckets[bucket]
         if self.whitelisted_count:
             occupants = [entry for entry in occupants if not entry.whitelisted]
             if not occupants:
                 return None
-        return occupants[int(rng.random() * len(occupants))]
+        return next(islice(occupants, int(rng.random() * len(occupants)), None))
 
     def oldest(self, bucket: int) -> Entry:
         """The occupant that has been in the bucket for longest. The bucket must not be empty."""
-        return self.buckets[bucket][0]
+        return next(iter(self.buckets[bucket]))
 
 
 class AdvertisedPool:

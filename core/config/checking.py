@@ -21,10 +21,22 @@ from core.errors import ConfigError
 Path = tuple[str | int, ...]
 """Where an option is: section and option names, then positions inside a list."""
 
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = 80
-_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 4
-_REPR.maxlevel = 3
+
+class _ShortRepr(reprlib.Repr):
+    """Values in messages: short, and never failing, whatever was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 80
+        self.maxlist = self.maxtuple = self.maxdict = 4
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to print integers of more than 4,300 digits.
+        return f"<integer of {x.bit_length()} bits>" if x.bit_length() > 256 else str(x)
+
+
+_REPR = _ShortRepr()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -190,7 +202,8 @@ def check(
     for name, value in given.items():
         field = known.get(name) if isinstance(name, str) else None
         if field is None:
-            problems.append(Problem((*path, str(name)[:80]), unknown(name, section, path)))
+            named = name[:80] if isinstance(name, str) else shown(name)
+            problems.append(Problem((*path, named), unknown(name, section, path)))
         elif isinstance(field, OptionDoc):
             try:
                 values[name] = field.convert(value)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from core.ids import Endpoint
 from core.wire.packets import Packet, Response
-from core.wire.payloads import NodeInfo
+from core.wire.payloads import MAX_PEERS, NodeInfo
 from core.wire.query import PeerQuery, Refusal
 
 
@@ -71,7 +71,7 @@ class Dialect(Protocol):
     def encode_message(self, event: str, data: bytes | None) -> str:
         """Return a one-way message."""
 
-    def encode_disconnect(self, code: int, reason: str | None = None) -> str:
+    def encode_disconnect(self, code: int, reason: str | None) -> str:
         """Return the announcement of a close."""
 
     def encode_node_info(self, info: NodeInfo) -> bytes:
@@ -83,8 +83,11 @@ class Dialect(Protocol):
     def encode_peers(self, peers: Iterable[Endpoint]) -> bytes:
         """Return a peer list of those that the dialect can name, at most as many as it allows."""
 
-    def decode_peers(self, data: bytes) -> tuple[Endpoint, ...]:
-        """Return a peer list. Raises CodecError for undecodable bytes, PacketFault for entries no peer may send."""
+    def decode_peers(self, data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...]:
+        """Return a peer list of at most ``max_peers`` entries.
+
+        Raises CodecError for undecodable bytes, PacketFault for more entries, or for some that no peer may send.
+        """
 
     def app_payload(self, value: object) -> bytes | None:
         """Return what an application sends as bytes. Raises Misuse."""

@@ -52,23 +52,23 @@ def encode_peers(peers: Iterable[Endpoint]) -> bytes:
     return bytes(out)
 
 
-def decode_peers(data: bytes) -> tuple[Endpoint, ...]:
-    """Return the entries of a list record; no bytes are an empty list.
+def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...]:
+    """Return the entries of a list record, at most ``max_peers``; no bytes are an empty list.
 
     Raises CodecError if ``data`` is no list of peer records (lisk-p2p does not punish that), PacketFault
     (``too_many_peers``, ``peer_not_ipv4``, ``peer_bad_port``) for what it bans for.
     """
-    peers = _decode_regular(data)
-    return _decode_strictly(data) if peers is None else tuple(peers)
+    peers = _decode_regular(data, max_peers)
+    return _decode_strictly(data, max_peers) if peers is None else tuple(peers)
 
 
-def _decode_regular(data: bytes) -> list[Endpoint] | None:
+def _decode_regular(data: bytes, max_peers: int) -> list[Endpoint] | None:
     """Return the entries if all of them have the usual shape and are valid, else None."""
     peers: list[Endpoint] = []
     at = 0
     while at < len(data):
         entry = _REGULAR_ENTRY.match(data, at)
-        if entry is None or len(peers) == MAX_PEERS:
+        if entry is None or len(peers) == max_peers:
             return None
         record_length, address_length, address, varint = entry.groups()
         if record_length[0] != entry.end() - at - 2 or address_length[0] != len(address):
@@ -83,9 +83,9 @@ def _decode_regular(data: bytes) -> list[Endpoint] | None:
     return peers
 
 
-def _decode_strictly(data: bytes) -> tuple[Endpoint, ...]:
+def _decode_strictly(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...]:
     try:
-        entries = cast("list[bytes]", codec.decode(PEERS, data, max_items=MAX_PEERS)["peers"])
+        entries = cast("list[bytes]", codec.decode(PEERS, data, max_items=max_peers)["peers"])
     except codec.CodecLimit as error:
         raise PacketFault("too_many_peers", str(error)) from error
     peers = []

@@ -190,6 +190,7 @@ class FakeNode(ActorTypeDispatcher):
 
     def fake_silence(self, message: m.SendRequest, sender: Any) -> None:
         """Answer nothing until fake/speak."""
+        self.log.append("silence")
         self.unanswered.append(message)
 
     def fake_speak(self, message: m.SendRequest, sender: Any) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 
+from tests.interop.ensemble_node import EnsembleNode
+from tests.interop.links import Link, lisk_dials, we_dial
 from tests.interop.lisk_driver import driver_problem, forget_recent_nodes, recent_nodes
 from tests.interop.lisk_node import LiskNode, stop_all
+
+COMPLAINTS = ("EVENT_INVALID_MESSAGE_RECEIVED", "EVENT_INVALID_REQUEST_RECEIVED", "DRIVER_CRASHED")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,3 +55,54 @@ def lisk_node() -> Iterator[Callable[..., LiskNode]]:
         yield make
     finally:
         stop_all(nodes)
+
+
+@pytest.fixture
+def ensemble_node() -> Iterator[Callable[..., EnsembleNode]]:
+    """Makes nodes of ours (arguments of `EnsembleNode`) and stops them at the end of the test."""
+    nodes: list[EnsembleNode] = []
+
+    def make(**config: Any) -> EnsembleNode:
+        node = EnsembleNode(**config)
+        nodes.append(node)
+        return node
+
+    try:
+        yield make
+    finally:
+        for node in reversed(nodes):
+            node.stop()
+
+
+@pytest.fixture
+def nobody_complains(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """At the end of the test: no lisk-p2p node called anything invalid or crashed, and no node of ours logged an error.
+
+    Tests of deliberate misbehaviour towards a lisk-p2p node do without.
+    """
+    yield
+    complaints = [f"{node!r}: {event}" for node in recent_nodes() for name in COMPLAINTS for event in node.events(name)]
+    errors = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    complaints += [record.getMessage() for record in errors if record.name.startswith("ensemble")]
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture(scope="session")
+def link_we_dial() -> Iterator[Link]:
+    """A connection that our node opened; shared by all tests that leave it so."""
+    with we_dial() as link:
+        yield link
+
+
+@pytest.fixture(scope="session")
+def link_lisk_dials() -> Iterator[Link]:
+    """A connection that the lisk-p2p node opened; shared by all tests that leave it so."""
+    with lisk_dials() as link:
+        yield link
+
+
+@pytest.fixture(params=["link_we_dial", "link_lisk_dials"], ids=["we dial", "lisk dials"])
+def link(request: pytest.FixtureRequest) -> Link:
+    """Each of the two shared connections in turn."""
+    found: Link = request.getfixturevalue(request.param)
+    return found

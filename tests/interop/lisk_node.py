@@ -87,12 +87,11 @@ PEER_LISTS: Final = ("seedPeers", "fixedPeers", "whitelistedPeers", "previousPee
 def peer_address(peer: Any) -> dict[str, Any]:
     """A peer of a configuration list in lisk-p2p's form.
 
-    Takes a :class:`LiskNode`, ``"ip:port"``, ``(ip, port)``, or a mapping that is passed on as it is.
+    Takes a node of either kind, ``"ip:port"``, ``(ip, port)``, or a mapping that is passed on as it is.
     """
-    if isinstance(peer, LiskNode):
-        return {"ipAddress": "127.0.0.1", "port": peer.port}
     if isinstance(peer, Mapping):
         return dict(peer)
+    peer = getattr(peer, "peer_id", peer)
     ip, port = peer.rsplit(":", 1) if isinstance(peer, str) else peer
     return {"ipAddress": ip, "port": int(port)}
 
@@ -276,9 +275,9 @@ class LiskNode(Driver):
         """The peer ids of :meth:`get_connected_peers`."""
         return {peer["peerId"] for peer in self.get_connected_peers()}
 
-    def wait_connected(self, *peers: LiskNode | str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        """Wait until all `peers` (nodes or peer ids) are connected at the same time."""
-        wanted = {peer.peer_id if isinstance(peer, LiskNode) else peer for peer in peers}
+    def wait_connected(self, *peers: Any, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """Wait until all `peers` (nodes of either kind, or peer ids) are connected at the same time."""
+        wanted = {getattr(peer, "peer_id", peer) for peer in peers}
         self.wait_for(lambda: wanted <= self.connected_ids(), timeout_s, f"connection with {sorted(wanted)}")
 
     def inspect(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class FakeStream:
         self.other: FakeStream | None = None
         self.inbox = bytearray()
         self.room: int | None = None  # bytes that send() still takes; None: any number
-        self.max_recv: int | None = None  # cut what recv() returns
+        self.recv_calls = 0
         self.connect_failure: OSError | None = None
         self.send_failure: OSError | None = None
         self.recv_failure: OSError | None = None
@@ -40,6 +40,7 @@ class FakeStream:
         return -1 if self.closed else self.fd
 
     def recv(self, max_bytes: int, /) -> bytes:
+        self.recv_calls += 1
         if self.closed:
             raise os_error(errno.EBADF)
         if not self.inbox:
@@ -48,9 +49,8 @@ class FakeStream:
             if self.other_ended:
                 return b""
             raise BlockingIOError(errno.EAGAIN, "nothing there")
-        count = min(max_bytes, self.max_recv or max_bytes)
-        data = bytes(self.inbox[:count])
-        del self.inbox[:count]
+        data = bytes(self.inbox[:max_bytes])
+        del self.inbox[:max_bytes]
         return data
 
     def send(self, data: bytes | memoryview, /) -> int:
@@ -76,6 +76,9 @@ class FakeStream:
             self.other.other_ended = True
 
     def close(self) -> None:
+        """As the kernel does it: closing over unread bytes resets the connection, and a reset may overtake data."""
+        if self.inbox and self.was_shut_down and self.other is not None:
+            self.other.inbox.clear()
         self.closed = True
 
 

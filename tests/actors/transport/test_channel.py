@@ -149,6 +149,15 @@ def test_tiny_messages_are_returned_in_bounded_numbers(side: str) -> None:
 
 
 @SIDES
+def test_short_read_is_not_followed_by_another_system_call(side: str) -> None:
+    channel, own, remote, mask = open_channel(side)
+    before = own.recv_calls
+    remote.send(frame(TEXT, b"x", mask=mask))
+    channel.on_readable()
+    assert own.recv_calls == before + 1
+
+
+@SIDES
 def test_endless_empty_fragments_are_cut_off(side: str) -> None:
     channel, own, remote, mask = open_channel(side)
     remote.send(frame(TEXT, fin=False, mask=mask) + frame(CONT, fin=False, mask=mask) * (MAX_FRAGMENTS - 2))
@@ -359,6 +368,13 @@ def test_full_queue_refuses_and_takes_nothing(side: str) -> None:
     own.room = None
     channel.flush()
     assert channel.send_text("x" * 900)
+
+
+@SIDES
+def test_queue_cap_is_exact_and_counts_the_greatest_frame_header(side: str) -> None:
+    for size, fits in ((986, True), (987, False)):
+        channel, _, _, _ = open_channel(side, max_queued_bytes=1000)
+        assert channel.send_text("x" * size) is fits
 
 
 @SIDES

@@ -94,6 +94,17 @@ def test_request_handshake_and_more_in_one_segment() -> None:
     assert channel.detach(1).leftover == AFTER
 
 
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_end_of_the_request_in_two_segments_with_frames_behind_it(cut: int) -> None:
+    channel, _, remote = new_listener()
+    remote.send(REQUEST[:-cut])
+    assert channel.on_readable() == []
+    remote.send(REQUEST[-cut:] + frame(TEXT, HANDSHAKE) + AFTER)
+    channel.on_readable()
+    assert channel.accept() == [MessageReceived(HANDSHAKE, False)]
+    assert channel.detach(1).leftover == AFTER
+
+
 def test_unsent_bytes_travel_along() -> None:
     channel, own, remote = upgraded_listener()
     remote.send(frame(TEXT, HANDSHAKE))

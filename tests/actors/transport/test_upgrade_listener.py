@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from actors.transport.websocket import MAX_EARLY_BYTES, Closed, ControlFrame, MessageReceived, UpgradeRequested
+from actors.transport.websocket import (
+    MAX_EARLY_BYTES,
+    ChannelEvent,
+    Closed,
+    ControlFrame,
+    MessageReceived,
+    UpgradeRequested,
+)
 from tests.actors.transport.fakes import PING, REQUEST, SWITCHING, TEXT, frame
 from tests.actors.transport.helpers import HANDSHAKE, drain, new_listener, upgraded_listener
 
@@ -40,7 +47,7 @@ def test_accept_may_add_headers() -> None:
 
 def test_request_byte_by_byte_gives_the_same_events() -> None:
     channel, _, remote = new_listener()
-    events = []
+    events: list[ChannelEvent] = []
     for index in range(len(REQUEST)):
         assert not events
         remote.send(REQUEST[index : index + 1])
@@ -102,6 +109,13 @@ def test_other_paths_get_400_bad_request(path: str) -> None:
     assert b"\r\nConnection: close\r\n" in remote.inbox
     assert bytes(remote.inbox).endswith(b"\r\n\r\nBad Request")
     assert own.closed
+
+
+def test_refusal_is_not_overtaken_by_a_reset_over_unread_bytes() -> None:
+    channel, _, remote = new_listener()
+    remote.send(REQUEST.replace(b"/rpc/", b"/") + b"x" * 100_000)
+    assert [type(event) for event in channel.on_readable()] == [Closed]
+    assert bytes(remote.inbox).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize(

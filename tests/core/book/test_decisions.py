@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 
 import pytest
@@ -32,7 +31,7 @@ def test_a_record_is_frozen_hashable_and_survives_pickling() -> None:
     record = decide("1.2.3.4:5001", DecisionKind.ADDED, RULE, 1.0, ("bucket", 3))
     assert pickle.loads(pickle.dumps(record)) == record
     assert len({record, record}) == 1
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         record.subject = "someone else"  # type: ignore[misc]
     assert not hasattr(record, "__dict__")
 

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from core.book import Book, Constraints, Table
+from core.book import Book, Constraints, Identity, Table
 from core.book.choice import tried_share
 from core.book.config import BookConfig
 from core.book.sample import answer_size
@@ -180,6 +180,13 @@ def test_a_choice_never_repeats_an_address() -> None:
     book = filled(30, 30)
     choice = book.choose(60, NOW_S)
     assert len(set(choice.endpoints)) == len(choice.endpoints) == 60
+
+
+def test_one_choice_holds_one_endpoint_of_an_address() -> None:
+    book = make_book(identity=Identity.ENDPOINT)
+    book.add_many([at("1.2.3.4", 5000 + n) for n in range(10)], SOURCE, NOW_S)
+    for _ in range(10):
+        assert len(book.choose(3, NOW_S).endpoints) == 1
 
 
 def test_feelers_draw_from_new_alone() -> None:

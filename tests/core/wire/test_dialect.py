@@ -22,5 +22,6 @@ def test_lisk10_has_it_with_the_same_parameters(name: str) -> None:
     if isinstance(declared, property):
         assert isinstance(made, str | tuple)
     else:
-        expected = list(inspect.signature(declared).parameters)[1:]
-        assert list(inspect.signature(made).parameters) == expected
+        expected = list(inspect.signature(declared).parameters.values())[1:]
+        actual = list(inspect.signature(made).parameters.values())
+        assert [(p.name, p.kind, p.default) for p in actual] == [(p.name, p.kind, p.default) for p in expected]

@@ -1,0 +1,159 @@
+"""Requests over one connection: ours to the remote, and the remote's to us, each answered once, refused, or timed out.
+
+Threats: a remote that asks more than we answer, or never answers (both queues are capped and expire), and one that
+repeats the protocol's own questions to keep us busy (LIP 0004: each costs points).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from core.calls import PendingRequest
+from core.effects import Effect, Reply, Room
+from core.errors import RequestFailed, RequestRefused, RequestTimedOut
+from core.events import InvalidRequestReceived, RequestReceived
+from core.ids import Direction, Endpoint
+from core.link_base import LinkBase, Stage
+from core.messages import Failed, GetSample, RequestAnswered
+from core.wire.packets import ErrorResponse, MalformedRequest, Request, Response
+
+GET_NODE_INFO = "getNodeInfo"
+GET_PEERS = "getPeers"
+PING = "ping"
+
+TOO_MANY_CALLS = "Too many unanswered requests on this connection"
+BAD_CALL = "RPC request format is invalid."
+"""lisk-p2p's text."""
+
+
+class LinkCalls(LinkBase):
+    """The layer of requests and answers."""
+
+    # ---- ours ----
+
+    def request(
+        self, ask_id: int, procedure: str, data: bytes | None, timeout_s: float | None, now: float
+    ) -> list[Effect]:
+        """Ask the remote; the answer comes as :class:`Reply` to ``ask_id`` (0: nobody waits for it).
+
+        ``timeout_s`` None: the configured time for the connection's direction.
+        """
+        if not self.is_connected:
+            error: RequestFailed = RequestFailed(f"{self.peer_id} is not connected", self.peer_id)
+            return [Reply(ask_id, Failed(0, error))]
+        if len(self._pending) >= self._settings.max_pending_requests:
+            error = RequestFailed(f"{len(self._pending)} requests to {self.peer_id} wait for an answer", self.peer_id)
+            return [Reply(ask_id, Failed(0, error))]
+        self._count_traffic(now)
+        self.traffic.requests_sent += 1
+        request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
+        self._send(self._dialect.encode_request(procedure, data, request.cid))
+        return self._flush()
+
+    def _ask(self, procedure: str, now: float) -> None:
+        """Ask on the link's own behalf."""
+        request = self._pending.add(procedure, None, self._request_timeout_s(), now)
+        self._send(self._dialect.encode_request(procedure, None, request.cid))
+
+    def _request_timeout_s(self) -> float:
+        if self.direction is Direction.OUTBOUND:
+            return self._settings.request_timeout_outbound_s
+        return self._settings.request_timeout_inbound_s
+
+    def _on_application_answer(self, ask_id: int, request: PendingRequest, packet: Response) -> None:
+        self._response_rate.answered += 1
+        if packet.malformed or packet.bare:
+            error = RequestFailed(f"{self.peer_id} answered {request.procedure!r} in an unknown form", self.peer_id)
+            self._out.append(Reply(ask_id, Failed(0, error)))
+        else:
+            self._out.append(Reply(ask_id, RequestAnswered(0, self.peer_id, packet.data)))
+
+    def _on_application_refusal(self, ask_id: int, packet: ErrorResponse) -> None:
+        self._response_rate.answered += 1
+        self._out.append(Reply(ask_id, Failed(0, RequestRefused(packet.message, self.peer_id))))
+
+    def _on_application_timeout(self, ask_id: int, request: PendingRequest) -> None:
+        self._response_rate.unanswered += 1
+        text = f"{self.peer_id} did not answer {request.procedure!r} in {request.deadline - request.sent_at:g} s"
+        self._out.append(Reply(ask_id, Failed(0, RequestTimedOut(text, self.peer_id))))
+
+    # ---- the remote's ----
+
+    def answer(self, call_id: int, data: bytes | None) -> list[Effect]:
+        """Answer a remote's request; a second answer, or one to a call that is not open, is ignored."""
+        if self._calls.close(call_id):
+            self._respond(call_id, data)
+        return self._flush()
+
+    def refuse(self, call_id: int, message: str) -> list[Effect]:
+        """Answer a remote's request with an error."""
+        if self._calls.close(call_id) and self.stage < Stage.CLOSING:
+            self._send(self._dialect.encode_error(call_id, message))
+        return self._flush()
+
+    def on_sample(self, call_id: int, endpoints: Sequence[Endpoint]) -> list[Effect]:
+        """The book's answer to a remote's getPeers."""
+        if self._calls.close(call_id):
+            self._respond(call_id, self._dialect.encode_peers(endpoints[: self._settings.max_peers_per_answer]))
+        return self._flush()
+
+    def _on_request(self, packet: Request, now: float) -> None:
+        self.traffic.requests_received += 1
+        protocol = _PROTOCOL_PROCEDURES.get(packet.procedure)
+        if protocol is not None:
+            protocol(self, packet, now)
+        elif not packet.cid or self._open_call(packet.cid, now):
+            self._events.append(
+                RequestReceived(
+                    peer_id=self.peer_id,
+                    procedure=packet.procedure,
+                    data=packet.data,
+                    call_id=packet.cid or None,
+                )
+            )
+
+    def _open_call(self, cid: int, now: float) -> bool:
+        if self._calls.open(cid, now):
+            return True
+        self._send(self._dialect.encode_error(cid, TOO_MANY_CALLS))
+        return False
+
+    def _on_malformed_request(self, packet: MalformedRequest, now: float) -> None:
+        self.traffic.errors += 1
+        self._events.append(InvalidRequestReceived(peer_id=self.peer_id, detail=BAD_CALL))
+        if packet.cid:
+            self._send(self._dialect.encode_error(packet.cid, BAD_CALL))
+
+    def _on_get_node_info(self, packet: Request, now: float) -> None:
+        if packet.data:
+            self._break_rule("protocol_request_with_data", now)
+            return
+        if self._conduct.node_info_asked():
+            self._break_rule("get_node_info_repeated", now)
+        self._respond(packet.cid, self._dialect.encode_node_info(self._own))
+
+    def _on_get_peers(self, packet: Request, now: float) -> None:
+        if packet.data:
+            self._break_rule("protocol_request_with_data", now)
+            return
+        if self._conduct.peers_asked(now):
+            self._break_rule("get_peers_repeated", now)
+        if packet.cid and self.stage < Stage.CLOSING and self._open_call(packet.cid, now):
+            self._tell(Room.BOOK, GetSample(packet.cid))
+
+    def _on_ping(self, packet: Request, now: float) -> None:
+        # lisk-p2p listeners hand "ping" to their application; a program has better things to answer.
+        self._respond(packet.cid, self._dialect.ping_answer())
+
+    def _respond(self, cid: int | None, data: bytes | None) -> None:
+        if cid and self.stage < Stage.CLOSING:
+            self._send(self._dialect.encode_response(cid, data, self.peer_id))
+
+
+_PROTOCOL_PROCEDURES: dict[str, Callable[[Any, Request, float], None]] = {
+    GET_NODE_INFO: LinkCalls._on_get_node_info,
+    GET_PEERS: LinkCalls._on_get_peers,
+    PING: LinkCalls._on_ping,
+}
+"""What the link answers by itself; every other procedure is the program's."""

@@ -1,0 +1,212 @@
+"""Introduction: what two nodes tell each other about themselves, and the questions that an opener asks first.
+
+An opener is acknowledged, pushes its node info, asks ``getNodeInfo``, checks that both belong together, asks
+``getPeers``, and only then counts as connected (lisk-p2p's order, docs/protocol.md). Threats: a listener that is mute
+or incompatible and would hold an outbound slot for ever (it is given up), node infos and peer lists that are too large,
+undecodable or absent (LIP 0004: 100 points, whichever side sends them), and a remote that changes its identity later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.calls import PendingRequest
+from core.effects import CloseChannel, Effect, Room
+from core.events import (
+    ConnectOutbound,
+    FailedPeerInfoUpdate,
+    FailedToFetchPeerInfo,
+    FailedToFetchPeers,
+    UpdatedPeerInfo,
+)
+from core.ids import CloseCode
+from core.link_base import End, Stage
+from core.link_calls import GET_NODE_INFO, GET_PEERS, PING, LinkCalls
+from core.messages import PeersAdvertised
+from core.wire.codec import CodecError
+from core.wire.packets import ErrorResponse, PacketFault, Response
+from core.wire.payloads import MAX_PEERS, NodeInfo
+from core.wire.query import check_compatibility
+from core.wire.socketcluster import sendable_close_code
+
+POST_NODE_INFO = "postNodeInfo"
+HANDSHAKE = "#handshake"
+"""Stands for the handshake among our open requests."""
+
+MAX_PING_TIMEOUT_S = 600.0
+"""A listener's ``pingTimeout`` beyond this would let a dead connection hold its slot; real ones say 20 s."""
+
+MAX_REASON_CHARACTERS = 200
+"""What a remote's text may take of a reason of ours."""
+
+
+class LinkIntroduction(LinkCalls):
+    """The layer of node infos and peer lists."""
+
+    # ---- our node info ----
+
+    def push_node_info(self, own: NodeInfo, now: float) -> list[Effect]:
+        """Our node info changed: tell the remote, at most 3 times in any 10 s, the last state always."""
+        self._own = own
+        if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
+            self._push_own_info(now)
+        return self._flush()
+
+    def _push_own_info(self, now: float) -> None:
+        if self._push_at is not None and now < self._push_at:
+            return
+        self._push_at = self._own_pushes.take(now)
+        if self._push_at is None:
+            self._send(self._dialect.encode_message(POST_NODE_INFO, self._dialect.encode_node_info(self._own)))
+
+    # ---- theirs ----
+
+    def _on_node_info_pushed(self, data: bytes | None, now: float) -> None:
+        if self._conduct.node_info_pushed(now):
+            self._break_rule("node_info_rate", now)
+            if self.stage >= Stage.CLOSING:
+                return
+        info = self._decode_node_info(data, now)
+        if info is None:
+            return
+        # Only the options of a pushed node info count: chain, version and nonce were settled at the handshake, and a
+        # remote must not be able to change them afterwards.
+        known = self._remote
+        self._remote = info if known is None else replace(known, options=info.options)
+        if self.is_connected:
+            self._tell_update()
+        self._events.append(UpdatedPeerInfo(peer=self.info()))
+
+    def _decode_node_info(self, data: bytes | None, now: float) -> NodeInfo | None:
+        try:
+            if data is None:
+                raise CodecError("node info", "is missing")
+            if len(data) > self._settings.max_node_info_bytes:
+                raise CodecError("node info", f"{len(data)} bytes, {self._settings.max_node_info_bytes} are allowed")
+            return self._dialect.decode_node_info(data)
+        except (CodecError, PacketFault) as error:
+            self._events.append(FailedPeerInfoUpdate(peer_id=self.peer_id, reason=str(error)))
+            self._break_rule("invalid_node_info", now)
+            return None
+
+    # ---- answers ----
+
+    def _on_response(self, packet: Response, now: float) -> None:
+        request = self._pending.take(packet.rid)
+        if request is None:
+            return  # answered before, timed out, or never ours: lisk-p2p ignores it too
+        if request.ask_id is not None:
+            self._on_application_answer(request.ask_id, request, packet)
+        elif request.procedure == HANDSHAKE:
+            self._on_acknowledged(packet, now)
+        elif request.procedure == PING:
+            self._on_pong(request, now)  # whatever it holds: an odd one crashes a lisk-p2p listener
+        elif packet.bare:
+            self._on_own_request_failed(request, "the answer has no data", now)
+        elif request.procedure == GET_NODE_INFO:
+            self._heartbeat.measured(now - request.sent_at)
+            self._on_node_info_answer(packet.data, now)
+        else:
+            self._on_peers_answer(packet.data, now)
+
+    def _on_error_response(self, packet: ErrorResponse, now: float) -> None:
+        request = self._pending.take(packet.rid)
+        if request is None:
+            return
+        if request.ask_id is not None:
+            self._on_application_refusal(request.ask_id, packet)
+        elif request.procedure == HANDSHAKE:
+            self._on_handshake_refused(packet, now)
+        elif request.procedure == PING:
+            self._on_pong(request, now)  # an error is an answer: the remote lives
+        else:
+            self._on_own_request_failed(request, packet.message, now)
+
+    def _on_request_timed_out(self, request: PendingRequest, now: float) -> None:
+        if request.ask_id is not None:
+            self._on_application_timeout(request.ask_id, request)
+        elif request.procedure == PING:
+            self._close(CloseCode.KEEPALIVE_MISSED_BY_OPENER, "ping was not answered", now)
+        else:
+            self._on_own_request_failed(request, "no answer in time", now)
+
+    def _on_pong(self, request: PendingRequest, now: float) -> None:
+        self._heartbeat.ponged(now - request.sent_at, now)
+        self._tell_standing()
+
+    def _on_own_request_failed(self, request: PendingRequest, why: str, now: float) -> None:
+        if self.stage >= Stage.CLOSING:
+            return
+        if request.procedure == HANDSHAKE:
+            self._close(CloseCode.HANDSHAKE_REFUSED, "handshake timed out", now)
+        elif request.procedure == GET_NODE_INFO:
+            self._give_up(why, now)
+        else:
+            self._events.append(FailedToFetchPeers(peer_id=self.peer_id, reason=why))
+            self._introduced(now)
+
+    # ---- the opener's questions ----
+
+    def _on_acknowledged(self, packet: Response, now: float) -> None:
+        try:
+            timeout_ms = self._dialect.accept_ack(packet)
+        except PacketFault as fault:
+            self._close(CloseCode.HANDSHAKE_REFUSED, str(fault), now)
+            return
+        self._heartbeat.start(now, min(timeout_ms / 1000.0, MAX_PING_TIMEOUT_S))
+        self._enter(Stage.NODE_INFO, None)
+        self._push_own_info(now)
+        self._ask(GET_NODE_INFO, now)
+
+    def _on_handshake_refused(self, packet: ErrorResponse, now: float) -> None:
+        """Leave with the code that the listener gives, as a real opener does, unless no close frame may carry it."""
+        code = packet.code if packet.code is not None and sendable_close_code(packet.code) else None
+        self._end = End(code or CloseCode.HANDSHAKE_REFUSED, packet.message, by_us=False)
+        self._close(self._end.code, "", now)
+        self._last = CloseChannel(self._end.code)
+
+    def _on_node_info_answer(self, data: bytes | None, now: float) -> None:
+        info = self._decode_node_info(data, now)
+        if info is None:
+            if self.stage < Stage.CLOSING:  # a trusted peer is not banned for it, but of no use
+                self._give_up("node info is unusable", now)
+            return
+        refusal = check_compatibility(info, self._own)
+        if refusal is not None:
+            # lisk-p2p keeps such a connection and its outbound slot for ever.
+            self._events.append(FailedToFetchPeerInfo(peer_id=self.peer_id, reason=refusal.reason))
+            self._close(refusal.code, refusal.reason, now)
+            return
+        self._remote = info
+        self._events.append(UpdatedPeerInfo(peer=self.info()))
+        self._enter(Stage.PEERS, None)
+        self._ask(GET_PEERS, now)
+
+    def _give_up(self, why: str, now: float) -> None:
+        self._events.append(FailedToFetchPeerInfo(peer_id=self.peer_id, reason=why))
+        self._close(CloseCode.NORMAL, f"getNodeInfo failed: {why}"[:MAX_REASON_CHARACTERS], now)
+
+    def ask_for_peers(self, now: float) -> list[Effect]:
+        """Ask the remote for its peers again."""
+        if self.is_connected:
+            self._ask(GET_PEERS, now)
+        return self._flush()
+
+    def _on_peers_answer(self, data: bytes | None, now: float) -> None:
+        limit = self._settings.max_peers_per_answer
+        try:
+            if data is None:
+                raise CodecError("peers", "is missing")
+            # Whoever keeps to the protocol's own limit is not punished for a lower one of ours.
+            endpoints = self._dialect.decode_peers(data, max(limit, MAX_PEERS))
+        except (CodecError, PacketFault) as error:
+            self._events.append(FailedToFetchPeers(peer_id=self.peer_id, reason=str(error)))
+            self._break_rule("invalid_peer_list", now)
+        else:
+            self._tell(Room.BOOK, PeersAdvertised(self.peer_id, self.endpoint.ip, endpoints[:limit]))
+        self._introduced(now)
+
+    def _introduced(self, now: float) -> None:
+        if self.stage is Stage.PEERS:
+            self._become_ready(now)
+            self._events.append(ConnectOutbound(peer=self.info()))

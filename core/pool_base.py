@@ -1,0 +1,124 @@
+"""What a pool has, whatever it decides: its slots, its voice, and the program's messages to those who are connected.
+
+:class:`core.pool.Pool` builds on top who gets a slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from core.effects import Effect, Emit, ForwardToPeer, Reply, Room, Tell, TellPeer
+from core.errors import NotActive, PeerNotFound
+from core.events import Event, PeerInfo
+from core.ids import Direction, PeerId
+from core.messages import (
+    ActorMessage,
+    ApplyPenalty,
+    BroadcastMessage,
+    ClosePeer,
+    Done,
+    Failed,
+    PoolCounts,
+    SendMessage,
+    SendRequest,
+)
+from core.pool_settings import PoolSettings
+from core.select import Selection
+from core.slots import Slot, Slots
+
+COUNTS = ("inbound_connects", "outbound_connects", "inbound_disconnects", "outbound_disconnects", "dials_failed")
+
+
+class PoolBase:
+    """Slots, output, and sending. Every query (``ask_id``) is answered exactly once, by a Reply or by the peer."""
+
+    def __init__(self, settings: PoolSettings, rng: Random, selection: Selection) -> None:
+        self._settings = settings
+        self._selection = selection
+        self._rng = rng
+        self._slots = Slots()
+        self._counts = dict.fromkeys(COUNTS, 0)
+        self._stopping = False
+        self._out: list[Effect] = []
+
+    # ---- what the program wants ----
+
+    def connected_peers(self) -> tuple[PeerInfo, ...]:
+        """Every connected peer, outbound first."""
+        return tuple(self._slots.connected())
+
+    def send(self, command: SendMessage, ask_id: int) -> list[Effect]:
+        """To one peer, or to the peers that the selection rule picks."""
+        if command.peer_id is not None:
+            return self._to_one(command.peer_id, command, ask_id)
+        limit = self._settings.send_peer_limit
+        peers = self._selection.peers_for_send(self._slots.connected(), limit, command, self._rng)
+        return self._to_many(peers, SendMessage(0, command.event, command.data), ask_id)
+
+    def broadcast(self, command: BroadcastMessage, ask_id: int) -> list[Effect]:
+        """To every connected peer."""
+        return self._to_many(self._slots.connected(), SendMessage(0, command.event, command.data), ask_id)
+
+    def request(self, command: SendRequest, ask_id: int) -> list[Effect]:
+        """Ask one peer, or the one that the selection rule picks; the peer answers the asker itself."""
+        if not ask_id:
+            return []  # nobody waits for an answer, and that is all a request is for
+        if command.peer_id is not None:
+            return self._to_one(command.peer_id, command, ask_id)
+        peer = self._selection.peer_for_request(self._slots.connected(), command, self._rng)
+        if peer is None:
+            return self._failed(ask_id, PeerNotFound("no peer is connected"))
+        return self._to_one(peer.peer_id, command, ask_id)
+
+    def penalise(self, command: ApplyPenalty, ask_id: int) -> list[Effect]:
+        """The application's penalty for a connected peer."""
+        return self._to_one(command.peer_id, command, ask_id)
+
+    def _to_one(self, peer_id: PeerId, command: ActorMessage, ask_id: int) -> list[Effect]:
+        slot = self._slots.connected_by_id(peer_id)
+        if slot is None:
+            return self._failed(ask_id, PeerNotFound(f"no connected peer has the id {peer_id[:80]!r}"))
+        self._out.append(ForwardToPeer(slot.endpoint, slot.direction, command, ask_id))
+        return self._flush()
+
+    def _to_many(self, peers: Iterable[PeerInfo], message: SendMessage, ask_id: int) -> list[Effect]:
+        if self._stopping:
+            return self._failed(ask_id, NotActive("the node is stopping"))
+        for peer in peers:
+            direction = peer.direction or Direction.OUTBOUND
+            self._out.append(TellPeer(peer.endpoint, direction, message))
+        if ask_id:
+            self._out.append(Reply(ask_id, Done(0)))
+        return self._flush()
+
+    def _failed(self, ask_id: int, error: Exception) -> list[Effect]:
+        if ask_id:
+            self._out.append(Reply(ask_id, Failed(0, error)))
+        return self._flush()
+
+    # ---- output ----
+
+    def _end(self, slot: Slot, code: int, reason: str) -> None:
+        if not slot.leaving:
+            slot.leaving = True
+            self._say(slot, ClosePeer(code, reason))
+
+    def _say(self, slot: Slot, message: ActorMessage) -> None:
+        self._out.append(TellPeer(slot.endpoint, slot.direction, message))
+
+    def _tell(self, room: Room, message: ActorMessage) -> None:
+        self._out.append(Tell(room, message))
+
+    def _emit(self, event: Event) -> None:
+        self._out.append(Emit((event,)))
+
+    def _report(self) -> None:
+        connected = self._slots.connected()
+        outbound = sum(peer.direction is Direction.OUTBOUND for peer in connected)
+        self._tell(Room.NODE, PoolCounts(len(connected) - outbound, outbound, **self._counts))
+
+    def _flush(self) -> list[Effect]:
+        out = self._out
+        self._out = []
+        return out
