@@ -8,6 +8,7 @@ weakest of the bases: no order between different senders, duplicates possible, t
 
 from __future__ import annotations
 
+import heapq
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -25,10 +26,10 @@ from thespian.actors import (
 
 from actors.bases.environment import Environment, environment_of
 from actors.bases.watch import Watch
-from actors.wiring import Charter, Forwarded, Rooms, Subscriber, SubscribersChanged
+from actors.wiring import Charter, Forwarded, Init, Rooms, Subscriber, SubscribersChanged
 from core.effects import Effect, Emit, Reply, Room, Tell
 from core.events import Event
-from core.messages import EventBatch, Query
+from core.messages import EventBatch, OpenStorage, Query
 
 Handler = Callable[[Any, Any], None]
 
@@ -36,24 +37,34 @@ MIN_TIMER_S = 0.001
 """Thespian: a zero delay in a loop starves sockets on its own bases."""
 
 
+BEFORE_INIT = (Init, ActorExitRequest, WakeupMessage, SubscribersChanged, OpenStorage)
+"""What an actor that waits for Init handles without."""
+
+
 class HouseActor(Actor):  # type: ignore[misc]
     """Base of all actors; see the module. Subclasses implement ``receiveMsg_...`` and ``do_...``.
 
     ``receiveMsg_X(message, sender)`` handles messages of the class named X. ``deadline()`` returns when ``on_time`` is
     to be called. ``release()`` gives up what the actor owns; it is called once, however the actor ends.
+
+    With ``WAITS_FOR_INIT``, messages that overtake Init (they come from others than the node) are kept until the
+    handler of Init calls :meth:`catch_up`.
     """
+
+    WAITS_FOR_INIT = False
 
     def __init__(self) -> None:
         super().__init__()
         self.charter: Charter | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
-        self.environment: Environment = environment_of(self)
+        self._environment: Environment | None = None
         self.watch: Watch | None = None
-        self._armed_at: float | None = None
+        self._wakeups: list[float] = []  # when timers will fire, a heap: timers cannot be taken back
         self._ended = False
         self._asks: dict[int, tuple[Any, int]] = {}
         self._next_ask = 1
         self._receivers: dict[type, Handler] = {}
+        self._before_init: list[tuple[Any, Any]] | None = [] if self.WAITS_FOR_INIT else None
         self._doers: dict[type, Callable[[Any], None]] = {}
 
     # ---- Thespian's side ----
@@ -77,6 +88,14 @@ class HouseActor(Actor):  # type: ignore[misc]
     def log(self) -> logging.Logger:
         """The actor's logger, asked for anew: loggers of a module's import bypass Thespian's in its processes."""
         return logging.getLogger(f"ensemble.{_snake(type(self).__name__)}")
+
+    @property
+    def environment(self) -> Environment:
+        """Clock and entropy of the base. Not for ``__init__``, which runs before the actor has a base."""
+        found = self._environment
+        if found is None:
+            found = self._environment = environment_of(self)
+        return found
 
     def now(self) -> float:
         """Monotonic seconds, virtual in a simulation."""
@@ -102,15 +121,18 @@ class HouseActor(Actor):  # type: ignore[misc]
             self.release()
 
     def leave(self) -> None:
-        """End this actor."""
-        self.end()
-        self.send(self.myAddress, ActorExitRequest())
+        """End this actor, even if releasing what it owns should fail."""
+        try:
+            self.end()
+        finally:
+            self.send(self.myAddress, ActorExitRequest())
 
     # ---- messages that all actors know ----
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
         """The armed timer, or one armed before it: act only if something is due."""
-        self._armed_at = None
+        if self._wakeups:
+            heapq.heappop(self._wakeups)
         now = self.now()
         deadline = self.deadline()
         if deadline is not None and deadline <= now:
@@ -208,16 +230,32 @@ class HouseActor(Actor):  # type: ignore[misc]
     def _adopt_charter(self, charter: Charter) -> None:
         self.charter = charter
         self.subscribers = charter.subscribers
-        self.environment = environment_of(self)
 
     def _arm(self) -> None:
         deadline = self.deadline()
-        if deadline is None or self._ended or (self._armed_at is not None and self._armed_at <= deadline):
+        if deadline is None or self._ended or (self._wakeups and self._wakeups[0] <= deadline):
             return
-        self._armed_at = deadline
-        self.wakeupAfter(max(MIN_TIMER_S, deadline - self.now()))
+        now = self.now()
+        at = max(deadline, now + MIN_TIMER_S)
+        if self._wakeups and self._wakeups[0] <= at:
+            return
+        heapq.heappush(self._wakeups, at)
+        self.wakeupAfter(at - now)
+
+    def catch_up(self) -> None:
+        """Init is done: handle what came before it, in the order in which it came."""
+        early, self._before_init = self._before_init or [], None
+        self._receivers.clear()
+        for message, sender in early:
+            self._find_receiver(type(message))(message, sender)
+
+    def _keep(self, message: Any, sender: Any) -> None:
+        if self._before_init is not None:
+            self._before_init.append((message, sender))
 
     def _find_receiver(self, kind: type) -> Handler:
+        if self._before_init is not None and not issubclass(kind, BEFORE_INIT):
+            return self._keep
         for base in kind.__mro__:
             handler = getattr(self, f"receiveMsg_{base.__name__}", None)
             if handler is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from actors.config_sources import LoadedConfig
 from core.config import OptionDoc, flatten, thaw
 from core.ids import Endpoint
+from core.seeds import SeedName
 
 MAX_SHOWN_CHARS = 60
 
@@ -25,6 +26,8 @@ def plain(value: object) -> Any:
     """Return a value as JSON and YAML write it: endpoints as ``ip:port``, bytes as hex, callables by name."""
     if isinstance(value, Endpoint):
         return value.peer_id
+    if isinstance(value, SeedName):
+        return str(value)
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Mapping):

@@ -7,13 +7,25 @@ decides: somebody else's code must not be able to stop a node.
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from core.errors import StartFailed
+from core.events import PeerInfo
+from core.ids import CloseCode, Direction, Endpoint
+from core.wire.payloads import NodeInfo
+from core.wire.query import PeerQuery, Refusal, check_compatibility
 
 Rule = Callable[..., Any]
+
+MAX_CHOSEN = 100_000
+"""A rule may return a generator that never ends."""
+
+MAX_REASON_CHARACTERS = 200
+UNKNOWN_REASON = "Peer is incompatible with the node for unknown reasons"
 
 
 def load_rule(option: str, value: Callable[..., Any] | str | None) -> Rule | None:
@@ -25,9 +37,9 @@ def load_rule(option: str, value: Callable[..., Any] | str | None) -> Rule | Non
         return value
     module_name, _, attribute = value.partition(":")
     try:
-        rule = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise StartFailed(f"{option}: cannot load {value!r}: {error}") from error
+        rule = operator.attrgetter(attribute)(importlib.import_module(module_name))
+    except Exception as error:  # importing runs the module, and that may raise anything
+        raise StartFailed(f"{option}: cannot load {value!r}: {type(error).__name__}: {error}") from error
     if not callable(rule):
         raise StartFailed(f"{option}: {value!r} is not callable")
     found: Rule = rule
@@ -57,3 +69,70 @@ def guarded(
             return None
 
     return call
+
+
+def chosen(result: Any) -> tuple[Any, ...]:
+    """What a rule chose, as a tuple. Raises TypeError if it is no collection."""
+    return tuple(itertools.islice(result, MAX_CHOSEN))
+
+
+class HandshakeCheck:
+    """The option ``peer_handshake_check``: a callable (peer: PeerInfo, own: NodeInfo).
+
+    It decides in place of chain id and version. None or True lets the peer in; a text, or False, refuses it with 4104
+    and that reason. If it raises or returns anything else, chain id and version decide. A connection to ourselves is
+    refused whatever it says. Raises StartFailed if it cannot be found.
+    """
+
+    def __init__(self, value: Callable[..., Any] | str | None, log: logging.Logger) -> None:
+        self._rule = load_rule("peer_handshake_check", value)
+        self._log = log
+
+    def of_opener(self, ip: str) -> Callable[[PeerQuery, NodeInfo], Refusal | None]:
+        """The check for an opener at this address, by its query."""
+
+        def check(query: PeerQuery, own: NodeInfo) -> Refusal | None:
+            return self._judge(Endpoint(ip, query.port), Direction.INBOUND, query, own)
+
+        return check_compatibility if self._rule is None else check
+
+    def of(self, endpoint: Endpoint, direction: Direction) -> Callable[[NodeInfo, NodeInfo], Refusal | None]:
+        """The check for the node info of a remote."""
+
+        def check(info: NodeInfo, own: NodeInfo) -> Refusal | None:
+            return self._judge(endpoint, direction, info, own)
+
+        return check_compatibility if self._rule is None else check
+
+    def _judge(
+        self, endpoint: Endpoint, direction: Direction, theirs: PeerQuery | NodeInfo, own: NodeInfo
+    ) -> Refusal | None:
+        default = check_compatibility(theirs, own)
+        if self._rule is None or (default is not None and default.code is CloseCode.OWN_NONCE):
+            return default
+        try:
+            result = self._rule(_peer_info(endpoint, direction, theirs), own)
+            if result is None or result is True:
+                return None
+            if result is False:
+                return Refusal(CloseCode.INCOMPATIBLE, UNKNOWN_REASON)
+            if isinstance(result, str):
+                return Refusal(CloseCode.INCOMPATIBLE, result[:MAX_REASON_CHARACTERS] or UNKNOWN_REASON)
+            raise TypeError(f"expected None, True, False or a text, got {type(result).__name__}")
+        except Exception:
+            self._log.exception("peer_handshake_check failed; chain id and version decide")
+            return default
+
+
+def _peer_info(endpoint: Endpoint, direction: Direction, theirs: PeerQuery | NodeInfo) -> PeerInfo:
+    return PeerInfo(
+        peer_id=endpoint.peer_id,
+        ip_address=endpoint.ip,
+        port=endpoint.port,
+        chain_id=theirs.chain_id,
+        network_version=theirs.network_version,
+        nonce=theirs.nonce,
+        options=theirs.options if isinstance(theirs, NodeInfo) else {},
+        advertise_address=theirs.advertise_address,
+        direction=direction,
+    )

@@ -108,10 +108,14 @@ class Listeners:
             return list({id(sink): sink for sinks in self._sinks.values() for sink in sinks}.values())
 
     def wanted(self) -> frozenset[str]:
-        """Names of the events that somebody wants."""
+        """Names of the events that somebody wants, and always the requests.
+
+        A subscription takes its time to reach the peers: a request that came just after the first ``procedure()``
+        would be lost. And a request that nothing handles is refused at once, instead of never being answered.
+        """
         with self._lock:
             names = {name for found in (self._handlers, self._sinks) for name, entries in found.items() if entries}
-            return frozenset(names | {RequestReceived.NAME} if self._procedures else names)
+            return frozenset(names | {RequestReceived.NAME})
 
     def has_handler(self, item: Item) -> bool:
         """Whether an item has to be queued for handlers at all."""

@@ -4,7 +4,8 @@ Parent: none (the program creates it). Children: PeerBook, PeerServer, PeerPool.
 Accepts: StartNode, StopNode, Subscribe and every query of :mod:`core.messages` ("program -> Node"); ServerListening,
 ServerFailed, AllPeersClosed, PeerMisbehaved, PeerTraffic, PoolCounts, BookCounts from its own actors.
 
-Order of a start: the port is bound first (its number is what peers are told), then everybody gets the same charter.
+Order of a start: the data directory is opened, if there is one, then the port is bound (its number is what peers are
+told), then everybody gets the same charter. Order of a stop: connections are closed, then what is known is written.
 A crashed child is replaced by a new one with the same charter; more than a few crashes in a short time end the node.
 """
 
@@ -32,6 +33,7 @@ from core.messages import (
     BanAddress,
     BookCounts,
     CloseAllPeers,
+    CloseStorage,
     Done,
     EventBatch,
     Failed,
@@ -40,6 +42,7 @@ from core.messages import (
     NodeInfoAnswer,
     NodeInfoChanged,
     NodeStarted,
+    OpenStorage,
     PeerMisbehaved,
     PeerTraffic,
     PoolCounts,
@@ -48,6 +51,9 @@ from core.messages import (
     ServerListening,
     StartNode,
     StopNode,
+    StorageClosed,
+    StorageFailed,
+    StorageOpened,
     Subscribe,
 )
 from core.restart import RestartBudget
@@ -58,6 +64,9 @@ from core.wire.schema import SchemaError
 
 NONCE_BYTES = 8
 SECRET_BYTES = 32
+DYNAMIC_PORTS = (49152, 65535)
+"""RFC 6335: ports that nobody has registered."""
+
 STOP_TIMEOUT_S = 3.0
 """Peers get 2 s to close in order; what is left then is destroyed with its actor."""
 
@@ -125,8 +134,33 @@ class Node(HouseActor):
             self.createActor(PeerBook),
             self.createActor(PeerServer) if listens else None,
         )
-        if listens:
-            self.send(self._rooms.server, Listen(config.host_ip, config.port))
+        if config.data_dir is None:
+            self._listen()
+        else:
+            self._open_storage(config)
+
+    def _open_storage(self, config: NodeConfig) -> None:
+        if config.data_dir is not None:
+            secret = self.environment.token_bytes(SECRET_BYTES)
+            self.send(self._need_rooms().book, OpenStorage(config.data_dir, secret, config.storage_interval_s))
+
+    def receiveMsg_StorageOpened(self, message: StorageOpened, sender: Any) -> None:
+        """The data directory is ours. Its secret counts, unless one is configured."""
+        if self._running or not self._is_room("book", sender):
+            return  # a replaced book has opened it again, or it is of an earlier run
+        if self._need_config().secret is None:
+            self._secret = message.secret
+        self._listen()
+
+    def receiveMsg_StorageFailed(self, message: StorageFailed, sender: Any) -> None:
+        """The data directory cannot be used."""
+        if self._is_room("book", sender):
+            self._fail(message.reason)
+
+    def _listen(self) -> None:
+        rooms, config = self._need_rooms(), self._need_config()
+        if rooms.server is not None:
+            self.send(rooms.server, Listen(config.host_ip, config.port))
         else:
             self._go(None)
 
@@ -149,6 +183,8 @@ class Node(HouseActor):
 
     def receiveMsg_ServerListening(self, message: ServerListening, sender: Any) -> None:
         """The port is bound: begin, or tell a replaced server to go on."""
+        if not self._is_room("server", sender):
+            return  # of an earlier run
         if self._running:
             self.send(sender, Init(self._make_charter(message.endpoint.port)))
         else:
@@ -156,11 +192,16 @@ class Node(HouseActor):
 
     def receiveMsg_ServerFailed(self, message: ServerFailed, sender: Any) -> None:
         """The port could not be bound."""
-        self._fail(message.reason)
+        if self._is_room("server", sender):
+            self._fail(message.reason)
+
+    def _is_room(self, name: str, sender: Any) -> bool:
+        address = getattr(self._rooms, name, None)
+        return address is not None and bool(address == sender)
 
     def _go(self, listening: Endpoint | None) -> None:
         rooms, config = self._need_rooms(), self._need_config()
-        self.charter = self._make_charter(config.port if listening is None else listening.port)
+        self.charter = self._make_charter(listening.port if listening is not None else self._port_to_announce(config))
         self._running = True
         for room in (rooms.book, rooms.pool, rooms.server):
             if room is not None:
@@ -169,6 +210,12 @@ class Node(HouseActor):
             starter, request_id = self._starter
             self.send(starter, NodeStarted(request_id, self._node_info, listening))
             self._starter = None
+
+    def _port_to_announce(self, config: NodeConfig) -> int:
+        """What a node that does not listen says: peers tell those of one address apart by it, and refuse 0."""
+        first, last = DYNAMIC_PORTS
+        drawn = int.from_bytes(self.environment.token_bytes(2), "big") % (last - first + 1)
+        return config.port or first + drawn
 
     def _make_charter(self, port: int) -> Charter:
         info = self._node_info
@@ -206,8 +253,17 @@ class Node(HouseActor):
             self.send(rooms.pool, CloseAllPeers())
 
     def receiveMsg_AllPeersClosed(self, message: AllPeersClosed, sender: Any) -> None:
-        """Nobody is connected any more."""
-        if self._stop_at is not None:
+        """Nobody is connected any more: have the book write what it knows."""
+        if self._stop_at is None:
+            return
+        if self._need_config().data_dir is None:
+            self._stopped()
+        else:
+            self.send(self._need_rooms().book, CloseStorage())
+
+    def receiveMsg_StorageClosed(self, message: StorageClosed, sender: Any) -> None:
+        """Everything is on disk and the data directory is free."""
+        if self._stop_at is not None and self._is_room("book", sender):
             self._stopped()
 
     def deadline(self) -> float | None:
@@ -220,14 +276,20 @@ class Node(HouseActor):
         if self._stop_at is not None and self._stop_at <= now:
             self.log.warning("stopping took longer than %g s: ending hard", STOP_TIMEOUT_S)
             self._stopped()
-        for name in self._budget.due(now):
-            self._replace(name)
+        due = self._budget.due(now)
+        if self._running and self._stop_at is None:
+            for name in due:
+                self._replace(name)
 
     def _stopped(self) -> None:
         self._stop_at = None
         self._running = False
         self._end_children()
         self._config = None
+        if self._starter is not None:
+            starter, request_id = self._starter
+            self._starter = None
+            self.send(starter, Failed(request_id, NotActive("the node was stopped while it was starting")))
         for stopper, request_id in self._stoppers:
             self.send(stopper, Done(request_id))
         self._stoppers = []
@@ -236,6 +298,7 @@ class Node(HouseActor):
         rooms = self._rooms
         self._rooms = None
         self.charter = None
+        self._budget = RestartBudget()
         if rooms is not None:
             for room in (rooms.server, rooms.pool, rooms.book):
                 if room is not None:
@@ -246,7 +309,11 @@ class Node(HouseActor):
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """A child is gone; unless we are stopping, it crashed and is replaced."""
         rooms = self._rooms
-        if rooms is None or self._stop_at is not None:
+        if rooms is None:
+            return
+        if self._stop_at is not None:
+            if message.childAddress in (rooms.pool, rooms.book):
+                self._stopped()  # nobody is left to close connections in order, or to write
             return
         for name in ("pool", "book", "server"):
             address = getattr(rooms, name)
@@ -267,6 +334,8 @@ class Node(HouseActor):
         if name == "server":
             self.send(self._rooms.server, Listen(config.host_ip, old_port))
         else:
+            if name == "book":
+                self._open_storage(config)
             self.send(getattr(self._rooms, name), Init(self.charter))
         for room in (self._rooms.pool, self._rooms.book, self._rooms.server):
             if room is not None:

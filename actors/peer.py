@@ -14,6 +14,7 @@ from typing import Any
 
 from actors.base import HouseActor
 from actors.bases.watch import Watch
+from actors.hooks import HandshakeCheck
 from actors.transport.channel import Channel
 from actors.transport.events import (
     ChannelEvent,
@@ -83,8 +84,9 @@ class PeerActor(HouseActor):
             dialect=dialect_for(charter.config),
             own=charter.node_info,
             settings=LinkSettings.from_config(charter.config),
-            rng=self.environment.rng(f"peer {direction.value} {endpoint.peer_id}"),
+            rng=self.environment.rng(f"peer {charter.node_info.nonce} {direction.value} {endpoint.peer_id}"),
             wall_offset_s=self.environment.wall_now() - now,
+            compatibility=HandshakeCheck(charter.config.peer_handshake_check, self.log).of(endpoint, direction),
         )
 
     # ---- the channel ----
@@ -138,7 +140,10 @@ class PeerActor(HouseActor):
         self.apply(link.on_closed(code, error, self.now()))
 
     def _settle(self) -> None:
-        """Send what is queued, watch what must be watched, leave when all is over."""
+        """Send what is queued, watch what must be watched.
+
+        A closed peer goes when the pool says so: until the pool knows, it may pass on what has to be answered.
+        """
         if self._overflowed:
             self._overflowed = False
             self.apply(self.link.on_overflow(self.now()))
@@ -158,8 +163,6 @@ class PeerActor(HouseActor):
         else:
             self.watch = None
             self._fail_owed("is not connected any more")
-            if self.link.stage is Stage.CLOSED:
-                self.leave()
 
     def release(self) -> None:
         """Destroy the connection, if it still stands."""
@@ -335,6 +338,9 @@ class InboundPeer(PeerActor):
             self._take_over(message, sender)
 
     def _take_over(self, message: TakeOver, sender: Any) -> None:
+        if self.link.stage is not Stage.CONNECTING:  # too late, or told to close meanwhile: nobody wants it any more
+            self.send(sender, TakenOver(message.hand_over.token))
+            return
         config = self.need_charter().config
         try:
             self._channel = channel = Channel.adopt(

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from thespian.actors import ChildActorExited
+from thespian.actors import ActorExitRequest, ChildActorExited
 
 from actors.base import HouseActor
-from actors.hooks import guarded
+from actors.hooks import chosen, guarded
 from actors.peer import InboundPeer, OutboundPeer
 from actors.wiring import (
     Forwarded,
@@ -26,6 +26,7 @@ from actors.wiring import (
     SubscribersChanged,
 )
 from core.effects import CreateInbound, DialPeer, ForwardToPeer, TellPeer
+from core.errors import PeerNotFound
 from core.ids import CloseCode, Direction, Endpoint
 from core.messages import (
     ActorMessage,
@@ -33,9 +34,11 @@ from core.messages import (
     AddressUnbanned,
     AdmitInbound,
     ApplyPenalty,
+    BansInForce,
     BroadcastMessage,
     ChosenPeers,
     CloseAllPeers,
+    Failed,
     GetConnectedPeers,
     GetDisconnectedPeers,
     ListKnownPeers,
@@ -56,6 +59,8 @@ Key = tuple[Direction, Endpoint]
 
 class PeerPool(HouseActor):
     """See the module."""
+
+    WAITS_FOR_INIT = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,13 +83,14 @@ class PeerPool(HouseActor):
             PoolSettings.from_config(config),
             own_nonce=charter.node_info.nonce,
             secret=charter.secret,
-            rng=self.environment.rng("peer pool"),
+            rng=self.environment.rng(f"peer pool {charter.node_info.nonce}"),
             selection=Selection(
-                guarded("peer_selection_for_send", config.peer_selection_for_send, self.log, tuple),
+                guarded("peer_selection_for_send", config.peer_selection_for_send, self.log, chosen),
                 guarded("peer_selection_for_request", config.peer_selection_for_request, self.log),
             ),
         )
         self.apply(self.pool.start(self.now()))
+        self.catch_up()
 
     def deadline(self) -> float | None:
         """The pool's."""
@@ -112,6 +118,10 @@ class PeerPool(HouseActor):
         """It may be dialled again."""
         self.apply(self.pool.on_unbanned(message.ip))
 
+    def receiveMsg_BansInForce(self, message: BansInForce, sender: Any) -> None:
+        """All bans; the book or the pool is new."""
+        self.apply(self.pool.on_bans(message.bans))
+
     # ---- peers ----
 
     def receiveMsg_PeerConnected(self, message: PeerConnected, sender: Any) -> None:
@@ -123,7 +133,8 @@ class PeerPool(HouseActor):
         self.apply(self.pool.on_updated(message.peer))
 
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
-        """A peer's last message. One that was replaced meanwhile has nothing to say any more."""
+        """A peer's last message: it only refuses what is still on its way to it, until it gets this order to go."""
+        self.send(sender, ActorExitRequest())
         key = (message.direction, message.endpoint)
         if self._children.get(key) == sender:
             del self._children[key]
@@ -181,9 +192,12 @@ class PeerPool(HouseActor):
         self._tell_all(message)
 
     def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
-        """Pass it on."""
+        """Pass it on. A new book knows nothing."""
+        before = self.charter
         super().receiveMsg_Rooms(message, sender)
         self._tell_all(message)
+        if before is not None and before.rooms.book != message.book:
+            self.apply(self.pool.on_book_replaced(self.now()))
 
     def receiveMsg_CloseAllPeers(self, message: CloseAllPeers, sender: Any) -> None:
         """The node stops."""
@@ -223,3 +237,6 @@ class PeerPool(HouseActor):
         asked = self.asker(effect.ask_id)
         if peer is not None:
             self.send(peer, effect.message if asked is None else Forwarded(asked[0], effect.message))
+        elif asked is not None:
+            asker, request_id = asked
+            self.send(asker, Failed(request_id, PeerNotFound(f"{effect.endpoint.peer_id} is gone")))

@@ -13,13 +13,13 @@ before a byte is read.
 from __future__ import annotations
 
 import errno
-import ipaddress
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from actors.base import HouseActor
 from actors.bases.watch import Watch
+from actors.hooks import HandshakeCheck
 from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived, UpgradeRequested
 from actors.transport.port import ListenSocket, StreamSocket, network_of
 from actors.transport.websocket import ListenerChannel
@@ -34,6 +34,7 @@ from core.ids import CloseCode
 from core.messages import (
     AddressBanned,
     AddressUnbanned,
+    BansInForce,
     ClosePeer,
     InboundRefused,
     NodeInfoChanged,
@@ -41,6 +42,7 @@ from core.messages import (
     ServerListening,
 )
 from core.netgroup import is_loopback
+from core.static_lists import Blacklist
 from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
 
@@ -99,7 +101,8 @@ class PeerServer(HouseActor):
             keep_alive_interval_s=config.keepalive_interval_s,
         )
         self._trusted = trusted_ips(config)
-        self._blacklist = tuple(ipaddress.ip_network(text, strict=False) for text in config.blacklisted_ips)
+        self._check = HandshakeCheck(config.peer_handshake_check, self.log)
+        self._blacklist = Blacklist(config.blacklisted_ips)
         self._rewatch()
 
     # ---- what the book and the node say ----
@@ -111,6 +114,10 @@ class PeerServer(HouseActor):
     def receiveMsg_AddressUnbanned(self, message: AddressUnbanned, sender: Any) -> None:
         """Accept it again."""
         self._banned.discard(message.ip)
+
+    def receiveMsg_BansInForce(self, message: BansInForce, sender: Any) -> None:
+        """All bans; the book or this server is new."""
+        self._banned = {ban.ip for ban in message.bans}
 
     def receiveMsg_NodeInfoChanged(self, message: NodeInfoChanged, sender: Any) -> None:
         """Our node info is this now."""
@@ -161,12 +168,13 @@ class PeerServer(HouseActor):
         admission = Admission(
             ticket=ticket,
             remote_ip=ip,
-            banned=ip in self._banned or self._is_blacklisted(ip),
+            banned=ip in self._banned or ip in self._blacklist,
             trusted=ip in self._trusted,
             own=self._own,
             dialect=self._dialect,
             settings=self._settings,
             now=self.now(),
+            compatibility=self._check.of_opener(ip),
         )
         self._arrivals[ticket] = Arrival(channel, admission)
         self._by_fd[channel.fileno()] = ticket
@@ -176,10 +184,6 @@ class PeerServer(HouseActor):
         if len(self._arrivals) >= config.max_pending_handshakes:
             return True
         return not is_loopback(ip) and self._per_ip[ip] >= config.max_pending_handshakes_per_ip
-
-    def _is_blacklisted(self, ip: str) -> bool:
-        address = ipaddress.ip_address(ip)
-        return any(address in network for network in self._blacklist)
 
     def _on_channel_events(self, ticket: int, events: Sequence[ChannelEvent]) -> None:
         for event in events:

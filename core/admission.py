@@ -9,6 +9,7 @@ answers), oversized or malformed first packets.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import msgspec
 
@@ -78,6 +79,7 @@ class Admission:
         dialect: Dialect,
         settings: AdmissionSettings,
         now: float,
+        compatibility: Callable[[PeerQuery, NodeInfo], Refusal | None] = check_compatibility,
     ) -> None:
         self.ticket = ticket
         self.remote_ip = remote_ip
@@ -88,6 +90,7 @@ class Admission:
         self._own = own
         self._dialect = dialect
         self._settings = settings
+        self._compatibility = compatibility
         self._deadline: float | None = now + settings.upgrade_timeout_s
         self._beat_at: float | None = None
         self._query: PeerQuery | Refusal = Refusal(CloseCode.INVALID_QUERY, "no upgrade yet")
@@ -135,14 +138,14 @@ class Admission:
         query = self._query
         if isinstance(query, Refusal):
             return self._refuse(query.code, query.reason, now)
-        incompatible = check_compatibility(query, self._own)
+        incompatible = self._compatibility(query, self._own)
         if incompatible is not None:
             return self._refuse(incompatible.code, incompatible.reason, now)
         return self._ask_pool(query, now)
 
     def on_control_frame(self, now: float) -> list[Effect]:
         """A WebSocket PING or PONG: not part of this protocol, at any time."""
-        return self._ban("control_frame", now)
+        return self._ban("control_frame", now) if self.step in (Step.HANDSHAKE, Step.POOL) else []
 
     def _ask_pool(self, query: PeerQuery, now: float) -> list[Effect]:
         self.announced = NodeInfo(query.chain_id, query.network_version, query.nonce, query.advertise_address)
@@ -201,8 +204,6 @@ class Admission:
 
     def _ban(self, rule: str, now: float) -> list[Effect]:
         """Destroy the connection without a word and have the address banned, unless it is a trusted one."""
-        if self.step >= Step.HANDED_OVER:
-            return []
         if self._trusted:
             return self._refuse(CloseCode.HANDSHAKE_REFUSED, rule, now)
         self._to(Step.CLOSING, None)

@@ -8,32 +8,18 @@ address (or in its name, behind the same NAT) must not cost us the trusted peer.
 from __future__ import annotations
 
 import heapq
-import ipaddress
 from collections.abc import Iterable
 
 from core.config import NodeConfig
 from core.ids import Endpoint
 from core.messages import Ban
+from core.static_lists import Blacklist, static_lists
 
 MAX_BANS = 65_536
 """Somebody with a /64 of IPv6 addresses could be banned under each of them: beyond this the next to end goes."""
 
 MAX_DURATION_S = 10 * 365 * 86400.0
 MAX_REASON_CHARACTERS = 1000
-
-
-class Blacklist:
-    """The addresses and prefixes that the configuration refuses for ever."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in texts)
-
-    def __contains__(self, ip: str) -> bool:
-        """Whether this literal address is refused. Raises ValueError if it is none."""
-        if not self._networks:
-            return False
-        address = ipaddress.ip_address(ip)
-        return any(address in network for network in self._networks)
 
 
 class Bans:
@@ -43,6 +29,7 @@ class Bans:
         self.total = 0
         self._duration_s = config.peer_ban_time_s
         self._trusted = trusted_ips(config)
+        self._named_seeds: frozenset[str] = frozenset()
         self._blacklist = Blacklist(config.blacklisted_ips)
         self._bans: dict[str, Ban] = {}
         self._ends: list[tuple[float, str]] = []
@@ -72,7 +59,7 @@ class Bans:
         lasts_s = self._duration_s if duration_s is None else duration_s
         if not 0 < lasts_s <= MAX_DURATION_S:
             raise ValueError(f"expected a ban of more than 0 and at most {MAX_DURATION_S:.0f} s, got {lasts_s}")
-        if ip in self._trusted:
+        if ip in self._trusted or ip in self._named_seeds:
             raise ValueError(f"{ip} is the address of a fixed, whitelisted or seed peer, which is never banned")
         if ip in self._bans:
             return None
@@ -84,10 +71,31 @@ class Bans:
         self.total += 1
         return ban
 
+    def restore(self, bans: Iterable[Ban], wall_now: float) -> None:
+        """Put stored bans back, with the time they have left; for an empty object. They do not count in ``total``.
+
+        Left out are those that have ended meanwhile, and of peers that configuration trusts by now. If the clock was
+        set back, no ban lasts longer than any ban may.
+        """
+        for ban in sorted(bans, key=lambda ban: ban.until):
+            if ban.until <= wall_now or ban.ip in self._bans or ban.ip in self._trusted or len(self) >= MAX_BANS:
+                continue
+            kept = Ban(ban.ip, min(ban.until, wall_now + MAX_DURATION_S), ban.reason[:MAX_REASON_CHARACTERS])
+            self._bans[kept.ip] = kept
+            heapq.heappush(self._ends, (kept.until, kept.ip))
+
     def unban(self, ip: str) -> str | None:
         """End a ban and return the address in canonical form; None if there is none. Raises ValueError: no address."""
         ip = canonical_ip(ip)
         return ip if self._bans.pop(ip, None) is not None else None
+
+    def trust_named_seeds(self, ips: Iterable[str]) -> list[str]:
+        """The seeds that are given by name stand for these addresses now: no others are trusted on their account.
+
+        Returns the addresses among them that were banned, and are no longer.
+        """
+        self._named_seeds = frozenset(ips)
+        return [ip for ip in sorted(self._named_seeds) if self._bans.pop(ip, None) is not None]
 
     def next_end(self) -> float | None:
         """Unix time at which :meth:`take_ended` may have something to tell."""
@@ -126,5 +134,5 @@ def canonical_ip(text: str) -> str:
 
 
 def trusted_ips(config: NodeConfig) -> frozenset[str]:
-    """Addresses of the configuration's fixed, whitelisted and seed peers."""
-    return frozenset(peer.ip for peer in (*config.fixed_peers, *config.whitelisted_peers, *config.seed_peers))
+    """Addresses of the configuration's fixed, whitelisted and seed peers, as far as it gives them by address."""
+    return static_lists(config).trusted_ips()

@@ -7,6 +7,9 @@ from core.wire.dialect import Dialect
 from core.wire.lisk10 import Lisk10
 from core.wire.schema import parse_schema
 
+DIALECTS = {"lisk-0.10": Lisk10}
+"""By the value of ``network.protocol``."""
+
 
 def dialect_for(config: NodeConfig) -> Dialect:
     """The dialect of ``network.protocol``. Raises SchemaError for a custom node info schema that cannot be used.
@@ -15,4 +18,4 @@ def dialect_for(config: NodeConfig) -> Dialect:
     """
     schema = config.custom_node_info_schema
     custom = parse_schema(schema) if schema is not None else None
-    return Lisk10(custom, max_node_info_bytes=config.max_peer_info_bytes)
+    return DIALECTS[config.network.protocol](custom, max_node_info_bytes=config.max_peer_info_bytes)

@@ -1,11 +1,15 @@
 """Whom to drop when the inbound limit is reached: one pure function (LIP 0004, "Inbound eviction").
 
 As in Bitcoin Core: some peers are protected by each of several qualities that an attacker cannot have all at once,
-then the victim is taken from the rest. The fractions are lisk-p2p's.
+then the victim is taken from the rest. The fractions are lisk-p2p's, and so is their rounding up, with two bounds that
+matter in small tables only, where rounding up would protect everybody and so close the node to every newcomer for ever
+(with fewer than about ten peers, by the default ratios): the first three qualities protect half of the candidates at
+most, unless the ratios themselves add up to more, and a ratio below 1 leaves at least one of those it is applied to.
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import math
 from collections import defaultdict
@@ -31,39 +35,77 @@ class ProtectionRatios(msgspec.Struct, frozen=True):
     longevity: float = 0.5
 
 
+class VictimRule(enum.Enum):
+    """Who of the unprotected goes. Values are those of the option ``inbound_victim``."""
+
+    YOUNGEST_OF_LARGEST_GROUP = "youngest-of-largest-group"
+    """Bitcoin Core's last step: a flood comes from few groups, and its newest member has done the least."""
+    RANDOM = "random"
+    """lisk-p2p's. Loses 41 of 100 honest peers to a plain flood where the other loses 1 to 5 (simulated)."""
+
+
 NO_PROTECTION = ProtectionRatios(0.0, 0.0, 0.0, 0.0)
 
 
-def select_victim(peers: Sequence[PeerInfo], ratios: ProtectionRatios, secret: bytes, rng: Random) -> PeerInfo | None:
+def select_victim(
+    peers: Sequence[PeerInfo],
+    ratios: ProtectionRatios,
+    secret: bytes,
+    rng: Random,
+    rule: VictimRule = VictimRule.YOUNGEST_OF_LARGEST_GROUP,
+) -> PeerInfo | None:
     """The inbound peer to evict, or None if nobody may be (the newcomer is then refused).
 
     ``secret`` keys the order of net groups, so that an attacker cannot know which groups are protected.
     """
     left = [peer for peer in peers if peer.kind not in NEVER_EVICTED]
     rng.shuffle(left)  # ties are broken at random
-    count = len(left)
-    # An attacker cannot predict which groups the key favours, and must hold addresses in them.
-    left = _protect(left, count, ratios.net_group, lambda peer: _keyed_group(peer, secret), _always)
-    # An attacker cannot be nearer than it is. Who was not measured yet counts as worst: a flood of newcomers is not
-    # protected (in lisk-p2p they start at latency 0, the best).
-    left = _protect(left, count, ratios.latency, lambda peer: peer.latency_ms or 0.0, _measured)
-    # An attacker must do useful work: answer what we ask.
-    left = _protect(left, count, ratios.productivity, lambda peer: -(peer.response_rate or 0.0), _answered_something)
+    for quality, count in zip(_qualities(secret), _protected_counts(len(left), ratios), strict=True):
+        left = _protect(left, count, *quality)
     # An attacker must have come early; counted from this connection, not from when the address was first heard of.
-    left = _protect(left, len(left), ratios.longevity, _connected_at, _always)
+    left = _protect(left, _share(len(left), ratios.longevity), _connected_at, _always)
+    if rule is VictimRule.RANDOM:
+        return left[0] if left else None  # they are in random order
     return _youngest_of_largest_group(left)
 
 
+Quality = tuple[Callable[[PeerInfo], Any], Callable[[PeerInfo], bool]]
+"""How bad a peer is, and whether it can be protected for this at all."""
+
+
+def _qualities(secret: bytes) -> tuple[Quality, ...]:
+    return (
+        # An attacker cannot predict which groups the key favours, and must hold addresses in them.
+        (lambda peer: _keyed_group(peer, secret), _always),
+        # An attacker cannot be nearer than it is. Who was not measured yet counts as worst: a flood of newcomers is
+        # not protected (in lisk-p2p they start at latency 0, the best).
+        (lambda peer: peer.latency_ms or 0.0, _measured),
+        # An attacker must do useful work: answer what we ask.
+        (lambda peer: -(peer.response_rate or 0.0), _answered_something),
+    )
+
+
+def _protected_counts(candidates: int, ratios: ProtectionRatios) -> list[int]:
+    """How many peers each of the three qualities protects; see the module for the bounds."""
+    wanted = (ratios.net_group, ratios.latency, ratios.productivity)
+    left = math.floor(candidates * min(1.0, max(0.5, sum(wanted))))
+    counts = []
+    for ratio in wanted:
+        counts.append(min(math.ceil(candidates * ratio), left))
+        left -= counts[-1]
+    return counts
+
+
+def _share(count: int, ratio: float) -> int:
+    return count if ratio >= 1 else min(math.ceil(count * ratio), max(0, count - 1))
+
+
 def _protect(
-    peers: list[PeerInfo],
-    base: int,
-    ratio: float,
-    badness: Callable[[PeerInfo], Any],
-    eligible: Callable[[PeerInfo], bool],
+    peers: list[PeerInfo], count: int, badness: Callable[[PeerInfo], Any], eligible: Callable[[PeerInfo], bool]
 ) -> list[PeerInfo]:
-    """Take the best ``ceil(base * ratio)`` of the eligible peers out of the list and return the others."""
+    """Take the best ``count`` of the eligible peers out of the list and return the others."""
     ranked = sorted((peer for peer in peers if eligible(peer)), key=badness)
-    protected = {peer.peer_id for peer in ranked[: math.ceil(base * ratio)]}
+    protected = {peer.peer_id for peer in ranked[:count]}
     return [peer for peer in peers if peer.peer_id not in protected]
 
 
@@ -88,10 +130,6 @@ def _answered_something(peer: PeerInfo) -> bool:
 
 
 def _youngest_of_largest_group(peers: Iterable[PeerInfo]) -> PeerInfo | None:
-    """Bitcoin Core's last step: a flood comes from few groups, and its newest member has done the least.
-
-    Choosing uniformly instead loses 41 of 100 honest peers to a plain flood, this rule 1 to 5 (simulated).
-    """
     groups: dict[bytes, list[PeerInfo]] = defaultdict(list)
     for peer in peers:
         groups[net_group(peer.ip_address)].append(peer)

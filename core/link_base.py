@@ -7,6 +7,7 @@ The peer protocol is built on it in layers, each on the one before: :mod:`core.l
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from core.rate import Pacer
 from core.traffic import TrafficCount
 from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
+from core.wire.query import Refusal, check_compatibility
 
 TRUSTED = frozenset({PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED})
 """LIP 0004: fixed, whitelisted and seed peers are never banned."""
@@ -67,6 +69,7 @@ class End(NamedTuple):
 class LinkBase:
     """Stages, deadlines, conduct and the end of one connection.
 
+    ``compatibility`` says why a remote's node info does not go with ours, or None.
     ``wall_offset_s`` is Unix time minus the monotonic time of the ``now`` arguments.
     """
 
@@ -81,6 +84,7 @@ class LinkBase:
         settings: LinkSettings,
         rng: Random,
         wall_offset_s: float = 0.0,
+        compatibility: Callable[[NodeInfo, NodeInfo], Refusal | None] = check_compatibility,
     ) -> None:
         self.direction = direction
         self.endpoint = endpoint
@@ -91,6 +95,7 @@ class LinkBase:
         self._dialect = dialect
         self._own = own
         self._settings = settings
+        self._compatibility = compatibility
         self._wall_offset_s = wall_offset_s
         self._remote: NodeInfo | None = None
         self._connected_at: float | None = None

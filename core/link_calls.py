@@ -140,7 +140,7 @@ class LinkCalls(LinkBase):
         if self._conduct.peers_asked(now):
             self._break_rule("get_peers_repeated", now)
         if packet.cid and self.stage < Stage.CLOSING and self._open_call(packet.cid, now):
-            self._tell(Room.BOOK, GetSample(packet.cid))
+            self._tell(Room.BOOK, GetSample(packet.cid, self.endpoint.ip))
 
     def _on_ping(self, packet: Request, now: float) -> None:
         # lisk-p2p listeners hand "ping" to their application; a program has better things to answer.

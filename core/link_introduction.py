@@ -26,7 +26,6 @@ from core.messages import PeersAdvertised
 from core.wire.codec import CodecError
 from core.wire.packets import ErrorResponse, PacketFault, Response
 from core.wire.payloads import MAX_PEERS, NodeInfo
-from core.wire.query import check_compatibility
 from core.wire.socketcluster import sendable_close_code
 
 POST_NODE_INFO = "postNodeInfo"
@@ -171,7 +170,7 @@ class LinkIntroduction(LinkCalls):
             if self.stage < Stage.CLOSING:  # a trusted peer is not banned for it, but of no use
                 self._give_up("node info is unusable", now)
             return
-        refusal = check_compatibility(info, self._own)
+        refusal = self._compatibility(info, self._own)
         if refusal is not None:
             # lisk-p2p keeps such a connection and its outbound slot for ever.
             self._events.append(FailedToFetchPeerInfo(peer_id=self.peer_id, reason=refusal.reason))

@@ -266,6 +266,37 @@ class ServerFailed(ActorMessage, frozen=True):
     reason: str
 
 
+class OpenStorage(ActorMessage, frozen=True):
+    """Node -> PeerBook, before Init: use this data directory. Answer: StorageOpened or StorageFailed.
+
+    ``secret`` becomes that of a new directory; ``interval_s`` is the time between two writes.
+    """
+
+    data_dir: str
+    secret: bytes
+    interval_s: float
+
+
+class StorageOpened(ActorMessage, frozen=True):
+    """PeerBook -> Node: what was stored is read. ``secret`` is the directory's."""
+
+    secret: bytes
+
+
+class StorageFailed(ActorMessage, frozen=True):
+    """PeerBook -> Node: the directory cannot be used; the text is for the operator."""
+
+    reason: str
+
+
+class CloseStorage(ActorMessage, frozen=True):
+    """Node -> PeerBook: write the last state and let go of the directory, then say :class:`StorageClosed`."""
+
+
+class StorageClosed(ActorMessage, frozen=True):
+    """PeerBook -> Node."""
+
+
 class CloseAllPeers(ActorMessage, frozen=True):
     """Node -> PeerPool: close every connection in order, dial no more, then say :class:`AllPeersClosed`."""
 
@@ -324,18 +355,26 @@ class AddressUnbanned(ActorMessage, frozen=True):
     ip: str
 
 
+class BansInForce(ActorMessage, frozen=True):
+    """PeerBook -> PeerServer, PeerPool: these are all, whatever was said before. Told when one of them is new."""
+
+    bans: tuple[Ban, ...]
+
+
 # ---- PeerPool <-> PeerBook --------------------------------------------------------------------------------------
 
 
 class ChoosePeers(Query, frozen=True):
     """PeerPool -> PeerBook: whom to dial? Answer: :class:`ChosenPeers`.
 
-    ``excluded`` are endpoints in use; ``group_counts`` says how many outbound connections each net group has.
+    ``excluded`` are endpoints in use; ``group_counts`` says how many outbound connections each net group has, ``ips``
+    which addresses are connected in either direction.
     """
 
     count: int
     excluded: frozenset[Endpoint]
     group_counts: tuple[tuple[bytes, int], ...] = ()
+    ips: frozenset[str] = frozenset()
 
 
 class ChosenPeers(Query, frozen=True):
@@ -372,6 +411,34 @@ class ForgetPeer(ActorMessage, frozen=True):
     endpoint: Endpoint
 
 
+# ---- PeerPool <-> SeedResolver ----------------------------------------------------------------------------------
+
+
+class ResolveHosts(ActorMessage, frozen=True):
+    """PeerPool -> SeedResolver: look these host names up. Each is answered, in one HostsResolved or several."""
+
+    hosts: tuple[str, ...]
+
+
+class ResolvedHost(msgspec.Struct, frozen=True):
+    """What a name stands for, as a resolver told it; no address: it could not be looked up."""
+
+    host: str
+    addresses: tuple[str, ...]
+
+
+class HostsResolved(ActorMessage, frozen=True):
+    """SeedResolver -> PeerPool."""
+
+    hosts: tuple[ResolvedHost, ...]
+
+
+class NamedSeedsChanged(ActorMessage, frozen=True):
+    """PeerPool -> PeerBook, PeerServer: the seeds given by name stand for these; trust them, and no earlier ones."""
+
+    endpoints: tuple[Endpoint, ...]
+
+
 # ---- Peer -> PeerBook -------------------------------------------------------------------------------------------
 
 
@@ -384,7 +451,9 @@ class PeersAdvertised(ActorMessage, frozen=True):
 
 
 class GetSample(Query, frozen=True):
-    """A remote asked getPeers. Answer: :class:`PeerSample`."""
+    """The remote at ``requester_ip`` asked getPeers. Answer: :class:`PeerSample`."""
+
+    requester_ip: str
 
 
 class PeerSample(Query, frozen=True):

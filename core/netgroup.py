@@ -119,6 +119,21 @@ def is_private(ip: str) -> bool:
     return address_info(ip).net_class is NetClass.PRIVATE
 
 
+def is_exempt(ip: str, private_too: bool) -> bool:
+    """Whether several nodes may well share this address, so that limits per group and address do not apply.
+
+    Loopback is, and private ranges by option. Raises ValueError if ``ip`` is no address.
+    """
+    net_class = address_info(ip).net_class
+    return net_class is NetClass.LOCAL or (private_too and net_class is NetClass.PRIVATE)
+
+
+def host_key(ip: str) -> bytes:
+    """What one host can be expected to own: an IPv4 address, a /64 of IPv6. Raises ValueError if ``ip`` is no address."""
+    packed = address_info(ip).packed
+    return packed if len(packed) == 4 else packed[:8]
+
+
 def group_text(group: NetGroup) -> str:
     """The group as people write it: ``1.2.0.0/16``, ``2001:db8::/32``. Raises ValueError if it is no group."""
     tag, prefix = group[:1], group[1:]

@@ -177,8 +177,8 @@ class Pool(PoolBase):
         for endpoint in seeds:
             if guests >= MAX_SEED_GUESTS:
                 break
-            kind = self._kinds[endpoint]
-            if kind is not PeerKind.FIXED and self._dial(endpoint, kind):
+            # A seed that is whitelisted too is a guest all the same; one that is fixed has its own pace.
+            if self._kinds[endpoint] is not PeerKind.FIXED and self._dial(endpoint, PeerKind.SEED):
                 guests += 1
 
     def _release_seeds(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from core.bans import Blacklist
 from core.config import NodeConfig
-from core.evict import ProtectionRatios
+from core.evict import ProtectionRatios, VictimRule
 from core.ids import Endpoint, PeerKind
+from core.seeds import SeedName
+from core.static_lists import static_lists
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,19 +21,25 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     shuffle_interval_s: float = 300.0
     send_peer_limit: int = 16
     min_tried_for_no_seeds: int = 100
+    max_outbound_per_group: int = 3
+    max_inbound_per_ip: int = 8
+    private_networks_exempt: bool = False
+    shuffle_at_tick: bool = False
     protection: ProtectionRatios = ProtectionRatios()
+    victim_rule: VictimRule = VictimRule.YOUNGEST_OF_LARGEST_GROUP
     seed_peers: tuple[Endpoint, ...] = ()
     fixed_peers: tuple[Endpoint, ...] = ()
     whitelisted_peers: tuple[Endpoint, ...] = ()
+    seed_names: tuple[SeedName, ...] = ()
+    fixed_only: bool = False
+    blacklisted_ips: tuple[str, ...] = ()
+    host_ip: str = "0.0.0.0"
+    listening_port: int | None = None
 
     @classmethod
-    def from_config(cls, config: NodeConfig) -> PoolSettings:
-        """The pool's part of a node's configuration. Blacklisted goes before every other list (LIP 0004)."""
-        blacklist = Blacklist(config.blacklisted_ips)
-
-        def allowed(peers: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-            return tuple(peer for peer in peers if peer.ip not in blacklist)
-
+    def from_config(cls, config: NodeConfig, listening_port: int | None = None) -> PoolSettings:
+        """The pool's part of a node's configuration. ``listening_port``: the port bound, None if it does not listen."""
+        lists = static_lists(config, listening_port)
         return cls(
             max_outbound_connections=config.max_outbound_connections,
             max_inbound_connections=config.max_inbound_connections,
@@ -46,9 +53,19 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
                 productivity=config.productivity_protection_ratio,
                 longevity=config.longevity_protection_ratio,
             ),
-            seed_peers=allowed(config.seed_peers),
-            fixed_peers=allowed(config.fixed_peers),
-            whitelisted_peers=allowed(config.whitelisted_peers),
+            max_outbound_per_group=config.max_outbound_per_netgroup,
+            max_inbound_per_ip=config.max_inbound_per_ip,
+            private_networks_exempt=config.private_networks_exempt,
+            shuffle_at_tick=config.outbound_shuffle_moment == "tick",
+            victim_rule=VictimRule(config.inbound_victim),
+            seed_peers=lists.seeds,
+            fixed_peers=lists.fixed,
+            whitelisted_peers=lists.whitelisted,
+            seed_names=lists.names,
+            fixed_only=config.fixed_peers_only,
+            blacklisted_ips=config.blacklisted_ips,
+            host_ip=config.host_ip,
+            listening_port=listening_port,
         )
 
     def kinds(self) -> dict[Endpoint, PeerKind]:

@@ -13,7 +13,7 @@ import msgspec
 
 from core.events import PeerInfo
 from core.ids import Direction, Endpoint, PeerKind
-from core.netgroup import is_loopback, net_group
+from core.netgroup import host_key, is_exempt, net_group
 
 
 class Slot(msgspec.Struct):
@@ -90,8 +90,19 @@ class Slots:
         """Every endpoint in use."""
         return set(self._tables[Direction.INBOUND]) | set(self._tables[Direction.OUTBOUND])
 
-    def outbound_groups(self) -> Counter[bytes]:
-        """How many outbound connections each net group has; loopback is exempt from group limits."""
-        return Counter(
-            net_group(endpoint.ip) for endpoint in self._tables[Direction.OUTBOUND] if not is_loopback(endpoint.ip)
-        )
+    def ips(self) -> set[str]:
+        """Every address in use, in either direction."""
+        return {endpoint.ip for endpoint in self.endpoints()}
+
+    def outbound_groups(self, private_too: bool = False) -> Counter[bytes]:
+        """How many outbound connections each net group has, without those of addresses exempt from group limits.
+
+        ``private_too``: private addresses are exempt as loopback is.
+        """
+        outbound = self._tables[Direction.OUTBOUND]
+        return Counter(net_group(endpoint.ip) for endpoint in outbound if not is_exempt(endpoint.ip, private_too))
+
+    def inbound_of_host(self, ip: str) -> int:
+        """How many inbound connections that are not leaving come from this address (IPv6: from its /64)."""
+        host = host_key(ip)
+        return sum(host_key(slot.endpoint.ip) == host for slot in self.of(Direction.INBOUND))

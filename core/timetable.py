@@ -52,7 +52,12 @@ class Timetable:
         return True
 
     def _plan_shuffle(self, now: float) -> None:
-        """A random moment inside each interval (LIP 0004): a fixed tick can be learned and waited for."""
+        """A random moment inside each interval (LIP 0004): a fixed tick can be learned and waited for.
+
+        By option its end, as in lisk-p2p; not at all in a node that keeps to its fixed peers.
+        """
+        if self._settings.fixed_only:
+            return
         starts_at = max(now, self._shuffle_window_ends_at)
-        self._shuffle_window_ends_at = starts_at + self._settings.shuffle_interval_s
-        self._shuffle_at = self._rng.uniform(starts_at, self._shuffle_window_ends_at)
+        ends_at = self._shuffle_window_ends_at = starts_at + self._settings.shuffle_interval_s
+        self._shuffle_at = ends_at if self._settings.shuffle_at_tick else self._rng.uniform(starts_at, ends_at)

@@ -92,7 +92,7 @@ class ActorHost(Delivery):
         self.sources = SourceLibrary(self)
         self.stopping = False
         self._stop_deadline = math.inf
-        self._cell_class = StrictActorCell if strict else ActorCell
+        self._cell_class: type[ActorCell] = StrictActorCell if strict else ActorCell
         HOSTS[self.name] = self
 
     def _make_name(self) -> str:

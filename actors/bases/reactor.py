@@ -5,8 +5,8 @@ the timers that are due, then run mailboxes for a bounded number of messages and
 never stops talking, an actor that sends to itself or a wake-up without delay therefore costs the sockets and timers
 at most one turn. Within a turn every ready actor gets a bounded number of messages before the next one's turn comes.
 
-What a simulation replaces: the clock (``_now``), how to wait (``_poll``) and the order in which ready mailboxes run
-(``_make_ready_queue``).
+What a simulation replaces: the clock (``_now``), how to wait (``_poll``), what there is to wait for (``_make_timers``,
+``_make_selector``, ``_make_waker``) and the order in which ready mailboxes run (``_make_ready_queue``).
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Reactor(abc.ABC):
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.ready = self._make_ready_queue()
-        self.timers = TimerHeap()
-        self.selector = selectors.DefaultSelector()
-        self.waker = Waker()
+        self.timers = self._make_timers()
+        self.selector = self._make_selector()
+        self.waker = self._make_waker()
         self.selector.register(self.waker, selectors.EVENT_READ, None)
         self.descriptors = DescriptorTable(self.selector)
         self.incoming: deque[tuple[Cell | None, Any, Any]] = deque()
@@ -92,6 +92,15 @@ class Reactor(abc.ABC):
 
     def _make_ready_queue(self) -> ReadyQueue:
         return deque()
+
+    def _make_timers(self) -> TimerHeap:
+        return TimerHeap()
+
+    def _make_selector(self) -> selectors.BaseSelector:
+        return selectors.DefaultSelector()
+
+    def _make_waker(self) -> Waker:
+        return Waker()
 
     def _wake(self) -> None:
         """Something was posted while the loop slept. Any thread."""

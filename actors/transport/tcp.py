@@ -1,4 +1,4 @@
-"""Real TCP sockets. The only module that imports :mod:`socket`."""
+"""Real TCP sockets."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from core.book.choice import Choice, Constraints, OutboundDraw
 from core.book.config import BookConfig
 from core.book.entry import BookCounts, Entry, EntryRecord, EntryView, Table
 from core.book.hashing import NO_SOURCE
-from core.book.sample import WIRE_CAP, sample_peers
+from core.book.sample import MIN_ANSWER, WIRE_CAP, sample_peers
 from core.book.shelves import Shelves
 from core.book.trial import Trials
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
@@ -263,12 +263,12 @@ class Book:
     # Who is given away, who is dialled
 
     def sample_for_getpeers(
-        self, cap: int = WIRE_CAP, ipv4_only: bool = True, requester_ip: str | None = None
+        self, cap: int = WIRE_CAP, ipv4_only: bool = True, requester_ip: str | None = None, least: int = MIN_ANSWER
     ) -> tuple[Endpoint, ...]:
         """The answer to a `getPeers` request; see :func:`core.book.sample.sample_peers`."""
         shelves = self._shelves
         pools = (shelves.pool_4,) if ipv4_only else (shelves.pool_4, shelves.pool_6)
-        return sample_peers(pools, cap, requester_ip, self._rng)
+        return sample_peers(pools, cap, requester_ip, self._rng, least)
 
     def choose(
         self, count: int, now: float, constraints: Constraints = NO_CONSTRAINTS, only: Table | None = None
@@ -284,20 +284,24 @@ class Book:
 
     def snapshot(self) -> tuple[EntryRecord, ...]:
         """Every entry as plain data, tried ones first. The secret is kept apart, by whoever made it."""
+        tried, new = self._shelves.tried.entries, self._shelves.new.entries
+        # Thousands are made in the loop that carries messages too: what can be outside the loop is.
         return tuple(
-            EntryRecord(
-                entry.endpoint.ip,
-                entry.endpoint.port,
-                entry.table.value,
-                bytes(entry.source_group),
-                entry.failures,
-                entry.placed_at,
-                entry.last_connected,
-                entry.last_seen,
-                entry.advertise,
-            )
-            for table in (self._shelves.tried, self._shelves.new)
-            for entry in table.entries
+            [
+                EntryRecord(
+                    entry.endpoint.ip,
+                    entry.endpoint.port,
+                    kind,
+                    entry.source_group,
+                    entry.failures,
+                    entry.placed_at,
+                    entry.last_connected,
+                    entry.last_seen,
+                    entry.advertise,
+                )
+                for kind, entries in ((Table.TRIED.value, tried), (Table.NEW.value, new))
+                for entry in entries
+            ]
         )
 
     def restore(self, records: Iterable[EntryRecord], now: float) -> Decisions:

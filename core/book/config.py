@@ -5,7 +5,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from core.config import NodeConfig
+
 DAY_S = 86_400.0
+
+LISK_SECRET_BYTES = 4
 
 
 class Hashing(enum.Enum):
@@ -63,6 +67,22 @@ class BookConfig:
             raise ValueError(f"new_max_age_s: expected more than 0 seconds, got {self.new_max_age_s!r}")
         if self.min_tried_to_weigh < 0:
             raise ValueError(f"min_tried_to_weigh: expected 0 or more, got {self.min_tried_to_weigh!r}")
+
+    @classmethod
+    def from_config(cls, config: NodeConfig) -> BookConfig:
+        """The book's part of a node's configuration."""
+        return cls(
+            new_max_age_s=config.peer_book_new_max_age_s,
+            hashing=Hashing(config.peer_book_hashing),
+            identity=Identity(config.peer_book_identity),
+            private_networks_exempt=config.private_networks_exempt,
+            refuse_narrower_reach=config.refuse_narrower_reach,
+            coin_flip_when_few=config.peer_book_few_tried_choice == "coin-flip",
+        )
+
+    def key_from(self, secret: bytes) -> bytes:
+        """The part of a node's secret that keys the buckets: all of it, or the 4 bytes that lisk-p2p's hashing takes."""
+        return secret[:LISK_SECRET_BYTES] if self.hashing is Hashing.LISK else secret
 
     @classmethod
     def like_lisk(cls) -> BookConfig:

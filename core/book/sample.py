@@ -17,17 +17,17 @@ MIN_SHARE = 0.25
 MAX_SHARE = 0.5
 
 
-def answer_size(known: int, cap: int, rng: Random) -> int:
+def answer_size(known: int, cap: int, rng: Random, least: int = MIN_ANSWER) -> int:
     """How many of ``known`` addresses to give: n uniform in [min(cap, known/4), min(cap, known/2)], at least
-    min(100, known), never more than ``cap``."""
+    min(``least``, known), never more than ``cap``."""
     low = math.ceil(min(cap, known * MIN_SHARE))
     high = math.floor(min(cap, known * MAX_SHARE))
     drawn = low + int(rng.random() * (high - low + 1)) if low <= high else high
-    return min(cap, max(drawn, min(MIN_ANSWER, known)))
+    return min(cap, max(drawn, min(least, known)))
 
 
 def sample_peers(
-    pools: tuple[AdvertisedPool, ...], cap: int, requester_ip: str | None, rng: Random
+    pools: tuple[AdvertisedPool, ...], cap: int, requester_ip: str | None, rng: Random, least: int = MIN_ANSWER
 ) -> tuple[Endpoint, ...]:
     """Random addresses from the pools, in random order. Raises ValueError if ``requester_ip`` is no address.
 
@@ -36,7 +36,7 @@ def sample_peers(
     (private or loopback ones, asked from further away): they would only draw a map of our LAN.
     """
     known = sum(len(pool.entries) for pool in pools)
-    size = answer_size(known, cap, rng)
+    size = answer_size(known, cap, rng, least)
     population: list[Entry] = pools[0].entries
     if len(pools) > 1 and pools[1].entries:
         population = [entry for pool in pools for entry in pool.entries]

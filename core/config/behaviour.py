@@ -7,7 +7,7 @@ them all, so that the options stay flat, as in lisk-p2p's ``P2PConfig``. (A chai
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -33,6 +33,17 @@ class OutboundOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_outbound_connections: Annotated[
         int, count(OUT, "Outbound peers wanted (LIP 0004).", lisk="maxOutboundConnections", ge=0, le=MAX_COUNT)
     ] = 20
+
+    max_outbound_per_netgroup: Annotated[
+        int,
+        count(
+            OUT,
+            "Outbound peers of one network group (the /16 of an IPv4 address, the /32 of an IPv6 one), so that the owner "
+            "of one network cannot have all of them (LIP 0004: 3; lisk-p2p has no such limit). Loopback is exempt, "
+            "configured peers are dialled anyway.",
+            le=MAX_COUNT,
+        ),
+    ] = 3
 
     populator_interval_s: Annotated[
         float,
@@ -63,6 +74,15 @@ class OutboundOptions(msgspec.Struct, frozen=True, kw_only=True):
             le=MAX_DURATION_S,
         ),
     ] = 300.0
+
+    outbound_shuffle_moment: Annotated[
+        Literal["random", "tick"],
+        option(
+            OUT,
+            "When within the interval. random: at a moment that nobody can foresee (LIP 0004). tick: at its end, as in "
+            "lisk-p2p.",
+        ),
+    ] = "random"
 
     minimum_peer_discovery_threshold: Annotated[
         int,
@@ -309,6 +329,15 @@ class ChoiceOptions(LimitOptions, frozen=True, kw_only=True):
     longevity_protection_ratio: Annotated[
         float, _ratio("Share of the rest that eviction spares for the longest connection.", "longevityProtectionRatio")
     ] = 0.5
+
+    inbound_victim: Annotated[
+        Literal["youngest-of-largest-group", "random"],
+        option(
+            CHOICE,
+            "Who of the inbound peers that nothing spares is evicted for a newcomer. The default is Bitcoin Core's rule, "
+            "to which LIP 0004 refers; random is lisk-p2p's, and loses many more honest peers to a flood.",
+        ),
+    ] = "youngest-of-largest-group"
 
     peer_selection_for_send: Annotated[
         Callable[..., Any] | str | None, _rule("Chooses the peers of a send.", "peerSelectionForSend")

@@ -12,17 +12,31 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from core.config import values
-from core.config.behaviour import MAX_COUNT, ChoiceOptions
+from core.config.behaviour import MAX_COUNT
+from core.config.book_options import BOOK, BookOptions
 from core.config.checking import OptionDoc, Problem, check, count, documents, explain, fields, option, settle
 from core.config.frozen import FrozenDict
 from core.config.identity import GROUP as IDENTITY
 from core.config.identity import NetworkConfig, NodeInfoConfig
 from core.errors import ConfigError
 from core.ids import Endpoint
+from core.seeds import SeedName
+
+MAX_STORAGE_INTERVAL_S = 86400.0
 
 LISTEN, KNOWN, RUN = "Listening", "Known peers", "Running"
 
-GROUPS = (LISTEN, IDENTITY, KNOWN, "Outbound connections", "Time-outs", "Limits and penalties", "Choosing peers", RUN)
+GROUPS = (
+    LISTEN,
+    IDENTITY,
+    KNOWN,
+    "Outbound connections",
+    "Time-outs",
+    "Limits and penalties",
+    "Choosing peers",
+    BOOK,
+    RUN,
+)
 """The groups of the reference, in order."""
 
 
@@ -30,7 +44,7 @@ def _endpoints(description: str, lisk: str) -> msgspec.Meta:
     return option(KNOWN, description, lisk=lisk, convert=values.endpoints, expected="a list of ip:port")
 
 
-class NodeConfig(ChoiceOptions, frozen=True, kw_only=True):
+class NodeConfig(BookOptions, frozen=True, kw_only=True):
     """The configuration of a node.
 
     Build it from keyword arguments, or from a mapping with :meth:`from_mapping`. Values are converted to their
@@ -65,6 +79,17 @@ class NodeConfig(ChoiceOptions, frozen=True, kw_only=True):
         ),
     ] = 100
 
+    max_inbound_per_ip: Annotated[
+        int,
+        count(
+            LISTEN,
+            "Inbound peers from one IP address (IPv6: one /64) at most; a further one is refused with close code 1013. "
+            "Announced ports cost nothing, so without a limit one host takes every slot; 8 leaves room for several nodes "
+            "behind one NAT, and is go-libp2p's figure. Loopback, fixed and whitelisted peers are exempt.",
+            le=MAX_COUNT,
+        ),
+    ] = 8
+
     max_pending_handshakes: Annotated[
         int,
         count(
@@ -95,8 +120,15 @@ class NodeConfig(ChoiceOptions, frozen=True, kw_only=True):
     ] = None
 
     seed_peers: Annotated[
-        tuple[Endpoint, ...],
-        _endpoints("Peers to ask for other peers while few are known. Never banned.", "seedPeers"),
+        tuple[Endpoint | SeedName, ...],
+        option(
+            KNOWN,
+            "Peers to ask for other peers while few are known. Never banned. A DNS name stands for its addresses (at "
+            "most 16); it is looked up at the start, whenever the seeds are asked, and once an hour.",
+            lisk="seedPeers",
+            convert=values.seeds,
+            expected="a list of ip:port or host.name:port",
+        ),
     ] = ()
 
     fixed_peers: Annotated[
@@ -105,6 +137,15 @@ class NodeConfig(ChoiceOptions, frozen=True, kw_only=True):
             "Peers to stay connected to: redialled for ever, never banned, evicted or shuffled out.", "fixedPeers"
         ),
     ] = ()
+
+    fixed_peers_only: Annotated[
+        bool,
+        option(
+            KNOWN,
+            "Connect to the fixed peers and to nobody else: no seeds, no other outbound peers, no shuffling (LIP 0004). "
+            "Others may still connect to the node; max_inbound_connections: 0 prevents that too.",
+        ),
+    ] = False
 
     whitelisted_peers: Annotated[
         tuple[Endpoint, ...],
@@ -131,12 +172,37 @@ class NodeConfig(ChoiceOptions, frozen=True, kw_only=True):
         int | None,
         option(
             KNOWN,
-            "Key of the peer book's bucket hashing; whoever knows it can aim addresses at buckets. Null: random.",
+            "Key of the peer book's bucket hashing; whoever knows it can aim addresses at buckets. Null: random, made "
+            "once and kept in data_dir if there is one.",
             lisk="secret",
             convert=values.secret,
             expected="an integer from 0 to 4294967295, or null",
         ),
     ] = None
+
+    data_dir: Annotated[
+        str | None,
+        option(
+            RUN,
+            "Directory for what outlives a restart: known peers, bans, the secret. Made if it is not there; one node "
+            "at a time can use it. A relative path is relative to the current directory, ~ is the home directory. "
+            "Null: nothing is kept.",
+            convert=values.directory,
+            expected="the path of a directory, or null",
+        ),
+    ] = None
+
+    storage_interval_s: Annotated[
+        float,
+        option(
+            RUN,
+            "How often known peers are written to data_dir if they changed; what a crash or a power failure loses at "
+            "most (LIP 0004: regular intervals). Bans are written within a second.",
+            unit="s",
+            ge=1.0,
+            le=MAX_STORAGE_INTERVAL_S,
+        ),
+    ] = 60.0
 
     log_level: Annotated[
         Literal["error", "warning", "info", "debug"],
@@ -148,6 +214,16 @@ class NodeConfig(ChoiceOptions, frozen=True, kw_only=True):
         problems = list(relations(flatten(self)))
         if problems:
             raise ConfigError([str(problem) for problem in problems])
+
+    @property
+    def seed_endpoints(self) -> tuple[Endpoint, ...]:
+        """The seeds that are given by address."""
+        return tuple(seed for seed in self.seed_peers if isinstance(seed, Endpoint))
+
+    @property
+    def seed_names(self) -> tuple[SeedName, ...]:
+        """The seeds that are given by DNS name."""
+        return tuple(seed for seed in self.seed_peers if isinstance(seed, SeedName))
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> NodeConfig:
@@ -174,6 +250,8 @@ def relations(values_by_name: Mapping[str, Any]) -> Iterator[Problem]:
             yield explain((lower,), f"at most {upper} ({high})", low)
     if values_by_name["node_info.options"] and values_by_name["custom_node_info_schema"] is None:
         yield Problem(("node_info", "options"), "custom_node_info_schema is needed to send them, and is not given")
+    if values_by_name["fixed_peers_only"] and not values_by_name["fixed_peers"]:
+        yield Problem(("fixed_peers_only",), "needs fixed_peers, and none is given")
 
 
 def options() -> list[OptionDoc]:

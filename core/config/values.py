@@ -13,11 +13,14 @@ from typing import Any
 
 from core.config.frozen import FrozenDict, freeze
 from core.ids import MAX_PORT, MIN_PORT, Endpoint
+from core.seeds import SeedName
 
 MAX_LIST_LENGTH = 10_000
 """Entries of a configured list; a full peer book holds 6,144 addresses (LIP 0004)."""
 
 MAX_CHAIN_ID_BYTES = 64
+
+MAX_PATH_LENGTH = 4096
 
 _CHAIN_ID = re.compile(rf"(?:[0-9a-f]{{2}}){{1,{MAX_CHAIN_ID_BYTES}}}")
 _NETWORK_VERSION = re.compile(r"[1-9][0-9]{0,5}(?:\.[0-9]{1,6}){1,2}")
@@ -25,6 +28,8 @@ _NONCE = re.compile(r"[0-9A-Za-z]{1,64}")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 ENDPOINT_EXPECTED = f"ip:port, as 1.2.3.4:5001 or [::1]:5001, or a mapping with ip and port ({MIN_PORT} to {MAX_PORT})"
+
+SEED_EXPECTED = f"ip:port or host.name:port, as 1.2.3.4:5001 or seed.example.org:5001 ({MIN_PORT} to {MAX_PORT})"
 
 
 class Rejected(ValueError):
@@ -77,6 +82,14 @@ def secret(value: object) -> int | None:
     raise reject(f"an integer from 0 to {2**32 - 1}, or null", value)
 
 
+def directory(value: object) -> str | None:
+    """The path of a directory as text, or None; path objects are taken too. A start shows whether it can be used."""
+    text = value.__fspath__() if hasattr(value, "__fspath__") and not isinstance(value, type) else value
+    if text is None or (isinstance(text, str) and 0 < len(text) <= MAX_PATH_LENGTH and "\0" not in text):
+        return text
+    raise reject(f"the path of a directory (at most {MAX_PATH_LENGTH} characters), or null", value)
+
+
 def mapping(value: object) -> FrozenDict:
     """Any JSON-like mapping, frozen."""
     if not isinstance(value, Mapping):
@@ -110,12 +123,37 @@ def endpoint(value: object) -> Endpoint:
             return Endpoint.checked(ip, port)
     except ValueError:
         pass  # the rejection below tells more than the parser's own words: it shows every accepted form
+    if _seed_name(value) is not None:
+        raise reject("ip:port with a literal IP address (only seed_peers may be given by name)", value)
     raise reject(ENDPOINT_EXPECTED, value)
 
 
+def seed(value: object) -> Endpoint | SeedName:
+    """One seed: an endpoint in any of its forms, or ``host.name:port`` in the same ones."""
+    try:
+        return endpoint(value)
+    except Rejected:
+        name = _seed_name(value)
+    if name is None:
+        raise reject(SEED_EXPECTED, value)
+    return name
+
+
+def _seed_name(value: object) -> SeedName | None:
+    try:
+        if isinstance(value, str):
+            return SeedName.parse(value)
+        host, port = _pair(value)
+        if isinstance(host, str) and isinstance(port, int) and not isinstance(port, bool):
+            return SeedName.checked(host, port)
+    except ValueError:
+        pass  # the caller's rejection shows every accepted form
+    return None
+
+
 def _pair(value: object) -> tuple[object, object]:
-    if isinstance(value, Mapping) and set(value) in ({"ip", "port"}, {"ipAddress", "port"}):
-        return value.get("ip", value.get("ipAddress")), value["port"]
+    if isinstance(value, Mapping) and set(value) in ({"ip", "port"}, {"ipAddress", "port"}, {"host", "port"}):
+        return value.get("ip", value.get("ipAddress", value.get("host"))), value["port"]
     if isinstance(value, tuple | list) and len(value) == 2:
         return value[0], value[1]
     return None, None
@@ -124,6 +162,11 @@ def _pair(value: object) -> tuple[object, object]:
 def endpoints(value: object) -> tuple[Endpoint, ...]:
     """A list of endpoints without repetitions, in order."""
     return _each(value, endpoint, "ip:port")
+
+
+def seeds(value: object) -> tuple[Endpoint | SeedName, ...]:
+    """A list of seeds without repetitions, in order."""
+    return _each(value, seed, "ip:port or host.name:port")
 
 
 def address_or_prefix(value: object) -> str:

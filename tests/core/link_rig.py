@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from core.link_settings import LinkSettings
 from core.messages import ActorMessage, PeerClosed, PeerConnected
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
+from core.wire.query import Refusal, check_compatibility
 
 CHAIN = b"\0\0\0\1"
 OURS = NodeInfo(CHAIN, "1.1", "0000000000000001")
@@ -72,6 +73,7 @@ class Rig:
         dialect: Lisk10 | None = None,
         own: NodeInfo = OURS,
         rng: Random | None = None,
+        compatibility: Callable[[NodeInfo, NodeInfo], Refusal | None] = check_compatibility,
         now: float = 1000.0,
         **settings: Any,
     ) -> None:
@@ -85,12 +87,14 @@ class Rig:
             settings=LinkSettings(**settings),
             rng=rng or Fixed(),
             wall_offset_s=WALL_S,
+            compatibility=compatibility,
         )
         self.sent: list[str] = []
         self.ends: list[int | str] = []  # close codes sent and ABORT, in order
         self.events: list[Event] = []
         self.told: list[tuple[Room, ActorMessage]] = []
         self.replies: list[tuple[int, Any]] = []
+        self._connected = self._closed = 0
 
     # ---- the actor's part ----
 
@@ -111,6 +115,8 @@ class Rig:
                     self.events.extend(events)
                 case Tell(room, message):
                     self.told.append((room, message))
+                    self._connected += type(message) is PeerConnected
+                    self._closed += type(message) is PeerClosed
                 case Reply(ask_id, message):
                     self.replies.append((ask_id, message))
                 case _:
@@ -118,9 +124,8 @@ class Rig:
         self.check()
 
     def check(self) -> None:
-        assert sum(type(message) is PeerConnected for _, message in self.told) <= 1
-        closed = [message for _, message in self.told if type(message) is PeerClosed]
-        assert len(closed) == (self.link.stage is Stage.CLOSED)
+        assert self._connected == (self.link.info().connected_at is not None)
+        assert self._closed == (self.link.stage is Stage.CLOSED)
         if self.link.stage is Stage.CLOSED:
             assert self.link.next_deadline() is None
         assert 0 <= self.link.reputation <= 100
@@ -196,11 +201,11 @@ class Rig:
         return [message for _, message in self.told if isinstance(message, kind)]
 
     def forget(self) -> None:
-        """Empty all lists of outputs but what must happen once."""
+        """Empty the lists of outputs, but not that of the ends."""
         self.sent.clear()
         self.events.clear()
         self.replies.clear()
-        self.told = [(room, message) for room, message in self.told if isinstance(message, PeerConnected | PeerClosed)]
+        self.told.clear()
 
 
 def request_packet(procedure: str, data: bytes | None = None, cid: int | None = 1) -> dict[str, Any]:
@@ -250,7 +255,7 @@ def outbound(stage: Stage = Stage.READY, *, theirs: NodeInfo = THEIRS, **options
     if stage >= Stage.NODE_INFO:
         rig.receive(ack_packet())
     if stage >= Stage.PEERS:
-        rig.reply(2, Lisk10().encode_node_info(theirs))
+        rig.reply(2, (options.get("dialect") or Lisk10()).encode_node_info(theirs))
     if stage >= Stage.READY:
         rig.reply(3, peers_bytes())
     assert rig.link.stage is stage

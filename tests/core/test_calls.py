@@ -61,7 +61,7 @@ def test_one_slow_request_does_not_keep_the_deadlines_of_all_later_ones() -> Non
     assert pending.next_deadline() == 3600.0
 
 
-@given(st.lists(st.tuples(st.sampled_from("add take expire".split()), st.integers(1, 30)), max_size=200))
+@given(st.lists(st.tuples(st.sampled_from(["add", "take", "expire"]), st.integers(1, 30)), max_size=200))
 def test_deadlines_agree_with_a_plain_dictionary(steps: list[tuple[str, int]]) -> None:
     pending, twin, now = PendingRequests(), dict[int, float](), 0.0
     for step, number in steps:

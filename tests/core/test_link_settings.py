@@ -11,6 +11,7 @@ from core.heartbeat import Heartbeat
 from core.link import Link
 from core.link_settings import LinkSettings
 
+
 def test_the_defaults_of_both_agree() -> None:
     configured, plain = LinkSettings.from_config(NodeConfig()), LinkSettings()
     differing = {name for name in plain.__struct_fields__ if getattr(configured, name) != getattr(plain, name)}
@@ -33,6 +34,7 @@ def test_every_option_of_the_configuration_arrives() -> None:
             rate_calculation_interval_s=1.12,
             peer_status_message_rate_per_10s=13,
             max_peer_info_bytes=1014,
+            minimum_peer_discovery_threshold=1,
             max_peer_discovery_response_length=15,
             max_pending_requests_per_peer=16,
         )

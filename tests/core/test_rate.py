@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rate import PacketRate, Pacer, WindowCounter
+from core.rate import Pacer, PacketRate, WindowCounter
 
 
 def test_a_window_begins_with_its_first_event() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.ensemble_node import EnsembleNode
+from tests.interop.ensemble_node import EnsembleNode, live_nodes
 from tests.interop.links import Link, lisk_dials, we_dial
 from tests.interop.lisk_driver import driver_problem, forget_recent_nodes, recent_nodes
 from tests.interop.lisk_node import LiskNode, stop_all
@@ -31,8 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
-        for node in recent_nodes():
-            report.sections.append((f"event log of {node!r}", node.log_text()))
+        logs = {repr(node): node.log_text() for node in recent_nodes()}
+        logs |= {repr(node): node.log_text() for node in live_nodes()}
+        report.sections.extend((f"event log of {node}", log) for node, log in logs.items())
     return report
 
 

@@ -3,8 +3,8 @@
     with EnsembleNode(seed_peers=[lisk]) as ours:
         ours.wait_event(ConnectOutbound, lambda event: event.peer.peer_id == lisk.peer_id)
 
-Options are those of :class:`core.config.NodeConfig`; peer lists also take nodes of either kind. The defaults make a test
-fast: a free port on loopback, and a populator that ticks every 250 ms.
+Options are those of :class:`core.config.NodeConfig`; peer lists also take nodes of either kind. The defaults make a
+test fast: a free port on loopback, and a populator that ticks every 250 ms.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ PEER_LISTS: Final = ("seed_peers", "fixed_peers", "whitelisted_peers", "previous
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
+
+
+_live: list[EnsembleNode] = []
+
+
+def live_nodes() -> list[EnsembleNode]:
+    """The nodes that run, for reports about a failed test."""
+    return list(_live)
 
 
 class NodeTimeout(AssertionError):
@@ -78,7 +86,11 @@ class EnsembleNode:
         self._pending: deque[Event] = deque()
         for name in EVENTS.keys() - {RequestReceived.NAME}:
             self.p2p.on(name, self._take)
+        # The actors hear of the first procedure some moments after it was registered; a request that comes in between
+        # is lost. With this one they know from the start that there is somebody who answers.
+        self.p2p.procedure("who are you?", lambda request: self.peer_id)
         self.p2p.start()
+        _live.append(self)
 
     def __enter__(self) -> EnsembleNode:
         return self
@@ -115,6 +127,8 @@ class EnsembleNode:
 
     def stop(self) -> None:
         """Stop the node, if it runs; everything about it stays readable."""
+        if self in _live:
+            _live.remove(self)
         self.p2p.stop()
 
     # ---- waiting ----

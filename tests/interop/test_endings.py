@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from core.events import CloseInbound, CloseOutbound, ConnectOutbound, RemovePeer
-from core.ids import Direction
 from tests.interop.ensemble_node import EnsembleNode, EnsembleProcess
 from tests.interop.links import lisk_dials, we_dial
 from tests.interop.lisk_node import LiskNode
@@ -70,9 +69,8 @@ def test_a_killed_lisk_node_is_noticed_and_replaced(lisk_node: MakeLisk, ensembl
     ours.wait_event(ConnectOutbound, lambda event: event.peer.peer_id == killed.peer_id)
     killed.kill()
     assert killed.exit_code == -signal.SIGKILL
-    for node, kind in ((ours, CloseOutbound), (spare, CloseInbound)):
-        close = node.wait_event(kind, lambda event: event.peer.peer_id == killed.peer_id)
-        assert close.code == 1006
+    assert ours.wait_event(CloseOutbound, lambda event: event.peer.peer_id == killed.peer_id).code == 1006
+    assert spare.wait_event(CloseInbound, lambda event: event.peer.peer_id == killed.peer_id).code == 1006
     ours.wait_event(ConnectOutbound, lambda event: event.peer.peer_id == spare.peer_id)
     assert ours.connected_ids() == {spare.peer_id}
 
@@ -90,7 +88,6 @@ def test_our_killed_process_is_noticed_and_replaced(
     killed.kill()
     dialling.kill()
     for event, process in (("EVENT_CLOSE_OUTBOUND", killed), ("EVENT_CLOSE_INBOUND", dialling)):
-        peer_id = process.peer_id
-        close = lisk.wait_event(event, lambda close, peer_id=peer_id: close["peerInfo"]["peerId"] == peer_id)
-        assert close["code"] == 1006
+        closed = {close["peerInfo"]["peerId"]: close["code"] for close in [lisk.wait_event(event)]}
+        assert closed == {process.peer_id: 1006}
     lisk.wait_connected(spare)

@@ -67,16 +67,16 @@ def test_a_message_of_the_lisk_node_arrives(link: Link, data: object, arriving: 
 
 def test_send_and_broadcast_arrive(link: Link) -> None:
     ours, lisk = link.ours, link.lisk
-    for name, ours_does, lisk_does in (
-        ("sent", ours.p2p.send, lisk.send),
-        ("broadcast", ours.p2p.broadcast, lisk.broadcast),
-    ):
-        ours_does(name, {"by": "us"}, wait=True)
-        found = lisk.wait_event("EVENT_MESSAGE_RECEIVED", lambda packet, name=name: packet["event"] == name)
-        assert found["data"] == b'{"by":"us"}'
-        lisk_does(name, {"by": "lisk"})
-        received = ours.wait_event(MessageReceived, lambda event, name=name: event.event == name)
-        assert received.data == b'{"by":"lisk"}'
+    ours.p2p.send("sent", {"by": "us"}, wait=True)
+    ours.p2p.broadcast("broadcast", {"by": "us"}, wait=True)
+    lisk.send("sent", {"by": "lisk"})
+    lisk.broadcast("broadcast", {"by": "lisk"})
+    names = ("sent", "broadcast")
+    for expected in names:
+        at_lisk = lisk.wait_event("EVENT_MESSAGE_RECEIVED", lambda packet: packet["event"] in names)
+        assert (at_lisk["event"], at_lisk["data"]) == (expected, b'{"by":"us"}')
+        at_ours = ours.wait_event(MessageReceived, lambda event: event.event in names)
+        assert (at_ours.event, at_ours.data) == (expected, b'{"by":"lisk"}')
 
 
 def test_messages_keep_their_order(link: Link) -> None:

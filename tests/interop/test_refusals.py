@@ -185,8 +185,8 @@ def test_a_full_listener_evicts_somebody_for_a_newcomer(lisk_node: MakeLisk, ens
     first = ensemble_node(seed_peers=[lisk], max_outbound_connections=1)
     lisk.wait_connected(first)
     second = ensemble_node(seed_peers=[lisk], max_outbound_connections=1)
-    close = first.wait_event(CloseOutbound)
-    assert (close.code, close.reason) == (4418, f"Evicted inbound peer {first.peer_id}")
+    evicted = first.wait_event(CloseOutbound)
+    assert (evicted.code, evicted.reason) == (4418, f"Evicted inbound peer {first.peer_id}")
     lisk.wait_connected(second)
 
 
@@ -210,8 +210,8 @@ def test_a_banned_address_gets_http_401(lisk_node: MakeLisk, ensemble_node: Make
     lisk.wait_event("EVENT_CONNECT_OUTBOUND", lambda peer: peer["peerId"] == ours.peer_id)
     lisk.apply_penalty(ours.peer_id, 100)
     assert lisk.wait_event("EVENT_BAN_PEER").payload == ours.peer_id
-    close = ours.wait_event(CloseInbound)
-    assert (close.code, close.reason) == (1000, "")
+    closed = ours.wait_event(CloseInbound)
+    assert (closed.code, closed.reason) == (1000, "")
     opener = ensemble_node(seed_peers=[lisk])
     aborted = opener.wait_event(ConnectAbortOutbound)
     assert (aborted.code, aborted.reason) == (401, "HTTP 401: Peer is not allowed to connect")

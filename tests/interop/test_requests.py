@@ -68,9 +68,11 @@ def test_falsy_answers_of_a_lisk_node_arrive_as_it_sends_them(
 
 
 def test_a_request_without_data_arrives_without(link: Link) -> None:
-    link.ours.p2p.request_from_peer(link.lisk.peer_id, "echo")
-    seen = link.lisk.wait_event("EVENT_REQUEST_RECEIVED", lambda request: request["procedure"] == "echo")
+    link.lisk.set_procedure("note", "echo")
+    assert link.ours.p2p.request_from_peer(link.lisk.peer_id, "note").data is None
+    seen = link.lisk.wait_event("EVENT_REQUEST_RECEIVED", lambda request: request["procedure"] == "note")
     assert seen["peerId"] == link.ours.peer_id
+    assert "data" not in seen.payload
     arrived: list[bytes | None] = []
     with procedure(link.ours, "note", lambda request: arrived.append(request.data)):
         assert "data" not in link.lisk.request_from_peer("note", ABSENT, link.ours.peer_id)

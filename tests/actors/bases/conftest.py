@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -115,6 +116,18 @@ def make_rig(drive: str, **options: Any) -> Rig:
     if drive == "asyncio":
         return _asyncio_rig(options)
     return Rig(InProcessBase(logDefs=False, drive=drive, **options))
+
+
+@contextlib.contextmanager
+def one_instant(actor: Actor) -> Iterator[None]:
+    """Stop the base's clock while an actor requests wake-ups, so that their order does not depend on the machine."""
+    base = actor._myRef.host
+    now = base.now()
+    base._now = lambda: now
+    try:
+        yield
+    finally:
+        del base._now
 
 
 def open_descriptors() -> set[str]:

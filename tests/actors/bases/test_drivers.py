@@ -20,7 +20,7 @@ from thespian.actors import Actor, ActorAddress, ActorSystem, ActorSystemRequest
 from actors.bases.inproc import InProcessBase
 from actors.bases.watch import Watch, WatchReady
 
-from .conftest import WAIT_S, Puppet, Rig, open_descriptors
+from .conftest import WAIT_S, Puppet, Rig, one_instant, open_descriptors
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -108,8 +108,9 @@ def test_asyncio_timers_fire() -> None:
 
         def setup(me: Puppet, sender: Any) -> None:
             me.reaction = lambda me, message, _: me.send(endpoint.address, message.payload)
-            for delay in (0.02, 0.0, 0.01):
-                me.wakeupAfter(delay, delay)
+            with one_instant(me):
+                for delay in (0.02, 0.0, 0.01):
+                    me.wakeupAfter(delay, delay)
 
         endpoint.tell(actor, setup)
         assert [await queue.get() for _ in range(3)] == [0.0, 0.01, 0.02]

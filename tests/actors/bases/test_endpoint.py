@@ -13,7 +13,6 @@ from thespian.actors import (
     ActorAddress,
     ActorExitRequest,
     DeadEnvelope,
-    WakeupMessage,
 )
 
 from .conftest import WAIT_S, Puppet, Rig
@@ -40,11 +39,11 @@ def test_listen_returns_what_was_told_and_not_asked_for(rig: Rig) -> None:
 
 
 def test_an_answer_after_the_time_out_is_the_next_thing_heard(rig: Rig) -> None:
-    slow = rig.create()
-    rig.react(
-        slow, lambda actor, message, _: isinstance(message, WakeupMessage) and actor.send(message.payload, "late")
-    )
-    assert rig.ask(slow, lambda actor, sender: actor.wakeupAfter(0.05, sender), 0.001) is None
+    slow, clients = rig.create(), []
+    assert rig.ask(slow, lambda actor, sender: clients.append(sender), 0.001) is None
+    rig.wait_until(lambda: clients != [] or rig.create() is None)
+    with rig.system.private() as other:
+        other.tell(slow, lambda actor, sender: actor.send(clients[0], "late"))
     assert rig.listen() == "late"
 
 

@@ -25,7 +25,7 @@ from thespian.initmsgs import initializing_messages
 from thespian.system.messages.status import formatStatus
 from thespian.troupe import troupe
 
-from .conftest import WAIT_S, Puppet, Rig
+from .conftest import WAIT_S, Puppet, Rig, one_instant
 
 
 class Echo(Actor):
@@ -189,8 +189,9 @@ def test_wakeups_come_in_order_of_expiry_then_of_request(rig: Rig) -> None:
     actor = rig.create()
 
     def request(me: Puppet) -> None:
-        for payload, delay in enumerate([0.03, 0.01, timedelta(milliseconds=20), 0.01, 0, -1]):
-            me.wakeupAfter(delay, payload)
+        with one_instant(me):
+            for payload, delay in enumerate([0.03, 0.01, timedelta(milliseconds=20), 0.01, 0, -1]):
+                me.wakeupAfter(delay, payload)
 
     rig.do(actor, request)
     rig.wait_until(lambda: len(rig.seen(actor, WakeupMessage)) == 6)

@@ -6,12 +6,23 @@ import pickle
 
 from core.book import EntryRecord, Table
 from core.decisions import DecisionKind
-from tests.core.book.tools import DAY_S, NOW_S, at, make_book, named, one_bucket_book, spread, table_of, view
+from tests.core.book.tools import (
+    DAY_S,
+    NOW_S,
+    CheckedBook,
+    at,
+    make_book,
+    named,
+    one_bucket_book,
+    spread,
+    table_of,
+    view,
+)
 
 SOURCE = "9.8.7.6"
 
 
-def lived_in_book(seed: int = 1):  # type: ignore[no-untyped-def]
+def lived_in_book(seed: int = 1) -> CheckedBook:
     book = make_book(seed)
     for n, peer in enumerate(spread(80)):
         book.add(peer, f"66.{n}.1.1", NOW_S + n)

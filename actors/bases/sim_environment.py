@@ -1,0 +1,55 @@
+"""Virtual clocks and seeded randomness for the actors of one simulated node.
+
+Everything random is a stream of its own, derived from the simulation's seed, the node's name and the stream's name by
+SHA-256: one consumer that draws more than before disturbs no other. The streams are the same on every machine, Python
+version and hash seed, as long as their consumers keep to what :class:`random.Random` promises to repeat, or in fact
+has repeated since Python 3.2: ``random``, ``getrandbits``, ``randbytes``, and what is made of these by arithmetic and
+comparison alone (``uniform``, ``randrange``, ``choice``, ``shuffle``, ``sample``). Not among them: everything that
+takes logarithms or cosines, whose last digits are the machine's own (``gauss``, ``expovariate``, ``lognormvariate``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+from actors.bases.sim_time import VirtualClock
+
+
+def derive_rng(*names: int | str) -> random.Random:
+    """Return the generator of a stream. ``names`` lead to it, the seed first: a different path, a different stream."""
+    parts = (f"{type(name).__name__}:{name}".encode() for name in names)
+    material = b"".join(
+        len(part).to_bytes(4, "big") + part for part in parts
+    )  # lengths: ("a", "bc") is not ("ab", "c")
+    return random.Random(int.from_bytes(hashlib.sha256(material).digest(), "big"))
+
+
+class SimEnvironment:
+    """The :class:`~actors.bases.environment.Environment` of one node.
+
+    ``run`` counts the starts of the node: one that comes back from a crash draws other numbers than in its first life.
+    """
+
+    def __init__(self, seed: int | str, node: str, clock: VirtualClock, wall_start: float) -> None:
+        """``wall_start``: what this node's calendar says when the simulation begins (Unix seconds)."""
+        self._seed = seed
+        self._node = node
+        self._clock = clock
+        self.wall_start = wall_start
+        self.run = 0
+        self._tokens = derive_rng(seed, node, "token_bytes")
+
+    def now(self) -> float:
+        return self._clock.now
+
+    def wall_now(self) -> float:
+        return self.wall_start + self._clock.now
+
+    def rng(self, name: str) -> random.Random:
+        """Return the stream called ``name`` of this node's present run, from its beginning."""
+        return derive_rng(self._seed, self._node, self.run, name)
+
+    def token_bytes(self, count: int) -> bytes:
+        """Return the next ``count`` bytes of the node's one stream of tokens, which goes on through restarts."""
+        return self._tokens.randbytes(count)

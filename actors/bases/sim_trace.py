@@ -1,0 +1,64 @@
+"""What happened, as text lines and as one SHA-256 over them: two runs are the same if their digests are.
+
+A line names what was delivered, by whom, to whom and when; no payloads. Those of one node's actors would double the
+cost of a run, and the raw bytes of a link differ from run to run whatever the seed: RFC 6455 wants the masks of frames
+to be unpredictable, and the websockets library takes them from the operating system. Their number does not differ, and
+is in the trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from actors.bases.sim_time import VirtualClock
+
+from actors.bases.sim_time import TICKS_PER_S
+
+_BATCH = 2048
+
+
+class LineSink(Protocol):
+    """Keeps the whole trace: a list's ``extend``, for one."""
+
+    def __call__(self, lines: list[str], /) -> object: ...
+
+
+class Trace:
+    """The running digest. ``keep``, if given, gets every line too (costs memory or disk, changes nothing)."""
+
+    def __init__(self, clock: VirtualClock, keep: LineSink | None = None) -> None:
+        self._clock = clock
+        self._keep = keep
+        self._hash = hashlib.sha256()
+        self._lines: list[str] = []
+        self._stamp = -1.0
+        self.count = 0
+        """Lines so far."""
+
+    def note(self, line: str) -> None:
+        """Add a line; the instant is added where it has changed since the last one."""
+        lines = self._lines
+        now = self._clock.now
+        if now != self._stamp:
+            self._stamp = now
+            lines.append(f"@{int(now * TICKS_PER_S)}")
+        lines.append(line)
+        if len(lines) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hash, and hand on, what has been collected."""
+        lines = self._lines
+        if lines:
+            self.count += len(lines)
+            self._hash.update(("\n".join(lines) + "\n").encode())
+            if self._keep is not None:
+                self._keep(lines)
+            self._lines = []
+
+    def digest(self) -> str:
+        """SHA-256 over all lines so far, hex."""
+        self.flush()
+        return self._hash.hexdigest()

@@ -1,0 +1,311 @@
+"""The simulation base: the actors of many nodes in virtual time, in one thread, from one seed.
+
+    base = SimulationBase(seed=7)
+    node = base.create_on(Identity("alice", base.make_environment("alice")), Node)
+    base.run_for(86_400.0)
+
+Nothing here waits: when no actor has mail, the clock jumps to the next event. Nothing happens between two calls of
+``run_for``, ``run_until`` or ``step``, and handling a message takes no virtual time. There are no threads, no
+descriptors of the operating system, and no entropy but the seed.
+
+Each actor lives on a node: it has the clock, the randomness and the network of its :class:`Identity`, which its
+children share. Events of one instant come in an order drawn by lot (:mod:`actors.bases.sim_time`). With ``reordering``
+messages between actors are delayed at random too, which is what Thespian's own bases do to them.
+
+It is a Thespian system base like :class:`~actors.bases.inproc.InProcessBase`, whose rules for failures, dead letters
+and exits it shares. An error in the base itself is raised to whoever runs it: a simulation gone wrong must not go on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, TypeVar
+
+from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
+    ActorSystemFailure,
+    ActorSystemMessage,
+)
+
+from actors.bases.cell import ActorCell, Cell
+from actors.bases.inproc import InProcessBase
+from actors.bases.reactor import MESSAGES_PER_VISIT, WATCH_TOKEN, ReadyQueue
+from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell
+from actors.bases.sim_environment import SimEnvironment, derive_rng
+from actors.bases.sim_kernel import StillWaker, VirtualKernel
+from actors.bases.sim_time import EventHeap, VirtualClock, round_up
+from actors.bases.sim_trace import LineSink, Trace
+from core.messages import EventBatch
+
+T = TypeVar("T")
+
+WALL_START = 1_700_000_000.0
+"""What the calendar says when a simulation begins (14 November 2023), unless told otherwise."""
+
+MESSAGES_PER_INSTANT = 2_000_000
+"""More messages without a moment passing mean that some actors never fall silent: virtual time would stand still."""
+
+
+class StandStill(RuntimeError):
+    """Virtual time cannot go on: actors never fall silent, or somebody waits where nothing will ever happen."""
+
+
+class SimulationBase(InProcessBase):
+    """See the module. ``seed`` decides everything that is drawn; ``keep_trace`` gets every line of the trace.
+
+    ``strict`` pickles every message, as between processes.
+    """
+
+    timers: EventHeap
+    selector: VirtualKernel
+
+    def __init__(
+        self,
+        seed: int | str = 0,
+        *,
+        wall_start: float = WALL_START,
+        reordering: Reordering | None = None,
+        strict: bool = False,
+        keep_trace: LineSink | None = None,
+        messages_per_instant: int = MESSAGES_PER_INSTANT,
+    ) -> None:
+        self.seed = seed
+        self.wall_start = wall_start
+        self.clock = VirtualClock()
+        self.trace = Trace(self.clock, keep_trace)
+        self.delivered = 0
+        """Messages handled so far."""
+        self.post_office = Post(self, reordering, derive_rng(seed, "post")) if reordering is not None else None
+        self._messages_per_visit = MESSAGES_PER_VISIT if reordering is None else 1
+        self._messages_per_instant = messages_per_instant
+        self._home = Identity("system", self.make_environment("system"))
+        self.birthplace = self._home
+        super().__init__(logDefs=False, strict=strict, drive="caller", environment=self._home.environment)
+        self._cell_class = SimActorCell
+
+    def make_environment(self, node: str, clock_offset_s: float = 0.0) -> SimEnvironment:
+        """Clock and randomness for a node of this name, whose calendar is wrong by ``clock_offset_s``."""
+        return SimEnvironment(self.seed, node, self.clock, self.wall_start + clock_offset_s)
+
+    @property
+    def kernel(self) -> VirtualKernel:
+        """The descriptors: for networks."""
+        return self.selector
+
+    # ---- what the reactor is made of
+
+    def _now(self) -> float:
+        return self.clock.now
+
+    def _make_ready_queue(self) -> ReadyQueue:
+        return deque() if self.post_office is None else LotQueue(derive_rng(self.seed, "mailboxes"))
+
+    def _make_timers(self) -> EventHeap:
+        return EventHeap(self.clock, derive_rng(self.seed, "order of events"), self._fire)
+
+    def _make_selector(self) -> VirtualKernel:
+        return VirtualKernel()
+
+    def _make_waker(self) -> StillWaker:
+        return StillWaker()
+
+    def _fire(self, cell: ActorCell, message: Any) -> None:
+        if cell.instance is not None:
+            self.enqueue(cell, message, cell.address)
+
+    # ---- births and disappearances
+
+    def create_on(self, identity: Identity, actor_class: Any) -> Any:
+        """Create a top-level actor on a node; return its address. Raises as :meth:`newPrimaryActor`."""
+        self.birthplace = identity
+        try:
+            return self.newPrimaryActor(actor_class, None, None, None)
+        finally:
+            self.birthplace = self._home
+
+    def create_child(self, creator: Any, spec: Any, requirements: Any, global_name: str | None, source: Any) -> Any:
+        self.birthplace = creator.identity  # of a globally named one, whose parent is the system
+        try:
+            return super().create_child(creator, spec, requirements, global_name, source)
+        finally:
+            self.birthplace = self._home
+
+    def vanish(self, identity: Identity) -> int:
+        """Take every actor of a node out of the world, without a word to anybody; return how many there were."""
+        gone = [cell for cell in self.cells.values() if isinstance(cell, SimActorCell) and cell.identity is identity]
+        for cell in gone:
+            cell.instance = cell.leaving = None
+            self._release(cell)
+            self.timers.forget(cell)
+            cell.inbox.clear()
+            cell.children.clear()
+            del self.cells[cell.text]
+            self.root.children.pop(cell.text, None)
+        return len(gone)
+
+    # ---- calls from outside: there is one thread, so they are plain calls
+
+    def call(self, function: Callable[[], T]) -> T:
+        if self.closed:
+            raise ActorSystemFailure("the actor system has been shut down")
+        return function()
+
+    def forbid_in_loop(self) -> None:
+        if self.turning:
+            raise RuntimeError("actors and scheduled calls cannot wait: they send, and handle the answer as a message")
+
+    # ---- running
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.incoming) or len(self.ready) > 0 or bool(self.selector.hot)
+
+    def turn(self, timeout_s: float | None = None) -> None:
+        """Finish this instant; if it was finished already, go to the next event, at most ``timeout_s`` away.
+
+        Raises StandStill if there is neither an event nor a time-out.
+        """
+        self.loop_turns += 1
+        self.turning = True
+        try:
+            end = math.inf if timeout_s is None else self.clock.now + max(timeout_s, 0.0)
+            if self.busy:
+                self._finish_instant()
+            elif not self._advance(end) and end == math.inf:
+                raise StandStill("waiting for a message, but no timer and no packet is under way")
+            self._turn_ended()
+        finally:
+            self.turning = False
+
+    def step(self) -> bool:
+        """Let the next event happen, and everything that follows from it at the same instant. False: there is none."""
+        self._finish_instant()
+        if self.next_due() is None:
+            return False
+        self.turn(None)
+        self._finish_instant()
+        return True
+
+    def run_for(self, seconds: float) -> None:
+        """Let so much virtual time pass; what is due at its very end happens too."""
+        self.run_until(None, seconds)
+
+    def run_until(self, condition: Callable[[], bool] | None, timeout_s: float | None = None) -> bool:
+        """Run until ``condition()`` holds; False if ``timeout_s`` of virtual time passed first.
+
+        The condition is looked at after each event. Without a time-out, raises StandStill if nothing is left to
+        happen. Raises RuntimeError if called by something that is being run: an actor, or a scheduled call.
+        """
+        self.forbid_in_loop()
+        end = math.inf if timeout_s is None else round_up(self.clock.now + max(timeout_s, 0.0))
+        while not self.closed:
+            self.turning = True
+            try:
+                self._finish_instant()
+            finally:
+                self.turning = False
+            if condition is not None and condition():
+                return True
+            self.turning = True
+            try:
+                if not self._advance(end):
+                    if end == math.inf:
+                        raise StandStill("the condition does not hold, and nothing is left to happen")
+                    return False
+                self._turn_ended()
+            finally:
+                self.turning = False
+        return False
+
+    def _advance(self, end: float) -> bool:
+        """Go to the next event that is not after ``end`` and let it happen; otherwise go to ``end``, and say False."""
+        due = self.next_due()
+        if due is None or due > end:
+            if end != math.inf:
+                self.clock.now = end
+            return False
+        if due == self.timers.next_due:
+            self.timers.run_next()
+        else:
+            self.clock.now = due  # a stop that takes too long
+        return True
+
+    def _finish_instant(self) -> None:
+        """Run the actors until none has mail and no watched descriptor is ready."""
+        limit = self.delivered + self._messages_per_instant
+        while True:
+            if self.incoming:
+                self._take_incoming()
+            if self.selector.hot:
+                self._note_ready(self.selector.select(0))
+            if not len(self.ready):
+                return
+            self._run_mailboxes(limit - self.delivered)
+            if self.delivered >= limit:
+                raise StandStill(f"{self._messages_per_instant} messages without a moment passing, at {self._now()} s")
+
+    def _run_mailboxes(self, budget: int) -> None:
+        """As the reactor's, with a trace and without a clock. The hot path."""
+        ready, visit = self.ready, self._messages_per_visit
+        end = self.delivered + budget
+        while len(ready) and self.delivered < end:
+            cell: Any = ready.popleft()
+            inbox = cell.inbox
+            try:
+                count = min(len(inbox), visit)
+                if cell.instance is None:
+                    for message, sender in islice(inbox, count):
+                        self._note(message, sender, cell)
+                    self.delivered += cell.drain(count)
+                    continue
+                while count and cell.instance is not None:
+                    count -= 1
+                    message, sender = inbox.popleft()
+                    self.delivered += 1
+                    self._note(message, sender, cell)
+                    self._deliver(cell, message, sender)
+            finally:
+                if inbox:
+                    ready.append(cell)
+                else:
+                    cell.scheduled = False
+
+    def _deliver(self, cell: ActorCell, message: Any, sender: Any) -> None:
+        if isinstance(message, ActorSystemMessage):
+            self._deliver_system(cell, message, sender)
+            return
+        try:
+            result = cell.instance.receiveMessage(message, sender)
+        except Exception:
+            self._retry(cell, message, sender)
+            return
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            self._crash(cell)
+            return
+        if result is not cell.watch:
+            self.descriptors.replace(cell, result)
+
+    # ---- the trace
+
+    def _note(self, message: Any, sender: Any, cell: Cell) -> None:
+        kind = type(message)
+        what = kind.__name__
+        if kind is EventBatch:
+            what = f"{what} {','.join([type(event).__name__ for event in message.events])}"
+        elif message is WATCH_TOKEN:
+            what = "WatchReady"
+        self.trace.note(f"{label_of(sender)} > {label_of(cell.address)} {what}")
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over everything delivered so far: equal for equal runs, on any machine."""
+        return self.trace.digest()
+
+
+def label_of(address: Any) -> str:
+    """The name of an address in a trace: without the system's own, which counts the systems of this process."""
+    label: str | None = getattr(getattr(address, "cell", None), "label", None)
+    return label if label is not None else str(address.addressDetails).partition("/")[2] or "system"

@@ -1,0 +1,377 @@
+"""TCP as programs see it: streams, resets, full buffers. Between hosts of a :mod:`~actors.transport.simulated` network.
+
+What is modelled: connecting takes a round trip, or is refused after one; a listener's backlog; bytes in order, one
+latency late; an end of the stream after a close, a reset after a close over unread bytes; the first error is told once;
+a sender that gets ahead of its reader by a buffer has to wait, and learns a latency after the reader read that there is
+room. What is not: segments, congestion, loss of single packets (TCP turns it into delay: say so by jitter), half-closed
+connections that go on in one direction.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+from collections import deque
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import TYPE_CHECKING, Any
+
+from core.ids import Endpoint
+
+if TYPE_CHECKING:
+    from actors.transport.simulated import Host, Internet
+
+_BOTH = EVENT_READ | EVENT_WRITE
+
+
+class Packet(enum.Enum):
+    """What travels besides data."""
+
+    SYN = "syn"
+    ACCEPTED = "accepted"
+    FIN = "fin"
+    RST = "rst"
+
+
+class State(enum.Enum):
+    """Of one end of a connection."""
+
+    CONNECTING = enum.auto()
+    OPEN = enum.auto()
+    LOST = enum.auto()
+    """Reset or refused: there may be bytes to read, then an error, then nothing."""
+    CLOSED = enum.auto()
+    """Nobody here has it any more."""
+
+
+class End:
+    """One end of a connection, as its host's kernel has it. Several descriptors may stand for it (``fds``)."""
+
+    __slots__ = (
+        "_credits_under_way",
+        "_error",
+        "_fin_received",
+        "_inbox",
+        "_is_waiting_for_room",
+        "_last_arrival",
+        "_moving",
+        "_shut",
+        "_under_way",
+        "_unread_at_peer",
+        "fds",
+        "host",
+        "internet",
+        "label",
+        "local_ip",
+        "local_port",
+        "peer",
+        "remote_host",
+        "remote_ip",
+        "remote_port",
+        "state",
+    )
+
+    def __init__(
+        self,
+        internet: Internet,
+        host: Host,
+        local_ip: str,
+        local_port: int,
+        remote_ip: str,
+        remote_port: int,
+        remote_host: Host,
+    ) -> None:
+        self.internet = internet
+        self.host = host
+        self.local_ip = local_ip
+        self.local_port = local_port
+        self.remote_ip = remote_ip
+        self.remote_port = remote_port
+        self.remote_host = remote_host
+        self.label = f"net {host.name}:{local_port} > {remote_host.name}:{remote_port}"
+        self.state = State.CONNECTING
+        self.peer: End | None = None
+        self.fds: list[int] = []
+        self._inbox: deque[bytes] = deque()
+        self._fin_received = False
+        self._shut = False
+        self._error = 0
+        self._under_way: deque[tuple[float, bytes | Packet]] = deque()
+        self._last_arrival = 0.0
+        self._moving = False  # the first packet under way has an event
+        self._unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
+        self._is_waiting_for_room = False
+        host.ends[self] = None
+
+    # ---- for programs
+
+    def readiness(self) -> int:
+        if self.state is State.CONNECTING:
+            return 0
+        if self.state is State.LOST or self._shut:
+            return _BOTH
+        mask = EVENT_READ if self._inbox or self._fin_received else 0
+        return mask | EVENT_WRITE if self._unread_at_peer < self.internet.buffer_bytes else mask
+
+    def recv(self, max_bytes: int) -> bytes:
+        inbox = self._inbox
+        if inbox:
+            if len(inbox) == 1 and len(inbox[0]) <= max_bytes:
+                data = inbox.popleft()
+            else:
+                whole = b"".join(inbox)
+                inbox.clear()
+                data = whole[:max_bytes]
+                if len(whole) > max_bytes:
+                    inbox.append(whole[max_bytes:])
+            self._report_room(len(data))
+            return data
+        if self._error:
+            self._raise_error()
+        if self._fin_received or self._shut or self.state is State.LOST:
+            return b""
+        if self.state is State.CONNECTING:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def send(self, data: bytes | memoryview) -> int:
+        if self._error:
+            self._raise_error()
+        if self._shut or self.state is State.LOST:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        room = self.internet.buffer_bytes - self._unread_at_peer
+        if room < len(data):
+            self._is_waiting_for_room = True
+        if self.state is State.CONNECTING or room <= 0:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        piece = bytes(data[:room])
+        self._unread_at_peer += len(piece)
+        if piece:
+            self.transmit(piece)
+        return len(piece)
+
+    def take_error(self) -> OSError | None:
+        """The pending error, which is told once."""
+        code, self._error = self._error, 0
+        return OSError(code, os.strerror(code)) if code else None
+
+    def _raise_error(self) -> None:
+        error = self.take_error()
+        if error is not None:
+            raise error
+
+    def shut(self) -> None:
+        """End both directions, for every descriptor."""
+        if not self._shut and self.state in (State.CONNECTING, State.OPEN):
+            if self.state is State.OPEN:
+                self.transmit(Packet.FIN)
+            self._shut = True
+            self.internet.touch(self)
+
+    def drop_fd(self, fd: int) -> None:
+        """A descriptor is closed; with the last one, the connection is."""
+        self.fds.remove(fd)
+        if self.fds or self.state is State.CLOSED:
+            return
+        if self.state is State.OPEN:
+            if self._inbox:
+                self.transmit(Packet.RST)
+            elif not self._shut:
+                self.transmit(Packet.FIN)
+        self._forget()
+
+    # ---- for the network
+
+    def accept_from(self, opener: End) -> None:
+        """Be the listener's end of a connection that ``opener`` asks for."""
+        self.peer = opener
+        self.state = State.OPEN
+        opener.peer = self
+        self.transmit(Packet.ACCEPTED)
+
+    def transmit(self, item: bytes | Packet) -> None:
+        """Send on its way, behind what was sent before."""
+        arrival = self.internet.arrival(self, len(item) if isinstance(item, bytes) else 0)
+        self._last_arrival = arrival = max(arrival, self._last_arrival)
+        self._under_way.append((arrival, item))
+        if not self._moving:
+            self._moving = True
+            self.internet.call_at(arrival, self._arrives)
+
+    def release(self, earliest: float) -> None:
+        """The cut that held our packets is healed; they arrive at ``earliest`` or later."""
+        self._last_arrival = max(self._last_arrival, earliest)
+        self.internet.call_at(max(earliest, self._under_way[0][0]), self._arrives)
+
+    def vanish(self, *, silent: bool) -> None:
+        """Our host has crashed."""
+        if not silent and self.state is State.OPEN:
+            self.transmit(Packet.RST)
+        for fd in self.fds:
+            self.internet.kernel.close_fd(fd)
+        self.fds.clear()
+        self._forget()
+
+    def lose(self, code: int) -> None:
+        """The connection is gone, with this error."""
+        if self.state in (State.CONNECTING, State.OPEN):
+            self.state = State.LOST
+            self._error = code
+            self.internet.note(f"{self.label} lost {errno.errorcode[code]}")
+            self.internet.touch(self)
+
+    def _forget(self) -> None:
+        self.state = State.CLOSED
+        self._inbox.clear()
+        self.host.ends.pop(self, None)
+
+    def _arrives(self, _: Any, __: Any) -> None:
+        """Our first packet under way has reached the other host, and perhaps more with it."""
+        internet = self.internet
+        if internet.is_cut(self.host, self.remote_host):
+            internet.note(f"{self.label} held")
+            internet.hold(self)
+            return
+        now = internet.clock.now
+        under_way = self._under_way
+        while under_way and under_way[0][0] <= now:
+            self._deliver(under_way.popleft()[1])
+        if under_way:
+            internet.call_at(under_way[0][0], self._arrives)
+        else:
+            self._moving = False
+
+    def _deliver(self, item: bytes | Packet) -> None:
+        internet = self.internet
+        internet.packets += 1
+        if isinstance(item, bytes):
+            internet.bytes_carried += len(item)
+            internet.note(f"{self.label} {len(item)} bytes")
+        else:
+            internet.note(f"{self.label} {item.value}")
+        peer = self.peer
+        if item is Packet.SYN:
+            if self.state is State.CONNECTING and not self._shut:
+                internet.syn_arrives(self)
+        elif peer is not None and peer.host.powered:
+            peer._take(item)
+
+    def _take(self, item: bytes | Packet) -> None:
+        """A packet of the other end has reached us."""
+        if self.state is State.CLOSED:
+            if item is not Packet.RST and item is not Packet.FIN:
+                self.transmit(Packet.RST)  # nobody here: tell whoever goes on sending
+            return
+        if item is Packet.RST:
+            self.lose(errno.ECONNRESET)
+            return
+        if item is Packet.ACCEPTED:
+            if self.state is State.CONNECTING:
+                self.state = State.OPEN
+        elif item is Packet.FIN:
+            self._fin_received = True
+        elif isinstance(item, bytes) and self.state is State.OPEN and not self._shut:
+            self._inbox.append(item)
+        self.internet.touch(self)
+
+    # ---- room
+
+    def _report_room(self, count: int) -> None:
+        """Our program has read ``count`` bytes. A sender that waits hears of it a latency later."""
+        peer = self.peer
+        if peer is None or peer.state is not State.OPEN:
+            return
+        if peer._is_waiting_for_room:
+            latency_s = self.internet.links.latency_s(self.host.name, peer.host.name)
+            self.internet.call_at(self.internet.clock.now + latency_s, peer._hear_of_room, count)
+        else:
+            peer._unread_at_peer -= count
+
+    def _hear_of_room(self, count: int, _: Any) -> None:
+        self._unread_at_peer -= count
+        self._is_waiting_for_room = False
+        self.internet.touch(self)
+
+
+class SimStream:
+    """A descriptor of a connection (:class:`~actors.transport.port.StreamSocket`)."""
+
+    __slots__ = ("_fd", "end", "remote_ip", "remote_port")
+
+    def __init__(self, end: End) -> None:
+        self.end = end
+        self.remote_ip = end.remote_ip
+        self.remote_port = end.remote_port
+        self._fd = end.internet.kernel.open(self)
+        end.fds.append(self._fd)
+
+    @property
+    def _is_open(self) -> bool:
+        return self._fd in self.end.fds
+
+    def fileno(self) -> int:
+        return self._fd if self._is_open else -1
+
+    def readiness(self) -> int:
+        return self.end.readiness()
+
+    def recv(self, max_bytes: int, /) -> bytes:
+        self._check_open()
+        return self.end.recv(max_bytes)
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        self._check_open()
+        return self.end.send(data)
+
+    def connect_error(self) -> OSError | None:
+        self._check_open()
+        return self.end.take_error()
+
+    def shutdown(self) -> None:
+        if self._is_open:
+            self.end.shut()
+
+    def close(self) -> None:
+        if self._is_open:
+            self.end.internet.kernel.close_fd(self._fd)
+            self.end.drop_fd(self._fd)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+class SimListener:
+    """A listening descriptor (:class:`~actors.transport.port.ListenSocket`)."""
+
+    exhausted = False
+
+    def __init__(self, internet: Internet, host: Host, endpoint: Endpoint, backlog: int) -> None:
+        self.endpoint = endpoint
+        self.backlog = max(1, backlog)
+        self.queue: deque[End] = deque()
+        self._internet = internet
+        self._host = host
+        self._fd = internet.kernel.open(self)
+        host.listeners[endpoint] = self
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def readiness(self) -> int:
+        return EVENT_READ if self.queue else 0
+
+    def accept(self) -> SimStream | None:
+        if self._fd < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return SimStream(self.queue.popleft()) if self.queue else None
+
+    def close(self) -> None:
+        """Stop listening; connections that nobody took are reset."""
+        if self._fd < 0:
+            return
+        self._internet.kernel.close_fd(self._fd)
+        self._fd = -1
+        self._host.listeners.pop(self.endpoint, None)
+        while self.queue:
+            self.queue.popleft().vanish(silent=not self._host.powered)

@@ -1,0 +1,443 @@
+"""An accepted connection up to the peer actor: the order of the checks, their codes, and every time-out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.admission import Admission, AdmissionSettings, Step
+from core.effects import (
+    AbortChannel,
+    AcceptUpgrade,
+    CloseChannel,
+    Effect,
+    Emit,
+    HandOver,
+    RejectUpgrade,
+    Room,
+    SendText,
+    Tell,
+)
+from core.events import FailedToAddInboundPeer, NewInboundPeerConnection
+from core.ids import CloseCode, Direction, PeerKind
+from core.messages import AdmitInbound, InboundRefused, PeerMisbehaved
+from core.wire.lisk10 import Lisk10
+from core.wire.payloads import NodeInfo
+from core.wire.query import PeerQuery, Refusal, check_compatibility
+
+OWN = NodeInfo(b"\0\0\0\1", "1.1", "00000000000000aa")
+GOOD = {"networkVersion": "1.1", "chainID": "00000001", "nonce": "00000000000000bb", "port": "7001"}
+HANDSHAKE = b'{"event":"#handshake","data":{"authToken":null},"cid":1}'
+INVALID_QUERY = "Peer did not provide valid query parameters as part of the WebSocket connection"
+
+
+def target(path: str = "/rpc/", without: str = "", **changes: str) -> str:
+    values = {**GOOD, **changes}
+    values.pop(without, None)
+    return f"{path}?" + "&".join(f"{name}={value}" for name, value in values.items())
+
+
+class Entrance:
+    """An admission and a clock."""
+
+    def __init__(
+        self,
+        ip: str = "10.1.2.3",
+        *,
+        banned: bool = False,
+        trusted: bool = False,
+        compatibility: Callable[[PeerQuery, NodeInfo], Refusal | None] = check_compatibility,
+        **settings: Any,
+    ) -> None:
+        self.now = 100.0
+        self.mind = Admission(
+            ticket=42,
+            remote_ip=ip,
+            banned=banned,
+            trusted=trusted,
+            own=OWN,
+            dialect=Lisk10(),
+            settings=AdmissionSettings(**settings),
+            compatibility=compatibility,
+            now=self.now,
+        )
+
+    def upgrade(self, wanted: str | None = None) -> list[Effect]:
+        return self.mind.on_upgrade(target() if wanted is None else wanted, self.now)
+
+    def packet(self, payload: bytes = HANDSHAKE, binary: bool = False) -> list[Effect]:
+        return self.mind.on_packet(payload, binary, self.now)
+
+    def advance(self, seconds: float) -> list[Effect]:
+        """Let time pass and return everything that was done."""
+        end, done = self.now + seconds, list[Effect]()
+        while (due := self.mind.next_deadline()) is not None and due <= end:
+            self.now = due
+            done += self.mind.on_time(self.now)
+            following = self.mind.next_deadline()
+            assert following is None or following > self.now
+        self.now = end
+        return done
+
+
+def at_pool(**options: Any) -> Entrance:
+    """An opener that passed the checks and waits for the pool."""
+    entrance = Entrance(**options)
+    entrance.upgrade()
+    entrance.packet()
+    assert entrance.mind.step is Step.POOL
+    return entrance
+
+
+def summary(effects: Sequence[Effect]) -> list[object]:
+    """Effects as short values: texts decoded, events and messages as they are."""
+    short: list[object] = []
+    for effect in effects:
+        match effect:
+            case SendText(text):
+                short.append(text if text.startswith("#") else json.loads(text))
+            case CloseChannel(code):
+                short.append(int(code))
+            case Emit(events):
+                short.extend(events)
+            case Tell(_, message):
+                short.append(message)
+            case _:
+                short.append(effect)
+    return short
+
+
+def refusal(code: int, reason: str, ip: str = "10.1.2.3") -> list[object]:
+    """What a refusal after the handshake looks like."""
+    data: dict[str, object] = {"code": code, "data": reason} if reason else {"code": code}
+    failed = FailedToAddInboundPeer(ip_address=ip, code=code, reason=reason)
+    return [{"event": "#disconnect", "data": data}, code, failed]
+
+
+# ---- the good way
+
+
+def test_a_good_opener_is_offered_to_the_pool_and_handed_over() -> None:
+    entrance = Entrance()
+    assert entrance.upgrade() == [AcceptUpgrade()]
+    tell, emit = entrance.packet()
+    assert isinstance(tell, Tell)
+    assert isinstance(tell.message, AdmitInbound)
+    assert (tell.room, tell.message.request_id) == (Room.POOL, 42)
+    peer = tell.message.peer
+    assert (peer.peer_id, peer.ip_address, peer.port) == ("10.1.2.3:7001", "10.1.2.3", 7001)
+    assert (peer.chain_id, peer.network_version, peer.nonce) == (b"\0\0\0\1", "1.1", "00000000000000bb")
+    assert (peer.direction, peer.advertise_address) == (Direction.INBOUND, True)
+    assert emit == Emit((NewInboundPeerConnection(peer=peer),))
+    assert entrance.mind.announced == NodeInfo(b"\0\0\0\1", "1.1", "00000000000000bb", True)
+    assert entrance.mind.on_admitted(entrance.now) == [HandOver(1)]
+    assert entrance.mind.step is Step.HANDED_OVER
+
+
+def test_an_opener_may_ask_not_to_be_advertised() -> None:
+    entrance = Entrance()
+    entrance.upgrade(target(advertiseAddress="false"))
+    entrance.packet()
+    assert entrance.mind.announced is not None
+    assert not entrance.mind.announced.advertise_address
+
+
+@pytest.mark.parametrize(
+    ("payload", "cid"),
+    [(b'{"event":"#handshake"}', None), (b'{"event":"#handshake","cid":0}', 0), (b'{"event":"#handshake","cid":7}', 7)],
+)
+def test_the_handshake_needs_neither_data_nor_a_number(payload: bytes, cid: int | None) -> None:
+    entrance = Entrance()
+    entrance.upgrade()
+    entrance.packet(payload)
+    assert entrance.mind.on_admitted(entrance.now) == [HandOver(cid)]
+
+
+def test_a_handshake_in_a_binary_frame_is_one() -> None:
+    entrance = Entrance()
+    entrance.upgrade()
+    entrance.packet(binary=True)
+    assert entrance.mind.step is Step.POOL
+
+
+def test_openers_over_ipv6_are_welcome() -> None:
+    """lisk-p2p crashes (WIRE defect 5); 4503 is never sent by us."""
+    entrance = at_pool(ip="2001:db8::1")
+    assert entrance.mind.announced is not None
+
+
+# ---- the checks, in lisk-p2p's order
+
+
+def test_a_banned_address_gets_401_before_anything_else() -> None:
+    entrance = Entrance(banned=True)
+    reject, emit = entrance.upgrade("/wrong/path")
+    assert reject == RejectUpgrade(401, "Peer is not allowed to connect")
+    assert isinstance(emit, Emit)
+    assert emit.events == (
+        FailedToAddInboundPeer(ip_address="10.1.2.3", code=401, reason="Peer is not allowed to connect"),
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/rpc", "/rpc/x", "/socketcluster/", "/RPC/", ""])
+def test_any_other_path_gets_400(path: str) -> None:
+    assert Entrance().upgrade(target(path))[0] == RejectUpgrade(400, "Bad Request")
+
+
+CHECKS = [
+    ({"nonce": OWN.nonce}, 4101, "Peer cannot connect to itself"),
+    ({"networkVersion": "1.1&networkVersion=1.1"}, 4502, INVALID_QUERY),
+    (
+        {"port": "0"},
+        4105,
+        "Invalid peer ipAddress or port for peer with ip: 10.1.2.3 and port 0",
+    ),
+    ({"chainID": "0000ffff"}, 4104, "Peer chainID did not match our own"),
+    ({"networkVersion": "2.0"}, 4104, "Peer has incompatible protocol version"),
+]
+"""One failure for each check, in the order of WIRE.md section 5."""
+
+
+@pytest.mark.parametrize(("changes", "code", "reason"), CHECKS)
+def test_the_query_is_refused_after_the_handshake(changes: dict[str, str], code: int, reason: str) -> None:
+    entrance = Entrance()
+    assert entrance.upgrade(target(**changes)) == [AcceptUpgrade()]
+    assert summary(entrance.packet()) == refusal(code, reason)
+    assert entrance.mind.step is Step.CLOSING
+    assert entrance.mind.announced is None
+
+
+@pytest.mark.parametrize("first", range(len(CHECKS)))
+def test_an_earlier_check_wins_over_all_later_ones(first: int) -> None:
+    changes: dict[str, str] = {}
+    for given_changes, _, _ in reversed(CHECKS[first:]):
+        changes.update(given_changes)
+    if first <= 1 and "networkVersion" in CHECKS[1][0]:
+        changes["networkVersion"] = "2.0&networkVersion=2.0"
+    entrance = Entrance()
+    entrance.upgrade(target(**changes))
+    assert summary(entrance.packet()) == refusal(CHECKS[first][1], CHECKS[first][2])
+
+
+@pytest.mark.parametrize("name", ["networkVersion", "chainID"])
+def test_a_query_without_version_or_chain_is_invalid(name: str) -> None:
+    entrance = Entrance()
+    entrance.upgrade(target(without=name))
+    assert summary(entrance.packet()) == refusal(4502, INVALID_QUERY)
+
+
+@pytest.mark.parametrize("code", [4404, 1013, 4403])
+def test_the_pool_may_refuse(code: int) -> None:
+    entrance = at_pool()
+    assert summary(entrance.mind.on_refused(InboundRefused(42, code, "why"), entrance.now)) == refusal(code, "why")
+    assert entrance.mind.on_admitted(entrance.now) == []
+
+
+def test_the_program_may_decide_itself_who_belongs_together() -> None:
+    refused = Refusal(CloseCode.INCOMPATIBLE, "not today")
+    for nonce, allowed in (("x", False), ("y", True)):
+        entrance = Entrance(compatibility=lambda query, own: refused if query.nonce == "x" else None)
+        entrance.upgrade(target(nonce=nonce, chainID="ffff"))
+        effects = entrance.packet()
+        assert allowed == (entrance.mind.step is Step.POOL)
+        assert allowed or summary(effects) == refusal(4104, "not today")
+
+
+# ---- the first packet
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"event":"rpc-request","data":{"procedure":"getNodeInfo"},"cid":1}', b"{}", b"#2", b'{"rid":1}', b"#1"],
+)
+def test_a_first_packet_that_is_no_handshake_is_closed_with_4009_and_no_word(payload: bytes) -> None:
+    entrance = Entrance()
+    entrance.upgrade()
+    assert summary(entrance.packet(payload)) == [
+        4009,
+        FailedToAddInboundPeer(ip_address="10.1.2.3", code=4009, reason="first packet was not #handshake"),
+    ]
+
+
+@pytest.mark.parametrize("payload", [b"", b"garbage", b"\xff", b"[]", b'{"event":"#subscribe"}', b'{"x":1}'])
+def test_a_first_packet_that_no_opener_sends_destroys_the_connection_and_bans(payload: bytes) -> None:
+    entrance = Entrance()
+    entrance.upgrade()
+    abort, tell, emit = entrance.packet(payload)
+    assert abort == AbortChannel()
+    assert isinstance(tell, Tell)
+    assert isinstance(tell.message, PeerMisbehaved)
+    assert tell.room is Room.NODE
+    assert (tell.message.ip, tell.message.peer_id) == ("10.1.2.3", "10.1.2.3:7001")
+    assert tell.message.kind is PeerKind.NONE
+    assert isinstance(emit, Emit)
+    assert entrance.mind.next_deadline() is None
+
+
+def test_a_ban_is_never_filed_under_the_source_port() -> None:
+    """WIRE defects 9 and 17: lisk-p2p files them under the ephemeral port, without end."""
+    entrance = Entrance()
+    entrance.upgrade("/rpc/")
+    tell = entrance.packet(b"garbage")[1]
+    assert isinstance(tell, Tell)
+    assert isinstance(tell.message, PeerMisbehaved)
+    assert tell.message.peer_id == "10.1.2.3:0"
+
+
+def test_trusted_addresses_are_refused_but_not_banned() -> None:
+    """WIRE defect 17: raw-frame bans hit lisk-p2p's fixed and whitelisted peers."""
+    entrance = Entrance(trusted=True)
+    entrance.upgrade()
+    assert summary(entrance.packet(b"garbage")) == refusal(4003, "not_json")
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_control_frame_before_the_hand_over_destroys_the_connection_and_bans(steps: int) -> None:
+    entrance = Entrance()
+    entrance.upgrade()
+    if steps == 2:
+        entrance.packet()
+    effects = entrance.mind.on_control_frame(entrance.now)
+    assert effects[0] == AbortChannel()
+    assert isinstance(effects[1], Tell)
+    assert isinstance(effects[1].message, PeerMisbehaved)
+    assert effects[1].message.reason == "control_frame"
+
+
+def test_packets_outside_their_step_are_not_acted_upon() -> None:
+    entrance = Entrance()
+    assert entrance.packet() == []
+    entrance.upgrade()
+    entrance.packet()
+    assert entrance.packet() == []
+    assert entrance.upgrade() == []
+    entrance.mind.on_admitted(entrance.now)
+    assert entrance.packet(b"garbage") == []
+    assert entrance.mind.on_control_frame(entrance.now) == []
+    assert entrance.mind.on_admitted(entrance.now) == []
+    assert entrance.mind.on_refused(InboundRefused(42, 4404, "late"), entrance.now) == []
+
+
+# ---- the clock
+
+
+def test_a_connection_without_an_upgrade_request_is_destroyed_after_5_s() -> None:
+    entrance = Entrance()
+    assert entrance.advance(4.999) == []
+    assert entrance.advance(0.001) == [AbortChannel()]
+    assert entrance.mind.next_deadline() is None
+
+
+def test_without_a_handshake_there_is_a_keep_alive_after_8_s_and_4005_after_10() -> None:
+    entrance = Entrance()
+    entrance.upgrade()
+    assert entrance.advance(7.999) == []
+    assert summary(entrance.advance(0.001)) == ["#1"]
+    assert entrance.advance(1.999) == []
+    assert summary(entrance.advance(0.001)) == refusal(4005, "")
+
+
+def test_keep_alives_go_on_while_the_handshake_may_still_come() -> None:
+    entrance = Entrance(handshake_timeout_s=30.0)
+    entrance.upgrade()
+    assert summary(entrance.advance(29.0)) == ["#1"] * 3
+
+
+def test_a_refused_opener_that_does_not_close_is_cut_off_after_2_s() -> None:
+    entrance = Entrance()
+    entrance.upgrade(target(chainID="ff"))
+    entrance.packet()
+    assert entrance.advance(1.999) == []
+    assert entrance.advance(0.001) == [AbortChannel()]
+
+
+def test_so_is_one_that_was_refused_by_http() -> None:
+    entrance = Entrance(banned=True)
+    entrance.upgrade()
+    assert entrance.advance(2.0) == [AbortChannel()]
+
+
+def test_a_pool_that_does_not_answer_refuses() -> None:
+    entrance = at_pool()
+    assert entrance.advance(4.999) == []
+    assert summary(entrance.advance(0.001)) == refusal(1013, "Node is too busy")
+    assert entrance.mind.on_admitted(entrance.now) == []
+
+
+def test_a_connection_that_no_peer_takes_over_is_destroyed() -> None:
+    entrance = at_pool()
+    entrance.mind.on_admitted(entrance.now)
+    assert entrance.advance(9.999) == []
+    assert entrance.advance(0.001) == [AbortChannel()]
+
+
+def test_an_early_wake_up_does_nothing() -> None:
+    entrance = Entrance()
+    assert entrance.mind.on_time(entrance.now) == []
+    entrance.upgrade()
+    assert entrance.mind.on_time(entrance.now) == []
+
+
+def test_after_the_end_nothing_is_due() -> None:
+    entrance = at_pool()
+    entrance.mind.on_closed()
+    assert entrance.mind.step is Step.CLOSED
+    assert entrance.mind.next_deadline() is None
+    assert entrance.mind.on_time(entrance.now + 100.0) == []
+    assert entrance.mind.on_admitted(entrance.now) == []
+    assert entrance.mind.on_control_frame(entrance.now) == []
+
+
+# ---- anything at all
+
+ACTIONS = st.one_of(
+    st.tuples(
+        st.just("upgrade"), st.sampled_from([target(), target("/"), target(port="x"), "", "/rpc/?" + "a=b&" * 99])
+    ),
+    st.tuples(st.just("packet"), st.sampled_from([HANDSHAKE, b"#1", b"#2", b"junk", b"{}"]) | st.binary(max_size=20)),
+    st.tuples(st.just("advance"), st.floats(0.0, 12.0)),
+    st.sampled_from([("control", None), ("admitted", None), ("refused", None), ("closed", None)]),
+)
+
+
+@given(st.lists(ACTIONS, max_size=12), st.booleans(), st.booleans())
+def test_no_order_of_inputs_raises_or_says_a_word_after_the_end(
+    actions: list[tuple[str, Any]], banned: bool, trusted: bool
+) -> None:
+    entrance = Entrance(banned=banned, trusted=trusted)
+    ended = handed_over = closed = False
+    for action, value in actions:
+        match action:
+            case "upgrade":
+                effects = entrance.upgrade(value)
+            case "packet":
+                effects = entrance.packet(value)
+            case "advance":
+                effects = entrance.advance(value)
+            case "control":
+                effects = entrance.mind.on_control_frame(entrance.now)
+            case "admitted":
+                effects = entrance.mind.on_admitted(entrance.now)
+            case "refused":
+                effects = entrance.mind.on_refused(InboundRefused(42, 4404, "x"), entrance.now)
+            case _:
+                entrance.mind.on_closed()
+                effects, closed = [], True
+        assert not (closed and effects)
+        if ended or handed_over:
+            assert all(effect == AbortChannel() for effect in effects)
+        ends = [isinstance(effect, CloseChannel | AbortChannel | RejectUpgrade) for effect in effects]
+        assert sum(ends) <= 1
+        ended = ended or any(ends)
+        handed_over = handed_over or HandOver in map(type, effects)
+        failures = [event for effect in effects if isinstance(effect, Emit) for event in effect.events]
+        assert ended or all(isinstance(event, NewInboundPeerConnection) for event in failures)
+    if not closed:
+        entrance.advance(100.0)
+        assert entrance.mind.next_deadline() is None
+        assert entrance.mind.step in (Step.CLOSING, Step.CLOSED)

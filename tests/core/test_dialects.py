@@ -1,0 +1,42 @@
+"""Which dialect a configuration asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.config import NodeConfig
+from core.dialects import dialect_for
+from core.wire.lisk10 import Lisk10
+from core.wire.payloads import NodeInfo
+from core.wire.schema import SchemaError
+
+SCHEMA = {
+    "$id": "/test/info",
+    "type": "object",
+    "properties": {"height": {"dataType": "uint32", "fieldNumber": 1}},
+    "required": ["height"],
+}
+
+
+def config(**more: object) -> NodeConfig:
+    return NodeConfig(custom_node_info_schema=SCHEMA, node_info={"options": {"height": 1}}, **more)  # type: ignore[arg-type]
+
+
+def test_the_default_is_lisk_0_10() -> None:
+    assert isinstance(dialect_for(NodeConfig()), Lisk10)
+
+
+def test_two_nodes_with_different_schemas_do_not_spoil_each_other() -> None:
+    """Defect 26 of lisk-p2p: a second node without schema removes ``options`` from the first one's node info."""
+    with_options, plain = dialect_for(config()), dialect_for(NodeConfig())
+    info = NodeInfo(b"\0\0\0\1", "1.1", "nonce", True, {"height": 77})
+    assert with_options.decode_node_info(with_options.encode_node_info(info)).options == {"height": 77}
+    bare = NodeInfo(b"\0\0\0\1", "1.1", "nonce", True, {})
+    assert plain.decode_node_info(plain.encode_node_info(bare)).options == {}
+    assert with_options.decode_node_info(with_options.encode_node_info(info)).options == {"height": 77}
+
+
+def test_a_schema_that_cannot_be_used_is_refused() -> None:
+    broken = NodeConfig(custom_node_info_schema={"type": "object", "properties": {"x": {"dataType": "no such type"}}})
+    with pytest.raises(SchemaError):
+        dialect_for(broken)

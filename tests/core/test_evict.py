@@ -1,0 +1,149 @@
+"""Inbound eviction: who is protected by what, and who goes (LIP 0004, "Inbound eviction"; Bitcoin Core)."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.events import PeerInfo
+from core.evict import NO_PROTECTION, ProtectionRatios, select_victim
+from core.ids import Endpoint, PeerId, PeerKind
+from core.netgroup import net_group
+
+SECRET = b"k" * 32
+DEFAULT = ProtectionRatios()
+Shape = tuple[str, PeerKind, float | None, float | None, float | None]
+
+
+def peer(number: int, ip: str = "", **more: object) -> PeerInfo:
+    """Inbound peer ``number``; a group of its own unless an address is given."""
+    endpoint = Endpoint(ip or f"{1 + number // 200}.{1 + number % 200}.0.1", 5001 + number % 1000)
+    values: dict[str, object] = {"connected_at": 1000.0 + number, "kind": PeerKind.NONE, **more}
+    return PeerInfo(peer_id=endpoint.peer_id, ip_address=endpoint.ip, port=endpoint.port, **values)  # type: ignore[arg-type]
+
+
+def victims(peers: list[PeerInfo], ratios: ProtectionRatios = DEFAULT, secret: bytes = SECRET) -> set[PeerId]:
+    """Everybody who can be chosen, over many generators."""
+    chosen = (select_victim(peers, ratios, secret, Random(seed)) for seed in range(60))
+    return {one.peer_id for one in chosen if one is not None}
+
+
+def test_nobody_to_choose_from() -> None:
+    assert select_victim([], DEFAULT, SECRET, Random(1)) is None
+
+
+@pytest.mark.parametrize("kind", [PeerKind.FIXED, PeerKind.WHITELISTED])
+def test_fixed_and_whitelisted_peers_are_never_candidates(kind: PeerKind) -> None:
+    trusted = [peer(number, kind=kind) for number in range(100)]
+    assert select_victim(trusted, NO_PROTECTION, SECRET, Random(1)) is None
+    ordinary = peer(200)
+    assert victims([*trusted, ordinary], NO_PROTECTION) == {ordinary.peer_id}
+
+
+def test_the_lowest_latencies_are_protected_and_unmeasured_counts_as_worst() -> None:
+    """In lisk-p2p a newcomer's latency is 0, the best: a flood of newcomers protects itself."""
+    ratios = ProtectionRatios(0, 0.1, 0, 0)
+    measured = [peer(number, "1.1.0.1", latency_ms=float(number)) for number in range(3)]
+    unmeasured = [peer(number, "1.1.0.1", latency_ms=None) for number in range(3, 20)]
+    for seed in range(20):
+        victim = select_victim(measured + unmeasured, ratios, SECRET, Random(seed))
+        assert victim in unmeasured
+    only_bad = [peer(number, "1.1.0.1", latency_ms=9000.0, connected_at=5.0) for number in range(2)]
+    assert victims([*only_bad, *unmeasured], ratios) == {unmeasured[-1].peer_id}  # measured at all beats unmeasured
+
+
+def test_the_best_response_rates_are_protected() -> None:
+    ratios = ProtectionRatios(0, 0, 0.5, 0)
+    useful = [peer(number, "1.1.0.1", response_rate=0.9, connected_at=9e9) for number in range(5)]
+    idle = [peer(number, "1.1.0.1", response_rate=rate) for number, rate in enumerate((None, 0.0, 0.1, None, 0.2), 5)]
+    assert victims(useful + idle, ratios) <= {one.peer_id for one in idle}
+
+
+def test_half_of_the_rest_is_protected_by_its_time_of_connection() -> None:
+    peers = [peer(number, "1.1.0.1") for number in range(10)]
+    ratios = ProtectionRatios(0, 0, 0, 0.5)
+    assert victims(peers, ratios) == {peers[-1].peer_id}
+    reversed_ages = [peer(number, "1.1.0.1", connected_at=1000.0 - number) for number in range(10)]
+    assert victims(reversed_ages, ratios) == {reversed_ages[0].peer_id}
+
+
+def test_a_connection_without_a_time_counts_as_the_youngest() -> None:
+    peers = [peer(1, "1.1.0.1", connected_at=0.0), peer(2, "1.1.0.1"), peer(3, "1.1.0.1", connected_at=None)]
+    assert victims(peers, NO_PROTECTION) == {peers[2].peer_id}
+    assert peers[0].peer_id not in victims(peers, ProtectionRatios(0, 0, 0, 0.3))
+
+
+def test_groups_are_protected_by_a_key_that_the_attacker_does_not_know() -> None:
+    peers = [peer(number, connected_at=1.0) for number in range(40)]
+    ratios = ProtectionRatios(0.25, 0, 0, 0)
+    ids = {one.peer_id for one in peers}
+    safe = ids - victims(peers, ratios)
+    safe_by_another_key = ids - victims(peers, ratios, b"another key")
+    assert len(safe) >= 10
+    assert safe != safe_by_another_key
+
+
+def test_the_youngest_of_the_largest_group_goes() -> None:
+    """SIMULATION.md, part B: a uniform choice loses 41 of 100 honest peers to a flood, this rule 1 to 5."""
+    honest = [peer(number) for number in range(30)]
+    flood = [peer(number, f"66.66.0.{number}") for number in range(50, 60)]
+    assert victims(honest + flood, NO_PROTECTION) == {flood[-1].peer_id}
+
+
+def test_a_flood_from_one_group_does_not_drive_honest_peers_out() -> None:
+    rng = Random(5)
+    table = [peer(number, latency_ms=rng.uniform(10, 300), connected_at=float(number)) for number in range(100)]
+    lost = 0
+    for number in range(1000):
+        victim = select_victim(table, DEFAULT, SECRET, rng)
+        assert victim is not None
+        lost += victim.connected_at is not None and victim.connected_at < 1000
+        table.remove(victim)
+        table.append(peer(number, f"66.66.{number % 250}.{number // 250}", connected_at=1000.0 + number))
+    assert lost <= 5
+
+
+def test_without_any_protection_somebody_always_goes() -> None:
+    for count in range(1, 10):
+        assert select_victim([peer(number) for number in range(count)], NO_PROTECTION, SECRET, Random(1)) is not None
+
+
+@given(
+    shapes=st.lists(
+        st.tuples(
+            st.sampled_from(["1.1.0.1", "1.1.0.2", "2.2.0.1", "3.3.0.1", "2001:db8::1"]),
+            st.sampled_from([PeerKind.NONE, PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED]),
+            st.none() | st.floats(0, 1e4),
+            st.none() | st.floats(0, 1),
+            st.none() | st.floats(0, 1e10),
+        ),
+        max_size=40,
+    ),
+    ratio=st.floats(0, 1),
+    seed=st.integers(0, 100),
+)
+def test_properties(
+    shapes: list[tuple[str, PeerKind, float | None, float | None, float | None]], ratio: float, seed: int
+) -> None:
+    peers = [
+        peer(number, ip, kind=kind, latency_ms=latency, response_rate=rate, connected_at=since)
+        for number, (ip, kind, latency, rate, since) in enumerate(shapes)
+    ]
+    ratios = ProtectionRatios(ratio, ratio, ratio, ratio)
+    before = list(peers)
+    victim = select_victim(peers, ratios, SECRET, Random(seed))
+    assert peers == before
+    assert victim == select_victim(peers, ratios, SECRET, Random(seed))  # a pure function
+    candidates = [one for one in peers if one.kind in (PeerKind.NONE, PeerKind.SEED)]
+    assert victim is None or victim in candidates
+    protected_at_most = 3 * math.ceil(len(candidates) * ratio)
+    left = len(candidates) - protected_at_most
+    if left > 0 and left - math.ceil(left * ratio) > 0:
+        assert victim is not None
+    if victim is not None and ratio == 0:
+        groups = [net_group(one.ip_address) for one in candidates]
+        assert groups.count(net_group(victim.ip_address)) == max(map(groups.count, groups))
