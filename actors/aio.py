@@ -23,6 +23,7 @@ from actors.commands import Response, check_number
 from actors.listeners import event_names
 from actors.surface import MAX_STOP_S, NOT_RUNNING, ConfigSource, E, Surface, start_failure
 from core import messages as m
+from core.decisions import Decision
 from core.errors import AlreadyActive, Misuse, NotActive, StopFailed
 from core.events import Event, PeerInfo, RequestReceived
 from core.wire.payloads import NodeInfo
@@ -176,6 +177,10 @@ class P2P(Surface):
     async def bans(self) -> tuple[m.Ban, ...]:
         """All bans in force."""
         return (await self._ask(commands.BANS)).bans
+
+    async def explain(self, peer: str) -> tuple[Decision, ...]:
+        """Every decision about a peer (its id, or an IP address) that is still kept, in order."""
+        return (await self._ask(self._active().commands.explain(peer))).decisions
 
     # -- messages and requests
 

@@ -25,6 +25,7 @@ from actors.listeners import event_names
 from actors.surface import MAX_STOP_S, NOT_RUNNING, ConfigSource, E, Surface, start_failure
 from actors.thread_run import EventStream, ThreadRun
 from core import messages as m
+from core.decisions import Decision
 from core.errors import AlreadyActive, Misuse, NotActive, StopFailed
 from core.events import Event, PeerInfo, RequestReceived
 from core.wire.payloads import NodeInfo
@@ -201,6 +202,14 @@ class P2P(Surface):
     def bans(self) -> tuple[m.Ban, ...]:
         """All bans in force."""
         return self._ask(commands.BANS).bans
+
+    def explain(self, peer: str) -> tuple[Decision, ...]:
+        """Why the node did what it did: every decision about a peer that is still kept, in order.
+
+        ``peer`` is a peer id, or an IP address for everything decided about any port of it. Printed, a decision is a
+        line with its rule, the rule's source and the numbers compared. The latest ``decisions_kept`` are kept.
+        """
+        return self._ask(self._active().commands.explain(peer)).decisions
 
     # -- messages and requests
 

@@ -26,10 +26,20 @@ from thespian.actors import (
 
 from actors.bases.environment import Environment, environment_of
 from actors.bases.watch import Watch
-from actors.wiring import Charter, Forwarded, Init, Rooms, Subscriber, SubscribersChanged
-from core.effects import Effect, Emit, Reply, Room, Tell
-from core.events import Event
-from core.messages import EventBatch, OpenStorage, Query
+from actors.wiring import (
+    Charter,
+    Forwarded,
+    Init,
+    PrepareInbound,
+    Rooms,
+    StartOutbound,
+    Subscriber,
+    SubscribersChanged,
+)
+from core.decisions import Decisions, stamped
+from core.effects import Effect, Emit, Record, Reply, Room, Tell
+from core.events import DecisionTaken, Event
+from core.messages import DecisionsTaken, EventBatch, OpenStorage, Query
 
 Handler = Callable[[Any, Any], None]
 
@@ -37,7 +47,15 @@ MIN_TIMER_S = 0.001
 """Thespian: a zero delay in a loop starves sockets on its own bases."""
 
 
-BEFORE_INIT = (Init, ActorExitRequest, WakeupMessage, SubscribersChanged, OpenStorage)
+BEFORE_INIT = (
+    Init,
+    StartOutbound,
+    PrepareInbound,
+    ActorExitRequest,
+    WakeupMessage,
+    SubscribersChanged,
+    OpenStorage,
+)
 """What an actor that waits for Init handles without."""
 
 
@@ -191,6 +209,20 @@ class HouseActor(Actor):  # type: ignore[misc]
     def do_emit(self, effect: Emit) -> None:
         """Give events to the subscribers."""
         self.emit(effect.events)
+
+    def do_record(self, effect: Record) -> None:
+        """Tell the node why something was done. Minds know monotonic time at most: records get Unix time here."""
+        self.tell_decisions(stamped(effect.decisions, self.environment.wall_now()))
+
+    def tell_decisions(self, decisions: Decisions) -> None:
+        """Give decisions to the node, in one message, if they are kept or somebody listens."""
+        charter = self.need_charter()
+        if decisions and (charter.config.decisions_kept or self.is_wanted(DecisionTaken)):
+            self.send(charter.rooms.node, DecisionsTaken(decisions))
+
+    def is_wanted(self, kind: type[Event]) -> bool:
+        """Whether any subscriber wants events of this class."""
+        return any(one.names is None or kind.NAME in one.names for one in self.subscribers)
 
     def emit(self, events: tuple[Event, ...]) -> None:
         """Give events to every subscriber that wants them, one message each."""

@@ -129,6 +129,11 @@ class Commands:
         ip, _ = _ip_and_peer_id(address)
         return Command(m.UnbanAddress(0, ip), m.Done)
 
+    def explain(self, peer: str) -> Command[m.Story]:
+        """The story of a peer, or of everything at an IP address."""
+        _, subject = _ip_and_peer_id(peer)
+        return Command(m.Explain(0, subject), m.Story)
+
 
 def start(config: NodeConfig) -> Command[m.NodeStarted]:
     """The start of a node."""
@@ -204,7 +209,7 @@ def _ip_and_peer_id(address: object) -> tuple[str, PeerId]:
     try:
         ip = Endpoint.checked(address, 1).ip
     except ValueError as error:
-        raise Misuse(f"not an address that can be banned: {error}") from None
+        raise Misuse(f"not an address of a peer: {error}") from None
     return ip, PeerId(ip)
 
 

@@ -149,9 +149,9 @@ class Listeners:
 
     def raised(self, item: Item, entry: Registration, error: BaseException) -> None:
         """A handler raised: log it with its event, refuse the request if it was one; nobody else notices."""
-        self.handler_errors_total += 1
         what = f"{item.NAME} ({item.procedure!r})" if type(item) is IncomingRequest else item.NAME
         _log.error("handler %s of %s raised %s", entry.label, what, type(error).__name__, exc_info=error)
+        self.handler_errors_total += 1  # after the line: whoever sees it counted finds it in the log
         if type(item) is IncomingRequest:
             item.refuse_if_open(error)
 

@@ -2,7 +2,7 @@
 
 Parent: none (the program creates it). Children: PeerBook, PeerServer, PeerPool.
 Accepts: StartNode, StopNode, Subscribe and every query of :mod:`core.messages` ("program -> Node"); ServerListening,
-ServerFailed, AllPeersClosed, PeerMisbehaved, PeerTraffic, PoolCounts, BookCounts from its own actors.
+ServerFailed, AllPeersClosed, PeerMisbehaved, PeerTraffic, PoolCounts, BookCounts, DecisionsTaken from its own actors.
 
 Order of a start: the data directory is opened, if there is one, then the port is bound (its number is what peers are
 told), then everybody gets the same charter. Order of a stop: connections are closed, then what is known is written.
@@ -17,6 +17,7 @@ import msgspec
 from thespian.actors import ActorExitRequest, ChildActorExited
 
 from actors.base import HouseActor
+from actors.decision_log import DecisionLog
 from actors.hooks import load_rule
 from actors.peer_book import PeerBook
 from actors.peer_pool import PeerPool
@@ -25,7 +26,7 @@ from actors.wiring import Charter, Forwarded, Init, Listen, Rooms, Subscriber, S
 from core.config import NodeConfig
 from core.dialects import dialect_for
 from core.errors import AlreadyActive, InvalidNodeInfo, Misuse, NotActive, StartFailed
-from core.events import NodeFailed
+from core.events import DecisionTaken, NodeFailed
 from core.ids import Endpoint
 from core.messages import (
     AllPeersClosed,
@@ -34,8 +35,10 @@ from core.messages import (
     BookCounts,
     CloseAllPeers,
     CloseStorage,
+    DecisionsTaken,
     Done,
     EventBatch,
+    Explain,
     Failed,
     GetNetworkStats,
     GetNodeInfo,
@@ -54,9 +57,12 @@ from core.messages import (
     StorageClosed,
     StorageFailed,
     StorageOpened,
+    Story,
     Subscribe,
 )
+from core.penalties import DRY_RUN
 from core.restart import RestartBudget
+from core.static_lists import static_lists
 from core.stats import Stats
 from core.wire.codec import CodecError
 from core.wire.payloads import NodeInfo
@@ -103,6 +109,7 @@ class Node(HouseActor):
         self._stop_at: float | None = None
         self._running = False
         self._stats = Stats(0.0)
+        self._decisions = DecisionLog(0)
         self._budget = RestartBudget()
 
     # ---- start ----
@@ -126,6 +133,7 @@ class Node(HouseActor):
         self._config = config
         self._starter = (sender, message.request_id)
         self._stats = Stats(self.environment.wall_now())
+        self._decisions = DecisionLog(config.decisions_kept)
         self._secret = self._make_secret(config)
         listens = config.max_inbound_connections > 0
         self._rooms = Rooms(
@@ -203,6 +211,8 @@ class Node(HouseActor):
         rooms, config = self._need_rooms(), self._need_config()
         self.charter = self._make_charter(listening.port if listening is not None else self._port_to_announce(config))
         self._running = True
+        for warning in static_lists(config, self.charter.own_port).warnings:
+            self.log.warning("%s", warning)
         for room in (rooms.book, rooms.pool, rooms.server):
             if room is not None:
                 self.send(room, Init(self.charter))
@@ -268,8 +278,10 @@ class Node(HouseActor):
 
     def deadline(self) -> float | None:
         """When a stop has taken long enough, or a crashed child is to be replaced."""
-        deadlines = [self._stop_at, self._budget.next_due()]
-        return min((at for at in deadlines if at is not None), default=None)
+        stop_at, due = self._stop_at, self._budget.next_due()
+        if stop_at is None or due is None:
+            return due if stop_at is None else stop_at
+        return min(stop_at, due)
 
     def on_time(self, now: float) -> None:
         """See :meth:`deadline`."""
@@ -406,9 +418,31 @@ class Node(HouseActor):
         self._stats.set_book(message)
 
     def receiveMsg_PeerMisbehaved(self, message: PeerMisbehaved, sender: Any) -> None:
-        """A peer used up its reputation: its address is banned."""
+        """A peer used up its reputation: its address is banned, or would be."""
         if self._running:
-            self.send(self._need_rooms().book, BanAddress(0, message.ip, message.peer_id, message.reason))
+            dry_run = self._need_config().ban_mode == DRY_RUN
+            ban = BanAddress(0, message.ip, message.peer_id, message.reason, dry_run=dry_run)
+            self.send(self._need_rooms().book, ban)
+
+    # ---- decisions ----
+
+    def receiveMsg_DecisionsTaken(self, message: DecisionsTaken, sender: Any) -> None:
+        """What the others decided: kept, logged, and told to whoever listens."""
+        self._decisions.take(message.decisions, self.now())
+        if self.is_wanted(DecisionTaken):
+            self.emit(tuple(DecisionTaken(decision=decision) for decision in message.decisions))
+
+    def receiveMsg_Explain(self, message: Explain, sender: Any) -> None:
+        """The story of one peer."""
+        if not self._running:
+            self._refuse_inactive(message, sender)
+            return
+        try:
+            story = self._decisions.story(message.subject)
+        except ValueError as error:
+            self.send(sender, Failed(message.request_id, Misuse(f"not a peer id or an IP address: {error}")))
+            return
+        self.send(sender, Story(message.request_id, story))
 
     # ---- commands for others ----
 

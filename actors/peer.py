@@ -59,6 +59,8 @@ SESSION_ID_BYTES = 15
 class PeerActor(HouseActor):
     """What both directions share: the channel's events into the link, the link's effects into the channel."""
 
+    WAITS_FOR_INIT = True  # for StartOutbound or PrepareInbound: an order to close may overtake them
+
     def __init__(self) -> None:
         super().__init__()
         self._link: Link | None = None
@@ -295,6 +297,8 @@ class OutboundPeer(PeerActor):
 
     def receiveMsg_StartOutbound(self, message: StartOutbound, sender: Any) -> None:
         """Dial."""
+        if self._link is not None:
+            return  # told twice
         charter = message.charter
         self._link = link = self._make_link(charter, Direction.OUTBOUND, message.endpoint, message.kind)
         target = dialect_for(charter.config).request_target(charter.node_info, charter.listening_port)
@@ -310,6 +314,7 @@ class OutboundPeer(PeerActor):
         except OSError as error:
             self._on_channel_closed(CloseCode.ABNORMAL, str(error))
         self._settle()
+        self.catch_up()
 
     def _after_writing(self, channel: Channel) -> None:
         if self.link.stage is Stage.CONNECTING and isinstance(channel, OpenerChannel) and channel.is_connected:
@@ -319,25 +324,16 @@ class OutboundPeer(PeerActor):
 class InboundPeer(PeerActor):
     """Takes over a connection that the PeerServer accepted and checked."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._early: tuple[TakeOver, Any] | None = None
-
     def receiveMsg_PrepareInbound(self, message: PrepareInbound, sender: Any) -> None:
         """Who is about to come. Server and pool are different senders: the connection may have come first."""
+        if self._link is not None:
+            return  # told twice
         self._link = self._make_link(message.charter, Direction.INBOUND, message.endpoint, message.kind)
         self._link.expect_hand_over(self.now())
-        if self._early is not None:
-            self._take_over(*self._early)
+        self.catch_up()
 
     def receiveMsg_TakeOver(self, message: TakeOver, sender: Any) -> None:
         """The connection."""
-        if self._link is None:
-            self._early = (message, sender)
-        else:
-            self._take_over(message, sender)
-
-    def _take_over(self, message: TakeOver, sender: Any) -> None:
         if self.link.stage is not Stage.CONNECTING:  # too late, or told to close meanwhile: nobody wants it any more
             self.send(sender, TakenOver(message.hand_over.token))
             return

@@ -2,30 +2,35 @@
 
 Parent: Node. Children: none. Mind: :class:`core.book.book.Book` and :class:`core.bans.Bans`.
 Storage: :class:`actors.storage_keeper.Keeper`, if the node has a data directory.
-Accepts: OpenStorage, Init, CloseStorage (node); ChoosePeers, OutboundSucceeded, OutboundFailed, InboundSeen, ForgetPeer
-(pool); PeersAdvertised, GetSample (peers); BanAddress, UnbanAddress, GetBans, GetTriedPeers, ListKnownPeers (forwarded
-by the node).
-Tells server and pool BansInForce, AddressBanned and AddressUnbanned, the node BookCounts, StorageOpened, StorageFailed
-and StorageClosed, the subscribers DiscoveredPeer, BanPeer, UnbanPeer.
+Accepts: OpenStorage, Init, CloseStorage (node); ChoosePeers, OutboundSucceeded, OutboundFailed, InboundSeen,
+ForgetPeer, NamedSeedsChanged, KeepBans, ChooseFeeler, KeepAnchors (pool); PeersAdvertised, GetSample (peers);
+BanAddress, UnbanAddress, GetBans, GetTriedPeers, ListKnownPeers (forwarded by the node).
+Tells server and pool BansInForce, AddressBanned and AddressUnbanned, the node BookCounts, DecisionsTaken,
+StorageOpened, StorageFailed and StorageClosed, the subscribers DiscoveredPeer, BanPeer, UnbanPeer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from thespian.actors import ActorExitRequest
 
 from actors.base import HouseActor
-from actors.hooks import Rule, chosen, guarded
+from actors.hooks import Rule as Hook
+from actors.hooks import chosen, guarded
 from actors.storage import storage_of
 from actors.storage_keeper import Keeper
 from actors.wiring import Init, Rooms
+from core import rules
 from core.bans import Bans
+from core.book import rules as book_rules
 from core.book.book import Book
 from core.book.choice import Constraints
 from core.book.config import BookConfig
-from core.book.entry import EntryView
-from core.decisions import DecisionKind
+from core.book.entry import EntryView, Table
+from core.book.intake import Intake
+from core.decisions import Decision, DecisionKind, Rule, decide
 from core.errors import Misuse, StartFailed
 from core.events import BanPeer, DiscoveredPeer, Event, PeerInfo, UnbanPeer
 from core.ids import Endpoint
@@ -38,17 +43,23 @@ from core.messages import (
     BanList,
     BansInForce,
     BookCounts,
+    ChooseFeeler,
     ChoosePeers,
     ChosenPeers,
     CloseStorage,
+    DialAnchors,
     Done,
     Failed,
+    FeelerChosen,
     ForgetPeer,
     GetBans,
     GetSample,
     GetTriedPeers,
     InboundSeen,
+    KeepAnchors,
+    KeepBans,
     ListKnownPeers,
+    NamedSeedsChanged,
     OpenStorage,
     OutboundFailed,
     OutboundSucceeded,
@@ -60,8 +71,13 @@ from core.messages import (
     StorageOpened,
     UnbanAddress,
 )
-from core.netgroup import NetGroup
+from core.netgroup import NetGroup, host_key, is_exempt
+from core.news import News
+from core.static_lists import static_lists
 from core.stored import Snapshot
+
+TESTS_EVERY_S = 60.0
+"""How often it is looked whether a test before an eviction has had no result in time."""
 
 
 class PeerBook(HouseActor):
@@ -74,8 +90,12 @@ class PeerBook(HouseActor):
         self._book: Book | None = None
         self._bans: Bans | None = None
         self._discovered = 0
+        self._news = News()
+        self._intake = Intake(0.0, 0)
+        self._anchors: tuple[Endpoint, ...] = ()
+        self._tests_seen_at = 0.0
         self._reported: BookCounts | None = None
-        self._choose_rule: Rule | None = None
+        self._choose_rule: Hook | None = None
         self._stored = Snapshot()
         self._keeper: Keeper | None = None
         self._closer: Any = None
@@ -100,32 +120,48 @@ class PeerBook(HouseActor):
         config = message.charter.config
         now = self._wall()
         rng = self.environment.rng(f"peer book {message.charter.node_info.nonce}")
-        self._book = book = Book(BookConfig(), message.charter.secret, rng)
-        self._bans = Bans(config)
+        settings = BookConfig.from_config(config)
+        self._book = book = Book(settings, settings.key_from(message.charter.secret), rng)
+        self._bans = Bans(config, message.charter.own_port)
+        self._intake = Intake(config.address_intake_per_s, config.address_intake_allowance)
+        lists = static_lists(config, message.charter.own_port)
         self._choose_rule = guarded(
             "peer_selection_for_connection", config.peer_selection_for_connection, self.log, chosen
         )
-        for endpoint in config.whitelisted_peers:
-            if not self.bans.is_blacklisted(endpoint.ip):
-                book.whitelist(endpoint, now)
+        for endpoint in lists.whitelisted:
+            self._told(book.whitelist(endpoint, now))
         self._restore(now)
-        for endpoint in config.previous_peers:
-            if not self.bans.is_blacklisted(endpoint.ip):
-                book.connected(endpoint, now)
-        self._tell_gates(BansInForce(self.bans.all()))
+        for endpoint in lists.previous:
+            self._told(book.connected(endpoint, now))
+        self._tell_gates(BansInForce(self.bans.all(), is_new_book=True))
+        self._tell_anchors()
         self._report()
         self.catch_up()
+
+    def _tell_anchors(self) -> None:
+        """Before the pool gets any other address to dial. Configuration may have blacklisted one meanwhile."""
+        anchors, self._anchors = self._anchors, ()
+        allowed = tuple(endpoint for endpoint in anchors if not self.bans.is_refused(endpoint.ip))
+        pool = self.need_charter().rooms.pool
+        if allowed and pool is not None:
+            self.send(pool, DialAnchors(allowed))
 
     def _restore(self, now: float) -> None:
         """Whitelisted peers are there already, so they stay what configuration makes them."""
         stored, self._stored = self._stored, Snapshot()
         self.bans.restore(stored.bans, now)
-        self.book.restore([entry for entry in stored.entries if not self.bans.is_refused(entry.ip)], now)
+        kept = self.bans.all()[: self.need_charter().config.decisions_kept]
+        banned = DecisionKind.BANNED
+        self._told(decide(ban.ip, banned, rules.BAN_STORED, now, ("until", ban.until)) for ban in kept)
+        entries = [entry for entry in stored.entries if not self.bans.is_refused(entry.ip)]
+        self._told(self.book.restore(entries, now))
 
     def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
         """The server or the pool may be new: tell them who is banned."""
+        before = self.need_charter().rooms
         super().receiveMsg_Rooms(message, sender)
-        self._tell_gates(BansInForce(self.bans.all()))
+        if (before.server, before.pool) != (message.server, message.pool):
+            self._tell_gates(BansInForce(self.bans.all()))
 
     # ---- the pool ----
 
@@ -136,23 +172,31 @@ class PeerBook(HouseActor):
         self.send(sender, ChosenPeers(message.request_id, self._choose(message), counts.tried, known))
 
     def _choose(self, message: ChoosePeers) -> tuple[Endpoint, ...]:
-        book = self.book
-        chosen = self._choose_by_rule(message)
+        config = self.need_charter().config
+        limits = Constraints(
+            endpoints=message.excluded,
+            ips=message.ips,
+            group_counts={NetGroup(group): count for group, count in message.group_counts},
+            group_limit=config.max_outbound_per_netgroup,
+        )
+        chosen = self._choose_by_rule(message, limits)
         if chosen is not None:
             return chosen
-        groups = {NetGroup(group): count for group, count in message.group_counts}
-        constraints = Constraints(endpoints=message.excluded, group_counts=groups)
-        return book.choose(message.count, self._wall(), constraints).endpoints
+        choice = self.book.choose(message.count, self._wall(), limits)
+        self._told(choice.decisions)
+        return choice.endpoints
 
-    def _choose_by_rule(self, message: ChoosePeers) -> tuple[Endpoint, ...] | None:
-        """What the application's rule chooses, as far as it names known peers; None if there is none, or it is mute."""
+    def _choose_by_rule(self, message: ChoosePeers, limits: Constraints) -> tuple[Endpoint, ...] | None:
+        """What the application's rule chooses, as far as it names known peers; None if there is none, or it is mute.
+
+        It chooses among those that may be dialled now; the pool sees to the limits if it chooses too many of a group.
+        """
         if self._choose_rule is None:
             return None
-        tried_entries = [entry for entry in self.book.tried() if entry.endpoint not in message.excluded]
-        known = {entry.endpoint: entry for entry in self.book.all() if entry.endpoint not in message.excluded}
-        tried_endpoints = {entry.endpoint for entry in tried_entries}
-        tried = tuple(_peer_info(entry) for entry in tried_entries)
-        new = tuple(_peer_info(entry) for endpoint, entry in known.items() if endpoint not in tried_endpoints)
+        private_too = self.book.config.private_networks_exempt
+        known = {entry.endpoint: entry for entry in self.book.all() if limits.allow(entry, private_too)}
+        tried = tuple(_peer_info(entry) for entry in known.values() if entry.table is Table.TRIED)
+        new = tuple(_peer_info(entry) for entry in known.values() if entry.table is Table.NEW)
         chosen = self._choose_rule(tried, new, message.count)
         if chosen is None:
             return None
@@ -160,41 +204,76 @@ class PeerBook(HouseActor):
         wanted = dict.fromkeys(endpoint for endpoint in named if isinstance(endpoint, Endpoint))
         return tuple(endpoint for endpoint in wanted if endpoint in known)[: message.count]
 
+    def receiveMsg_ChooseFeeler(self, message: ChooseFeeler, sender: Any) -> None:
+        """Whom to try out: a tried address under test, or else a new one."""
+        book, now = self.book, self._wall()
+        for endpoint in book.pending_tests():
+            if endpoint in message.connected:
+                self._told(book.connected(endpoint, now))
+        tests = [endpoint for endpoint in book.pending_tests() if endpoint not in message.excluded]
+        if tests:
+            self.send(sender, FeelerChosen(message.request_id, tests[0], is_test=True))
+            return
+        limits = Constraints(endpoints=message.excluded, ips=message.ips)
+        choice = book.choose(1, now, limits, Table.NEW)
+        self._told(choice.decisions)
+        self.send(sender, FeelerChosen(message.request_id, next(iter(choice.endpoints), None)))
+
+    def receiveMsg_KeepAnchors(self, message: KeepAnchors, sender: Any) -> None:
+        """Whom to dial first after a restart."""
+        if self._keeper is not None:
+            self._keeper.keep_anchors(message.anchors, self.now())
+
     def receiveMsg_OutboundSucceeded(self, message: OutboundSucceeded, sender: Any) -> None:
         """A handshake succeeded."""
-        self.book.connected(message.endpoint, self._wall())
+        self._told(self.book.connected(message.endpoint, self._wall()))
         self.book.set_advertise(message.endpoint, message.advertise)
         self._report()
 
     def receiveMsg_OutboundFailed(self, message: OutboundFailed, sender: Any) -> None:
         """A dial failed."""
-        self.book.dial_failed(message.endpoint, self._wall())
+        self._told(self.book.dial_failed(message.endpoint, self._wall()))
         self._report()
 
     def receiveMsg_InboundSeen(self, message: InboundSeen, sender: Any) -> None:
         """A peer connected to us."""
         if not self.bans.is_refused(message.endpoint.ip):
-            self.book.inbound_seen(message.endpoint, self._wall(), message.advertise)
+            self._told(self.book.inbound_seen(message.endpoint, self._wall(), message.advertise))
             self._report()
 
     def receiveMsg_ForgetPeer(self, message: ForgetPeer, sender: Any) -> None:
         """An address that is ourselves."""
-        self.book.remove(message.endpoint, self._wall())
+        self._told(self.book.remove(message.endpoint, self._wall(), rules.OWN_ADDRESS))
         self._report()
 
     # ---- the peers ----
 
     def receiveMsg_PeersAdvertised(self, message: PeersAdvertised, sender: Any) -> None:
         """A getPeers answer."""
-        wanted = [endpoint for endpoint in message.endpoints if not self.bans.is_refused(endpoint.ip)]
+        wanted = self._within_intake(message)
         decisions = self.book.add_many(wanted, message.source_ip, self._wall())
         added = {decision.subject for decision in decisions if decision.decision is DecisionKind.ADDED}
         events: tuple[Event, ...] = tuple(
             DiscoveredPeer(endpoint=endpoint, source=message.source) for endpoint in wanted if endpoint.peer_id in added
         )
+        self._told(decisions)
         self._discovered += len(events)
         self.emit(events)
         self._report()
+
+    def _within_intake(self, message: PeersAdvertised) -> list[Endpoint]:
+        """The unknown addresses of an answer, as many as its host may tell now. Known ones cost it nothing."""
+        book = self.book
+        unknown = [it for it in message.endpoints if not book.has(it) and not self.bans.is_refused(it.ip)]
+        # Nodes that share an address by rights (loopback) are told apart by their ports; others are one host.
+        shared = is_exempt(message.source_ip, book.config.private_networks_exempt)
+        source = message.source.encode() if shared else host_key(message.source_ip)
+        granted = self._intake.take(source, len(unknown), self.now())
+        if granted < len(unknown):
+            figures = (("left_out", len(unknown) - granted), ("taken", granted))
+            refused = DecisionKind.REFUSED
+            self._told((decide(message.source, refused, book_rules.INTAKE_LIMIT, self._wall(), *figures),))
+        return unknown[:granted]
 
     def receiveMsg_GetSample(self, message: GetSample, sender: Any) -> None:
         """A remote asked for peers."""
@@ -203,26 +282,52 @@ class PeerBook(HouseActor):
             config.max_peer_discovery_response_length,
             requester_ip=message.requester_ip,
             least=config.minimum_peer_discovery_threshold,
+            now=self._wall(),
         )
         self.send(sender, PeerSample(message.request_id, sample))
 
     # ---- bans ----
 
     def receiveMsg_BanAddress(self, message: BanAddress, sender: Any) -> None:
-        """Ban an address, forget its entries, tell everybody."""
+        """Ban an address, forget its entries, tell everybody; in a dry run tell the program that it would be so."""
+        ban_or_not = self.bans.would_ban if message.dry_run else self.bans.ban
         try:
-            ban = self.bans.ban(message.ip, message.reason, self.environment.wall_now(), message.duration_s)
+            ban = ban_or_not(message.ip, message.reason, self.environment.wall_now(), message.duration_s)
         except ValueError as error:
             self._answer(sender, message.request_id, Failed(message.request_id, Misuse(str(error))))
             return
         if ban is not None:
-            self.book.remove_ip(ban.ip, self._wall())
-            self._tell_gates(AddressBanned(ban))
-            self._bans_changed()
-            peer_id, until = message.peer_id, ban.until
-            self.emit((BanPeer(peer_id=peer_id, ip_address=ban.ip, until=until, reason=ban.reason),))
-            self._report()
+            if not message.dry_run:
+                self._tell_gates(AddressBanned(ban))
+                self._record_ban(ban, by_hand=sender != self.need_charter().rooms.node)
+                self._on_banned([ban])
+            self.emit((_ban_event(ban, message),))
         self._answer(sender, message.request_id, Done(message.request_id))
+
+    def _record_ban(self, ban: Ban, *, by_hand: bool) -> None:
+        """Bans of the node itself come from the node; those of a program are passed on by it as the program's."""
+        now = self._wall()
+        rule = rules.BY_HAND if by_hand else rules.REPUTATION_SPENT
+        figures = (("until", ban.until), ("duration_s", ban.until - now))
+        self._told((decide(ban.ip, DecisionKind.BANNED, rule, now, *figures),))
+
+    def _on_banned(self, bans: Iterable[Ban]) -> None:
+        for ban in bans:
+            self._told(self.book.remove_ip(ban.ip, self._wall()))
+        self._bans_changed()
+        self._report()
+
+    def receiveMsg_KeepBans(self, message: KeepBans, sender: Any) -> None:
+        """Bans that an earlier book made and this one does not know of: some were not written when it crashed."""
+        self.bans.restore(message.bans, self.environment.wall_now())
+        self._tell_gates(BansInForce(self.bans.all()))
+        self._on_banned(self.bans.all())
+
+    def receiveMsg_NamedSeedsChanged(self, message: NamedSeedsChanged, sender: Any) -> None:
+        """The seeds that are given by name stand for these: their addresses are not banned, as long as they do."""
+        unbanned = self.bans.trust_named_seeds(endpoint.ip for endpoint in message.endpoints)
+        if unbanned:
+            self._on_unbanned(unbanned, rules.SEED_TRUSTED)
 
     def receiveMsg_UnbanAddress(self, message: UnbanAddress, sender: Any) -> None:
         """End a ban by hand."""
@@ -233,7 +338,7 @@ class PeerBook(HouseActor):
         except ValueError as error:
             self._answer(sender, message.request_id, Failed(message.request_id, Misuse(str(error))))
             return
-        self._on_unbanned([ip])
+        self._on_unbanned([ip], rules.BY_HAND)
         self._answer(sender, message.request_id, Done(message.request_id))
 
     def receiveMsg_GetBans(self, message: GetBans, sender: Any) -> None:
@@ -248,18 +353,25 @@ class PeerBook(HouseActor):
         ends_at = self._bans.next_end()
         unban_at = None if ends_at is None else ends_at - self.environment.wall_now() + self.now()
         save_at = None if self._keeper is None else self._keeper.next_due(self.book.changes)
-        return min((at for at in (unban_at, save_at) if at is not None), default=None)
+        tests_at = self._tests_seen_at + TESTS_EVERY_S if self.book.pending_tests() else None
+        return min((at for at in (unban_at, save_at, tests_at) if at is not None), default=None)
 
     def on_time(self, now: float) -> None:
         """Bans may have ended, something may have to be written."""
         ended = self.bans.take_ended(self.environment.wall_now())
         if ended:
-            self._on_unbanned(ended)
+            self._on_unbanned(ended, rules.BAN_ENDED)
+        if now >= self._tests_seen_at + TESTS_EVERY_S:
+            self._tests_seen_at = now
+            self._told(self.book.expire_tests(self._wall()))
+            self._report()
         if self._keeper is not None:
             self._keeper.on_time(self.book.changes, now, self._snapshot)
             self._tell_closer()
 
-    def _on_unbanned(self, ips: list[str]) -> None:
+    def _on_unbanned(self, ips: list[str], rule: Rule) -> None:
+        now = self._wall()
+        self._told(decide(ip, DecisionKind.UNBANNED, rule, now) for ip in ips)
         for ip in ips:
             self._tell_gates(AddressUnbanned(ip))
             self.emit((UnbanPeer(ip_address=ip),))
@@ -285,6 +397,7 @@ class PeerBook(HouseActor):
             self.log.warning("%s", notice)
         self._keeper = Keeper(storage, message.interval_s, self.now(), self.log)
         self._stored = stored.snapshot
+        self._anchors = storage.take_anchors()
         self.send(sender, StorageOpened(stored.secret))
 
     def receiveMsg_CloseStorage(self, message: CloseStorage, sender: Any) -> None:
@@ -332,6 +445,10 @@ class PeerBook(HouseActor):
         """The book's clock is Unix time, so that ages survive a restart."""
         return self.environment.wall_now()
 
+    def _told(self, decisions: Iterable[Decision]) -> None:
+        """Tell the node what was decided."""
+        self.tell_decisions(self._news.of(decisions))
+
     def _tell_gates(self, message: ActorMessage) -> None:
         rooms = self.need_charter().rooms
         for address in (rooms.server, rooms.pool):
@@ -349,6 +466,12 @@ class PeerBook(HouseActor):
         if report != self._reported:
             self._reported = report
             self.send(self.need_charter().rooms.node, report)
+
+
+def _ban_event(ban: Ban, message: BanAddress) -> BanPeer:
+    return BanPeer(
+        peer_id=message.peer_id, ip_address=ban.ip, until=ban.until, reason=ban.reason, dry_run=message.dry_run
+    )
 
 
 def _peer_info(entry: EntryView) -> PeerInfo:

@@ -1,9 +1,10 @@
 """PeerPool: parent of all peers.
 
-Parent: Node. Children: OutboundPeer, InboundPeer. Mind: :class:`core.pool.Pool`.
-Accepts: Init; AdmitInbound (server); ChosenPeers, AddressBanned, AddressUnbanned (book); PeerConnected, PeerUpdated,
-PeerClosed (peers); SendMessage, BroadcastMessage, SendRequest, ApplyPenalty, GetConnectedPeers, GetDisconnectedPeers
-(forwarded by the node); NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
+Parent: Node. Children: OutboundPeer, InboundPeer, SeedResolver. Mind: :class:`core.pool_guarded.GuardedPool`.
+Accepts: Init; AdmitInbound (server); ChosenPeers, FeelerChosen, DialAnchors, AddressBanned, AddressUnbanned,
+BansInForce (book); PeerConnected, PeerUpdated, PeerClosed (peers); HostsResolved (resolver); SendMessage,
+BroadcastMessage, SendRequest, ApplyPenalty, GetConnectedPeers, GetDisconnectedPeers (forwarded by the node);
+NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from thespian.actors import ActorExitRequest, ChildActorExited
 from actors.base import HouseActor
 from actors.hooks import chosen, guarded
 from actors.peer import InboundPeer, OutboundPeer
+from actors.seed_resolver import SeedResolver
 from actors.wiring import (
     Forwarded,
     InboundAdmitted,
@@ -25,7 +27,7 @@ from actors.wiring import (
     StartOutbound,
     SubscribersChanged,
 )
-from core.effects import CreateInbound, DialPeer, ForwardToPeer, TellPeer
+from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer
 from core.errors import PeerNotFound
 from core.ids import CloseCode, Direction, Endpoint
 from core.messages import (
@@ -38,19 +40,24 @@ from core.messages import (
     BroadcastMessage,
     ChosenPeers,
     CloseAllPeers,
+    DialAnchors,
     Failed,
+    FeelerChosen,
     GetConnectedPeers,
     GetDisconnectedPeers,
+    HostsResolved,
+    KeepBans,
     ListKnownPeers,
     NodeInfoChanged,
     PeerClosed,
     PeerConnected,
     PeerList,
     PeerUpdated,
+    ResolveHosts,
     SendMessage,
     SendRequest,
 )
-from core.pool import Pool
+from core.pool_guarded import GuardedPool
 from core.pool_settings import PoolSettings
 from core.select import Selection
 
@@ -64,11 +71,12 @@ class PeerPool(HouseActor):
 
     def __init__(self) -> None:
         super().__init__()
-        self._pool: Pool | None = None
+        self._pool: GuardedPool | None = None
         self._children: dict[Key, Any] = {}
+        self._resolver: Any = None
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> GuardedPool:
         """The mind; there is one from Init on."""
         if self._pool is None:
             raise RuntimeError("PeerPool got work before Init")
@@ -79,8 +87,8 @@ class PeerPool(HouseActor):
         charter = message.charter
         self._adopt_charter(charter)
         config = charter.config
-        self._pool = Pool(
-            PoolSettings.from_config(config),
+        self._pool = GuardedPool(
+            PoolSettings.from_config(config, charter.own_port),
             own_nonce=charter.node_info.nonce,
             secret=charter.secret,
             rng=self.environment.rng(f"peer pool {charter.node_info.nonce}"),
@@ -110,6 +118,14 @@ class PeerPool(HouseActor):
         """Whom the book chose."""
         self.apply(self.pool.on_chosen(message, self.now()))
 
+    def receiveMsg_FeelerChosen(self, message: FeelerChosen, sender: Any) -> None:
+        """Whom the book wants tried out."""
+        self.apply(self.pool.on_feeler_chosen(message, self.now()))
+
+    def receiveMsg_DialAnchors(self, message: DialAnchors, sender: Any) -> None:
+        """The anchors of the last run."""
+        self.apply(self.pool.on_anchors(message.anchors, self.now()))
+
     def receiveMsg_AddressBanned(self, message: AddressBanned, sender: Any) -> None:
         """Close what this address has, dial it no more."""
         self.apply(self.pool.on_banned(message.ban))
@@ -119,7 +135,10 @@ class PeerPool(HouseActor):
         self.apply(self.pool.on_unbanned(message.ip))
 
     def receiveMsg_BansInForce(self, message: BansInForce, sender: Any) -> None:
-        """All bans; the book or the pool is new."""
+        """All bans; the book or the pool is new. A new book may have lost some: give them back."""
+        missing = self.pool.bans_missing(message.bans) if message.is_new_book else ()
+        if missing:
+            self.send(sender, KeepBans(missing))
         self.apply(self.pool.on_bans(message.bans))
 
     # ---- peers ----
@@ -140,8 +159,16 @@ class PeerPool(HouseActor):
             del self._children[key]
             self.apply(self.pool.on_closed(message, self.now()))
 
+    def receiveMsg_HostsResolved(self, message: HostsResolved, sender: Any) -> None:
+        """What seeds given by name stand for."""
+        self.apply(self.pool.on_resolved(message.hosts, self.now()))
+
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """A peer's actor is gone; without a PeerClosed before, it crashed: one lost connection."""
+        if self._resolver is not None and self._resolver == message.childAddress:
+            self._resolver = None
+            self.apply(self.pool.on_resolver_lost())
+            return
         for (direction, endpoint), address in list(self._children.items()):
             if address == message.childAddress:
                 del self._children[(direction, endpoint)]
@@ -198,6 +225,8 @@ class PeerPool(HouseActor):
         self._tell_all(message)
         if before is not None and before.rooms.book != message.book:
             self.apply(self.pool.on_book_replaced(self.now()))
+        if self._pool is not None:
+            self.apply(self.pool.on_gates_replaced())
 
     def receiveMsg_CloseAllPeers(self, message: CloseAllPeers, sender: Any) -> None:
         """The node stops."""
@@ -224,6 +253,12 @@ class PeerPool(HouseActor):
         if asked is not None:
             server, request_id = asked
             self.send(server, InboundAdmitted(request_id, peer))
+
+    def do_resolve_seed_names(self, effect: ResolveSeedNames) -> None:
+        """Have names looked up by an actor that may wait."""
+        if self._resolver is None:
+            self._resolver = self.createActor(SeedResolver)
+        self.send(self._resolver, ResolveHosts(effect.hosts))
 
     def do_tell_peer(self, effect: TellPeer) -> None:
         """To the actor of a peer."""

@@ -2,9 +2,9 @@
 
 Parent: Node. Children: none. Owns: the listening socket and every connection that is not handed over yet.
 Mind: :class:`core.admission.Admission`, one for each of them.
-Accepts: Listen, Init; AddressBanned, AddressUnbanned (book), NodeInfoChanged (node), InboundAdmitted and InboundRefused
-(pool), TakenOver (InboundPeer). Tells the node ServerListening or ServerFailed and PeerMisbehaved, the pool
-AdmitInbound, the InboundPeer TakeOver.
+Accepts: Listen, Init; AddressBanned, AddressUnbanned (book), NodeInfoChanged (node), NamedSeedsChanged, InboundAdmitted
+and InboundRefused (pool), TakenOver (InboundPeer). Tells the node ServerListening or ServerFailed and PeerMisbehaved,
+the pool AdmitInbound, the InboundPeer TakeOver.
 
 Attackers here open many connections and say nothing: the number of unfinished handshakes is capped, per address too,
 before a byte is read.
@@ -24,11 +24,13 @@ from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageR
 from actors.transport.port import ListenSocket, StreamSocket, network_of
 from actors.transport.websocket import ListenerChannel
 from actors.wiring import InboundAdmitted, Init, Listen, TakenOver, TakeOver
+from core import rules
 from core.admission import Admission, AdmissionSettings
 from core.bans import trusted_ips
 from core.config import NodeConfig
+from core.decisions import DecisionKind, decided
 from core.dialects import dialect_for
-from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, RejectUpgrade, SendText
+from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, Record, RejectUpgrade, SendText
 from core.events import FailedToAddInboundPeer
 from core.ids import CloseCode
 from core.messages import (
@@ -37,11 +39,13 @@ from core.messages import (
     BansInForce,
     ClosePeer,
     InboundRefused,
+    NamedSeedsChanged,
     NodeInfoChanged,
     ServerFailed,
     ServerListening,
 )
 from core.netgroup import is_loopback
+from core.penalties import DRY_RUN
 from core.static_lists import Blacklist
 from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
@@ -74,6 +78,7 @@ class PeerServer(HouseActor):
         self._by_fd: dict[int, int] = {}
         self._per_ip: Counter[str] = Counter()
         self._banned: set[str] = set()
+        self._named_seeds: frozenset[str] = frozenset()
         self._next_ticket = 1
         self._resume_at: float | None = None
         self._current: Arrival | None = None
@@ -99,8 +104,9 @@ class PeerServer(HouseActor):
             upgrade_timeout_s=config.upgrade_timeout_s,
             handshake_timeout_s=config.handshake_timeout_s,
             keep_alive_interval_s=config.keepalive_interval_s,
+            dry_run=config.ban_mode == DRY_RUN,
         )
-        self._trusted = trusted_ips(config)
+        self._trusted = trusted_ips(config, message.charter.own_port)
         self._check = HandshakeCheck(config.peer_handshake_check, self.log)
         self._blacklist = Blacklist(config.blacklisted_ips)
         self._rewatch()
@@ -108,8 +114,9 @@ class PeerServer(HouseActor):
     # ---- what the book and the node say ----
 
     def receiveMsg_AddressBanned(self, message: AddressBanned, sender: Any) -> None:
-        """Refuse this address from now on."""
+        """Refuse this address from now on, and what it has under way."""
         self._banned.add(message.ban.ip)
+        self._refuse_banned()
 
     def receiveMsg_AddressUnbanned(self, message: AddressUnbanned, sender: Any) -> None:
         """Accept it again."""
@@ -118,6 +125,19 @@ class PeerServer(HouseActor):
     def receiveMsg_BansInForce(self, message: BansInForce, sender: Any) -> None:
         """All bans; the book or this server is new."""
         self._banned = {ban.ip for ban in message.bans}
+        self._refuse_banned()
+
+    def _refuse_banned(self) -> None:
+        for arrival in list(self._arrivals.values()):
+            if arrival.admission.remote_ip in self._banned:
+                effects = arrival.admission.on_banned(self.now())
+                if effects:
+                    self._carry_out(arrival, effects)
+        self._rewatch()
+
+    def receiveMsg_NamedSeedsChanged(self, message: NamedSeedsChanged, sender: Any) -> None:
+        """The seeds that are given by name stand for these: their addresses are trusted, earlier ones no more."""
+        self._named_seeds = frozenset(endpoint.ip for endpoint in message.endpoints)
 
     def receiveMsg_NodeInfoChanged(self, message: NodeInfoChanged, sender: Any) -> None:
         """Our node info is this now."""
@@ -161,6 +181,8 @@ class PeerServer(HouseActor):
             stream.shutdown()
             stream.close()
             self.emit((FailedToAddInboundPeer(ip_address=ip, code=0, reason="too many unfinished handshakes"),))
+            figures = (("unfinished", len(self._arrivals)), ("from_address", self._per_ip[ip]))
+            self.do_record(Record((decided(ip, DecisionKind.REFUSED, rules.PENDING_FULL, *figures),)))
             return
         ticket = self._next_ticket
         self._next_ticket += 1
@@ -168,8 +190,9 @@ class PeerServer(HouseActor):
         admission = Admission(
             ticket=ticket,
             remote_ip=ip,
-            banned=ip in self._banned or ip in self._blacklist,
-            trusted=ip in self._trusted,
+            banned=ip in self._banned,
+            blacklisted=ip in self._blacklist,
+            trusted=ip in self._trusted or ip in self._named_seeds,
             own=self._own,
             dialect=self._dialect,
             settings=self._settings,

@@ -6,10 +6,11 @@ after each write for what went wrong, and often while the node waits for it to s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import Logger
 
 from actors.storage import Storage
+from core.ids import Endpoint
 from core.stored import SavePlan, Snapshot
 
 CHECK_S = 1.0
@@ -58,6 +59,12 @@ class Keeper:
             self._storage.save(take())
             self._storage.close()
             self._check_at = now
+
+    def keep_anchors(self, anchors: Sequence[Endpoint], now: float) -> None:
+        """Have the anchors of the next start written."""
+        if not self._finishing:
+            self._storage.save_anchors(anchors)
+            self._check_at = now + CHECK_S
 
     def is_finished(self) -> bool:
         """Whether the last snapshot is written, or cannot be, and the directory is free."""

@@ -113,11 +113,9 @@ class _Opener:
         try:
             version = schema.verified_version(connection)
             schema.prepare_to_write(connection)
-            with schema.transaction(
-                connection
-            ):  # a file that cannot be written is found out now, not at the first save
-                if version < schema.VERSION:
-                    schema.migrate(connection, version)
+            with schema.transaction(connection):
+                # Writes even if there is nothing to migrate: a disk that does not let us is found out now, not later.
+                schema.migrate(connection, version)
             stored, is_clean = self._read(connection)
         except BaseException:
             connection.close()

@@ -43,6 +43,11 @@ class Charter(ActorMessage, frozen=True):
     rooms: Rooms
     subscribers: tuple[Subscriber, ...]
 
+    @property
+    def own_port(self) -> int | None:
+        """The port that the node listens at; None if it does not listen (and only announces one)."""
+        return self.listening_port if self.rooms.server is not None else None
+
 
 class Listen(ActorMessage, frozen=True):
     """Node -> PeerServer: bind this port (0: any) and say ServerListening or ServerFailed."""

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from core import rules
+from core.decisions import DecisionKind, Rule, decided
 from core.effects import (
     AbortChannel,
     AcceptUpgrade,
@@ -20,14 +22,16 @@ from core.effects import (
     Effect,
     Emit,
     HandOver,
+    Record,
     RejectUpgrade,
     Room,
     SendText,
     Tell,
 )
-from core.events import Event, FailedToAddInboundPeer, NewInboundPeerConnection, PeerInfo
-from core.ids import CloseCode, Direction, Endpoint, PeerKind
+from core.events import Event, FailedToAddInboundPeer, NewInboundPeerConnection, PeerInfo, PenaltyApplied
+from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
 from core.messages import AdmitInbound, InboundRefused, PeerMisbehaved
+from core.penalties import FATAL
 from core.wire.dialect import Dialect
 from core.wire.packets import Handshake, PacketFault
 from core.wire.payloads import NodeInfo
@@ -43,7 +47,7 @@ class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Times in seconds; the defaults are lisk-p2p 0.10's where it has such a time.
 
     ``pool_timeout_s`` is the pool's time to answer, ``hand_over_timeout_s`` the peer actor's to take the connection:
-    whoever was to do it may have crashed.
+    whoever was to do it may have crashed. ``dry_run``: misbehaviour is reported, and nobody is banned.
     """
 
     upgrade_timeout_s: float = 5.0
@@ -51,6 +55,7 @@ class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_interval_s: float = 8.0
     close_timeout_s: float = 2.0
     pool_timeout_s: float = 5.0
+    dry_run: bool = False
     hand_over_timeout_s: float = 10.0
 
 
@@ -66,7 +71,8 @@ class Step(enum.IntEnum):
 
 
 class Admission:
-    """One accepted connection. ``ticket`` is the request id for the pool; ``banned`` refuses it with HTTP 401."""
+    """One accepted connection. ``ticket`` is the request id for the pool; ``banned`` refuses it with HTTP 401,
+    and so does ``blacklisted``."""
 
     def __init__(
         self,
@@ -80,12 +86,15 @@ class Admission:
         settings: AdmissionSettings,
         now: float,
         compatibility: Callable[[PeerQuery, NodeInfo], Refusal | None] = check_compatibility,
+        blacklisted: bool = False,
     ) -> None:
         self.ticket = ticket
         self.remote_ip = remote_ip
         self.step = Step.UPGRADE
         self.announced: NodeInfo | None = None
-        self._banned = banned
+        self._banned = banned or blacklisted
+        self._ban_reported = False  # the ban that a dry run did not make
+        self._banned_by = rules.BLACKLISTED if blacklisted else rules.BANNED
         self._trusted = trusted
         self._own = own
         self._dialect = dialect
@@ -109,18 +118,19 @@ class Admission:
         if self.step is not Step.UPGRADE:
             return []
         if self._banned:
-            return self._reject(BANNED_STATUS, BANNED_BODY, now)
+            return self._reject(BANNED_STATUS, BANNED_BODY, now, self._banned_by)
         if not self._dialect.matches_path(target):
-            return self._reject(BAD_PATH_STATUS, BAD_PATH_BODY, now)
+            return self._reject(BAD_PATH_STATUS, BAD_PATH_BODY, now, rules.WRONG_PATH)
         self._query = self._dialect.parse_query(target, source_ip=self.remote_ip, own_nonce=self._own.nonce)
         self.step = Step.HANDSHAKE
         self._deadline = now + self._settings.handshake_timeout_s
         self._beat_at = now + self._settings.keep_alive_interval_s
         return [AcceptUpgrade()]
 
-    def _reject(self, status: int, body: str, now: float) -> list[Effect]:
+    def _reject(self, status: int, body: str, now: float, rule: Rule) -> list[Effect]:
         self._to(Step.CLOSING, now + self._settings.close_timeout_s)
-        return [RejectUpgrade(status, body), Emit((self._failed(status, body),))]
+        record = self._record(DecisionKind.REFUSED, rule, ("http_status", status))
+        return [RejectUpgrade(status, body), record, Emit((self._failed(status, body),))]
 
     # ---- the first packet ----
 
@@ -131,9 +141,10 @@ class Admission:
         try:
             packet = self._dialect.decode_packet(payload, binary=binary)
         except PacketFault as fault:
-            return self._ban(fault.rule, now)
+            punished = self._punish(fault.rule)
+            return [*punished, *self._refuse_first_packet(now)] if self._spares else punished
         if not isinstance(packet, Handshake):
-            return self._refuse(CloseCode.NOT_HANDSHAKE, "first packet was not #handshake", now, announce=False)
+            return self._refuse_first_packet(now)
         self._handshake_cid = packet.cid
         query = self._query
         if isinstance(query, Refusal):
@@ -145,7 +156,10 @@ class Admission:
 
     def on_control_frame(self, now: float) -> list[Effect]:
         """A WebSocket PING or PONG: not part of this protocol, at any time."""
-        return self._ban("control_frame", now) if self.step in (Step.HANDSHAKE, Step.POOL) else []
+        return self._punish("control_frame") if self.step in (Step.HANDSHAKE, Step.POOL) else []
+
+    def _refuse_first_packet(self, now: float) -> list[Effect]:
+        return self._refuse(CloseCode.NOT_HANDSHAKE, "first packet was not #handshake", now, announce=False)
 
     def _ask_pool(self, query: PeerQuery, now: float) -> list[Effect]:
         self.announced = NodeInfo(query.chain_id, query.network_version, query.nonce, query.advertise_address)
@@ -164,6 +178,13 @@ class Admission:
         events: tuple[Event, ...] = (NewInboundPeerConnection(peer=peer),)
         return [Tell(Room.POOL, AdmitInbound(self.ticket, peer)), Emit(events)]
 
+    def on_banned(self, now: float) -> list[Effect]:
+        """The address was banned meanwhile. What is handed over already is the pool's to close."""
+        self._banned = True  # before the upgrade: it is refused then
+        if self.step not in (Step.HANDSHAKE, Step.POOL):
+            return []
+        return self._refuse(CloseCode.FORBIDDEN, BANNED_BODY, now)
+
     # ---- the pool's answer ----
 
     def on_admitted(self, now: float) -> list[Effect]:
@@ -175,7 +196,9 @@ class Admission:
 
     def on_refused(self, answer: InboundRefused, now: float) -> list[Effect]:
         """There is no room, or the peer is connected already."""
-        return self._refuse(answer.code, answer.reason, now) if self.step is Step.POOL else []
+        if self.step is not Step.POOL:
+            return []
+        return self._refuse(answer.code, answer.reason, now, recorded=True)  # by the pool, which knows the numbers
 
     # ---- the end ----
 
@@ -185,9 +208,11 @@ class Admission:
             if self.step is Step.HANDSHAKE:
                 return self._refuse(CloseCode.HANDSHAKE_TIMEOUT, "", now)
             if self.step is Step.POOL:
-                return self._refuse(CloseCode.TRY_AGAIN_LATER, "Node is too busy", now)
+                return self._refuse(CloseCode.TRY_AGAIN_LATER, "Node is too busy", now, rule=rules.POOL_SILENT)
+            waited = ("waited_s", self._settings.upgrade_timeout_s)
+            mute = [self._record(DecisionKind.REFUSED, rules.MUTE, waited)] if self.step is Step.UPGRADE else []
             self._to(Step.CLOSING, None)
-            return [AbortChannel()]
+            return [AbortChannel(), *mute]
         if self._beat_at is not None and self._beat_at <= now:
             self._beat_at = now + self._settings.keep_alive_interval_s
             return [SendText(self._dialect.keep_alive_ping)]
@@ -197,22 +222,67 @@ class Admission:
         """The channel is gone."""
         self._to(Step.CLOSED, None)
 
-    def _refuse(self, code: int, reason: str, now: float, *, announce: bool = True) -> list[Effect]:
+    def _refuse(
+        self,
+        code: int,
+        reason: str,
+        now: float,
+        *,
+        announce: bool = True,
+        rule: Rule | None = None,
+        recorded: bool = False,
+    ) -> list[Effect]:
+        """Close with a code. ``rule`` None: the one that the code stands for. ``recorded``: by who decided it."""
         self._to(Step.CLOSING, now + self._settings.close_timeout_s)
         effects: list[Effect] = [SendText(self._dialect.encode_disconnect(code, reason or None))] if announce else []
+        if not recorded:
+            effects.append(self._record(DecisionKind.REFUSED, rule or rules.refusal(code), ("code", code)))
         return [*effects, CloseChannel(code), Emit((self._failed(code, reason),))]
 
-    def _ban(self, rule: str, now: float) -> list[Effect]:
-        """Destroy the connection without a word and have the address banned, unless it is a trusted one."""
+    # ---- judgement ----
+
+    @property
+    def _spares(self) -> bool:
+        return self._trusted or self._settings.dry_run
+
+    def _punish(self, rule: str) -> list[Effect]:
+        """All points are gone: destroy the connection without a word and have the address banned.
+
+        Who is spared loses the packet only: a trusted address, because what breaks a rule there is perhaps not the
+        trusted peer, and everybody in a dry run.
+        """
+        standing = ("reputation", 0)
+        records = [self._record(DecisionKind.PENALISED, rules.misconduct(rule), ("points", FATAL), standing)]
         if self._trusted:
-            return self._refuse(CloseCode.HANDSHAKE_REFUSED, rule, now)
+            records.append(self._record(DecisionKind.KEPT, rules.NEVER_BANNED, standing))
+            return [*records, Emit((self._penalty(rule),))]
+        # Records come at once, and so before the ban that follows from them.
+        misbehaved = Tell(Room.NODE, PeerMisbehaved(self._peer_id(), self.remote_ip, PeerKind.NONE, rule))
+        if self._settings.dry_run:
+            records.append(self._record(DecisionKind.KEPT, rules.DRY_RUN, standing))
+            told = [] if self._ban_reported else [misbehaved]
+            self._ban_reported = True
+            return [*records, *told, Emit((self._penalty(rule),))]
         self._to(Step.CLOSING, None)
-        # The id in the ban is the announced listening port where one is known, never the ephemeral source port: bans
-        # and statistics keyed by the latter grow without bound and miss trusted peers (as in lisk-p2p).
+        failed = self._failed(CloseCode.ABNORMAL, rule)
+        return [AbortChannel(), *records, misbehaved, Emit((self._penalty(rule), failed))]
+
+    def _penalty(self, rule: str) -> PenaltyApplied:
+        dry_run = self._settings.dry_run
+        return PenaltyApplied(peer_id=self._peer_id(), penalty=FATAL, reputation=0, reason=rule, dry_run=dry_run)
+
+    # ---- output ----
+
+    def _peer_id(self) -> PeerId:
+        """The announced listening port where one is known, never the ephemeral source port: bans and statistics keyed
+        by the latter grow without bound and miss trusted peers (as in lisk-p2p)."""
         port = self._query.port if isinstance(self._query, PeerQuery) else 0
-        peer_id = Endpoint(self.remote_ip, port).peer_id
-        misbehaved = PeerMisbehaved(peer_id, self.remote_ip, PeerKind.NONE, rule)
-        return [AbortChannel(), Tell(Room.NODE, misbehaved), Emit((self._failed(CloseCode.ABNORMAL, rule),))]
+        return Endpoint(self.remote_ip, port).peer_id
+
+    def _record(self, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> Record:
+        # Who has announced no port has no peer id: what is decided is about the address.
+        subject = self._peer_id() if isinstance(self._query, PeerQuery) else self.remote_ip
+        return Record((decided(subject, decision, rule, *numbers),))
 
     def _failed(self, code: int, reason: str) -> FailedToAddInboundPeer:
         return FailedToAddInboundPeer(ip_address=self.remote_ip, code=code, reason=reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.ids import Endpoint
+from core.messages import Ban
 
 MAX_OWN = 256
 """A remote that answers every dial with "own nonce" (4101) could make this list grow; the oldest are forgotten then."""
@@ -17,7 +18,7 @@ class Avoided:
         self._pause_s = pause_s
         self._rests_until: dict[Endpoint, float] = {}
         self._own: dict[Endpoint, None] = {}
-        self._banned: set[str] = set()
+        self._bans: dict[str, Ban] = {}
 
     def closed(self, endpoint: Endpoint, now: float) -> None:
         """A dial failed or a connection ended: not again within the pause, or a refusing peer would be dialled on
@@ -34,21 +35,26 @@ class Avoided:
         if len(self._own) > MAX_OWN:
             del self._own[next(iter(self._own))]
 
-    def ban(self, ip: str) -> None:
+    def ban(self, ban: Ban) -> None:
         """An address is banned."""
-        self._banned.add(ip)
+        self._bans[ban.ip] = ban
 
     def unban(self, ip: str) -> None:
         """A ban ended."""
-        self._banned.discard(ip)
+        self._bans.pop(ip, None)
 
-    def set_bans(self, ips: Iterable[str]) -> None:
+    def set_bans(self, bans: Iterable[Ban]) -> None:
         """These are all the bans in force."""
-        self._banned = set(ips)
+        self._bans = {ban.ip: ban for ban in bans}
+
+    def bans_without(self, ips: Iterable[str]) -> tuple[Ban, ...]:
+        """The bans that are not of these addresses."""
+        others = frozenset(ips)
+        return tuple(ban for ip, ban in self._bans.items() if ip not in others)
 
     def is_banned(self, ip: str) -> bool:
         """Whether the address is banned."""
-        return ip in self._banned
+        return ip in self._bans
 
     def is_own(self, endpoint: Endpoint) -> bool:
         """Whether this is ourselves."""

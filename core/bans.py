@@ -18,6 +18,9 @@ from core.static_lists import Blacklist, static_lists
 MAX_BANS = 65_536
 """Somebody with a /64 of IPv6 addresses could be banned under each of them: beyond this the next to end goes."""
 
+SPARE_ENDS = 64
+"""Times in the queue of ends that may belong to no ban any more, before they are thrown out."""
+
 MAX_DURATION_S = 10 * 365 * 86400.0
 MAX_REASON_CHARACTERS = 1000
 
@@ -25,10 +28,11 @@ MAX_REASON_CHARACTERS = 1000
 class Bans:
     """The bans in force, and the blacklist of the configuration."""
 
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, listening_port: int | None = None) -> None:
+        """``listening_port``: the port bound, None if the node does not listen."""
         self.total = 0
         self._duration_s = config.peer_ban_time_s
-        self._trusted = trusted_ips(config)
+        self._trusted = trusted_ips(config, listening_port)
         self._named_seeds: frozenset[str] = frozenset()
         self._blacklist = Blacklist(config.blacklisted_ips)
         self._bans: dict[str, Ban] = {}
@@ -55,34 +59,37 @@ class Bans:
 
         Raises ValueError if it is trusted or no address, or if ``duration_s`` is not from 0 to ten years.
         """
+        ban = self.would_ban(ip, reason, wall_now, duration_s)
+        if ban is None:
+            return None
+        if len(self._bans) >= MAX_BANS:
+            self._end_one()
+        self._put(ban)
+        self.total += 1
+        return ban
+
+    def would_ban(self, ip: str, reason: str, wall_now: float, duration_s: float | None = None) -> Ban | None:
+        """The ban that :meth:`ban` would make, which is not made. Raises ValueError as that one."""
         ip = canonical_ip(ip)
         lasts_s = self._duration_s if duration_s is None else duration_s
         if not 0 < lasts_s <= MAX_DURATION_S:
             raise ValueError(f"expected a ban of more than 0 and at most {MAX_DURATION_S:.0f} s, got {lasts_s}")
-        if ip in self._trusted or ip in self._named_seeds:
+        if self._is_trusted(ip):
             raise ValueError(f"{ip} is the address of a fixed, whitelisted or seed peer, which is never banned")
         if ip in self._bans:
             return None
-        if len(self._bans) >= MAX_BANS:
-            self._end_one()
-        ban = Ban(ip, wall_now + lasts_s, reason[:MAX_REASON_CHARACTERS])
-        self._bans[ip] = ban
-        heapq.heappush(self._ends, (ban.until, ip))
-        self.total += 1
-        return ban
+        return Ban(ip, wall_now + lasts_s, reason[:MAX_REASON_CHARACTERS])
 
     def restore(self, bans: Iterable[Ban], wall_now: float) -> None:
-        """Put stored bans back, with the time they have left; for an empty object. They do not count in ``total``.
+        """Put stored bans back, with the time they have left, beside those there are. They do not count in ``total``.
 
         Left out are those that have ended meanwhile, and of peers that configuration trusts by now. If the clock was
         set back, no ban lasts longer than any ban may.
         """
         for ban in sorted(bans, key=lambda ban: ban.until):
-            if ban.until <= wall_now or ban.ip in self._bans or ban.ip in self._trusted or len(self) >= MAX_BANS:
+            if ban.until <= wall_now or ban.ip in self._bans or self._is_trusted(ban.ip) or len(self) >= MAX_BANS:
                 continue
-            kept = Ban(ban.ip, min(ban.until, wall_now + MAX_DURATION_S), ban.reason[:MAX_REASON_CHARACTERS])
-            self._bans[kept.ip] = kept
-            heapq.heappush(self._ends, (kept.until, kept.ip))
+            self._put(Ban(ban.ip, min(ban.until, wall_now + MAX_DURATION_S), ban.reason[:MAX_REASON_CHARACTERS]))
 
     def unban(self, ip: str) -> str | None:
         """End a ban and return the address in canonical form; None if there is none. Raises ValueError: no address."""
@@ -113,6 +120,18 @@ class Bans:
                 ended.append(ip)
         return ended
 
+    def _is_trusted(self, ip: str) -> bool:
+        return ip in self._trusted or ip in self._named_seeds
+
+    def _put(self, ban: Ban) -> None:
+        self._bans[ban.ip] = ban
+        if len(self._ends) > 2 * len(self._bans) + SPARE_ENDS:
+            # Of bans ended by hand, whose time may be years away: a program that bans and unbans must not fill us up.
+            self._ends = [(kept.until, kept.ip) for kept in self._bans.values()]
+            heapq.heapify(self._ends)
+        else:
+            heapq.heappush(self._ends, (ban.until, ban.ip))
+
     def _pop_end(self) -> str | None:
         until, ip = heapq.heappop(self._ends)
         ban = self._bans.get(ip)
@@ -133,6 +152,6 @@ def canonical_ip(text: str) -> str:
     return Endpoint.checked(text, 1).ip
 
 
-def trusted_ips(config: NodeConfig) -> frozenset[str]:
+def trusted_ips(config: NodeConfig, listening_port: int | None = None) -> frozenset[str]:
     """Addresses of the configuration's fixed, whitelisted and seed peers, as far as it gives them by address."""
-    return static_lists(config).trusted_ips()
+    return static_lists(config, listening_port).trusted_ips()

@@ -5,6 +5,8 @@ Keeps the reputation and every counter that LIP 0004's penalty table needs. It j
 
 from __future__ import annotations
 
+import math
+
 from core.ids import Direction
 from core.link_settings import LinkSettings
 from core.penalties import REPUTATION_AT_START, Punishment, punishment
@@ -27,7 +29,7 @@ class Conduct:
             settings.max_packet_rate, settings.packet_rate_penalty, settings.packet_rate_window_s
         )
         self._node_infos = WindowCounter(PROTOCOL_WINDOW_S)
-        self._get_peers = WindowCounter(PROTOCOL_WINDOW_S)
+        self._get_peers = WindowCounter(math.inf if settings.peers_asked_once else PROTOCOL_WINDOW_S)
         self._node_info_asked = 0
 
     @property
@@ -68,6 +70,7 @@ class Conduct:
         """Count a getPeers; True if it is one too many.
 
         LIP 0004 allows one after connecting; lisk-p2p clears its counter every 10 s, because its nodes ask again when
-        they lack peers. Counting per connection would ban such a node after a while (lisk-sdk#5804).
+        they lack peers. Counting per connection would ban such a node after a while (lisk-sdk#5804), so that is an
+        option.
         """
         return self._get_peers.add(now) > 1

@@ -8,7 +8,17 @@ the decision by hand.
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+UNSTAMPED: Final = 0.0
+"""The time in a record of a mind that does not know Unix time: its actor stamps it (see :func:`stamped`)."""
+
+
+END_OF_DATES: Final = 253_402_300_800.0
+"""The year 10000, which no calendar of Python's knows; a clock of a simulation may."""
 
 
 class DecisionKind(enum.Enum):
@@ -46,9 +56,9 @@ class Decision(NamedTuple):
     """One decision about one peer.
 
     ``subject``: peer id (``ip:port``), or the bare address where the decision is about an address. ``numbers``: the
-    figures compared, as (name, value), units in the names. ``at``: seconds, on the clock of whoever decided (Unix time
-    in the peer book). Picklable and hashable. A tuple, because a full peer book makes two or three for every address it
-    hears of, and a frozen dataclass takes three times as long to make.
+    figures compared, as (name, value), units in the names. ``at``: Unix time, seconds. Picklable and hashable. A tuple,
+    because a full peer book makes two or three for every address it hears of, and a frozen dataclass takes three times
+    as long to make.
     """
 
     subject: str
@@ -59,8 +69,16 @@ class Decision(NamedTuple):
     at: float
 
     def __str__(self) -> str:
-        """One line for a log: ``1.2.3.4:5001 moved_to_new by third_failure (failures 3, limit 3; LIP 0004, ...)``."""
-        figures = ", ".join(f"{name} {value:g}" for name, value in self.numbers)
+        """The record as a line, with its time: ``2026-03-01 12:30:05Z 1.2.3.4:5001 banned by ...``."""
+        if not UNSTAMPED < self.at < END_OF_DATES:
+            return self.text
+        return f"{datetime.fromtimestamp(self.at, UTC):%Y-%m-%d %H:%M:%SZ} {self.text}"
+
+    @property
+    def text(self) -> str:
+        """The same without its time, for a log that has its own:
+        ``1.2.3.4:5001 moved_to_new by consecutive_failures (failures 3, limit 3; LIP 0004, Peer directory)``."""
+        figures = ", ".join(f"{name} {_figure(value)}" for name, value in self.numbers)
         because = f"{figures}; {self.source}" if figures else self.source
         return f"{self.subject} {self.decision.value} by {self.rule} ({because})"
 
@@ -72,3 +90,20 @@ Decisions = tuple[Decision, ...]
 def decide(subject: str, decision: DecisionKind, rule: Rule, at: float, *numbers: tuple[str, float]) -> Decision:
     """Return the record of a decision: ``decide(peer_id, DecisionKind.EVICTED, RULE, now, ("age_s", 12.0))``."""
     return Decision(subject, decision, rule.name, rule.source, numbers, at)
+
+
+def decided(subject: str, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> Decision:
+    """The same for a mind that works in monotonic time or knows no time at all: not stamped yet."""
+    return Decision(subject, decision, rule.name, rule.source, numbers, UNSTAMPED)
+
+
+def stamped(decisions: Iterable[Decision], at: float) -> Decisions:
+    """The records with Unix time ``at`` in those that have none yet: an effect is carried out when it is decided."""
+    return tuple(one if one.at else one._replace(at=at) for one in decisions)
+
+
+def _figure(value: float) -> str:
+    """Whole numbers in full (a Unix time in ``6g`` is off by days), others with four significant digits."""
+    if math.isfinite(value) and value == int(value):
+        return str(int(value))
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from core.decisions import Decisions
 from core.events import Event
 from core.ids import Direction, Endpoint, PeerKind
 from core.messages import ActorMessage
@@ -78,6 +79,12 @@ class Emit(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
 
 
+class Record(msgspec.Struct, frozen=True):
+    """Tell the node what was decided, and why. Records without a time get that of the moment."""
+
+    decisions: Decisions
+
+
 class DialPeer(msgspec.Struct, frozen=True):
     """Create an outbound peer and let it dial."""
 
@@ -110,6 +117,12 @@ class CreateInbound(msgspec.Struct, frozen=True):
     ask_id: int
 
 
+class ResolveSeedNames(msgspec.Struct, frozen=True):
+    """Look these host names up; the answer is HostsResolved."""
+
+    hosts: tuple[str, ...]
+
+
 Effect: TypeAlias = (
     SendText
     | CloseChannel
@@ -120,8 +133,10 @@ Effect: TypeAlias = (
     | Tell
     | Reply
     | Emit
+    | Record
     | DialPeer
     | TellPeer
     | ForwardToPeer
     | CreateInbound
+    | ResolveSeedNames
 )

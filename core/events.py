@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import msgspec
 
+from core.decisions import Decision
 from core.ids import Direction, Endpoint, PeerId, PeerKind
 
 
@@ -253,13 +254,17 @@ class InvalidRequestReceived(Event, frozen=True, kw_only=True):
 
 
 class BanPeer(Event, frozen=True, kw_only=True):
-    """An address was banned. ``until`` is Unix time in seconds."""
+    """An address was banned. ``until`` is Unix time in seconds.
+
+    ``dry_run``: it was not; with ``ban_mode: enforce`` it would have been. Said once for each connection.
+    """
 
     NAME: ClassVar[str] = "EVENT_BAN_PEER"
     peer_id: PeerId
     ip_address: str
     until: float
     reason: str
+    dry_run: bool = False
 
 
 class UnbanPeer(Event, frozen=True, kw_only=True):
@@ -270,13 +275,24 @@ class UnbanPeer(Event, frozen=True, kw_only=True):
 
 
 class PenaltyApplied(Event, frozen=True, kw_only=True):
-    """A penalty was subtracted from a peer's reputation (not in lisk-p2p; it has no such event)."""
+    """A penalty was subtracted from a peer's reputation (not in lisk-p2p; it has no such event).
+
+    ``dry_run``: it has no consequences, even where it leaves nothing (``ban_mode: dry-run``).
+    """
 
     NAME: ClassVar[str] = "EVENT_PENALTY_APPLIED"
     peer_id: PeerId
     penalty: int
     reputation: int
     reason: str
+    dry_run: bool = False
+
+
+class DecisionTaken(Event, frozen=True, kw_only=True):
+    """The node decided something about a peer; the record says what, by which rule, and on which numbers (ours)."""
+
+    NAME: ClassVar[str] = "EVENT_DECISION_TAKEN"
+    decision: Decision
 
 
 EVENTS: Mapping[str, type[Event]] = {cls.NAME: cls for cls in Event.__subclasses__()}

@@ -28,13 +28,15 @@ class Direction(enum.Enum):
 
 
 class PeerKind(enum.Enum):
-    """Trust that configuration gives to a peer. Values are lisk-p2p's ``PeerKind`` texts."""
+    """Trust that configuration gives a peer, or what a connection is for; the values are lisk-p2p's texts."""
 
     NONE = "NONE"
     FIXED = "fixedPeer"
     WHITELISTED = "whitelistedPeer"
     SEED = "seedPeer"
     BLACKLISTED = "blacklistedPeer"
+    FEELER = "feeler"
+    """Ours: a connection that only finds out whether somebody answers (:mod:`core.feelers`)."""
 
 
 class CloseCode(enum.IntEnum):

@@ -148,6 +148,7 @@ class Link(LinkIntroduction):
     def _on_disconnect(self, packet: Disconnect, now: float) -> None:
         code = packet.code or CloseCode.NORMAL
         self._end = End(code, packet.reason, by_us=False)
+        self._said_goodbye = True
         if self.stage is Stage.HANDSHAKE:
             self._last = CloseChannel(CloseCode.HANDSHAKE_REFUSED)
         else:

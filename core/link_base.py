@@ -11,9 +11,11 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+from core import rules
 from core.calls import OpenCalls, PendingRequests, ResponseRate
 from core.conduct import Conduct
-from core.effects import AbortChannel, CloseChannel, Effect, Emit, Reply, Room, SendText, Tell
+from core.decisions import Decision, DecisionKind, Rule, decided
+from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendText, Tell
 from core.errors import ConnectionLost
 from core.events import (
     CloseInbound,
@@ -110,8 +112,10 @@ class LinkBase:
         self._step_deadline: float | None = None  # of the present stage: connect, upgrade, close
         self._traffic_at: float | None = None
         self._end: End | None = None
+        self._said_goodbye = False
         self._out: list[Effect] = []
         self._events: list[Event] = []
+        self._decisions: list[Decision] = []
         self._last: CloseChannel | AbortChannel | None = None
 
     # ---- what others may know ----
@@ -199,9 +203,13 @@ class LinkBase:
             if request.ask_id is not None:
                 lost = ConnectionLost(f"the connection to {self.peer_id} closed ({end.code})", self.peer_id)
                 self._out.append(Reply(request.ask_id, Failed(0, lost)))
-        self._events.append(self._close_event(was_connected, end))
+        if not (was_connected and self.kind is PeerKind.FEELER):
+            self._events.append(self._close_event(was_connected, end))
         self._report_traffic()
-        self._tell(Room.POOL, PeerClosed(self.endpoint, self.direction, was_connected, end.code, end.reason, end.by_us))
+        last = PeerClosed(
+            self.endpoint, self.direction, was_connected, end.code, end.reason, end.by_us, self._said_goodbye
+        )
+        self._tell(Room.POOL, last)
         self._last = None
         return self._flush()
 
@@ -242,7 +250,7 @@ class LinkBase:
 
     def apply_penalty(self, penalty: int, reason: str, now: float) -> list[Effect]:
         """The application's penalty; at 0 the peer is banned unless it is trusted."""
-        self._punish(penalty, reason, now)
+        self._punish(penalty, reason, now, rule=rules.APPLICATION)
         return self._flush()
 
     def _break_rule(self, rule: str, now: float) -> None:
@@ -250,16 +258,33 @@ class LinkBase:
         if punishment is not None:
             self._punish(punishment.penalty, rule, now, raw=punishment.raw)
 
-    def _punish(self, penalty: int, reason: str, now: float, *, raw: bool = False) -> None:
+    def _punish(self, penalty: int, reason: str, now: float, *, raw: bool = False, rule: Rule | None = None) -> None:
+        """Subtract points for breaking ``rule`` (None: the one that ``reason`` names); at 0, have the peer banned."""
         if penalty <= 0 or self.stage >= Stage.CLOSING:
             return
+        was_spent = self._conduct.is_spent
         self._conduct.punish(penalty)
+        standing, dry_run = self._conduct.reputation, self._settings.dry_run
         self._events.append(
-            PenaltyApplied(peer_id=self.peer_id, penalty=penalty, reputation=self._conduct.reputation, reason=reason)
+            PenaltyApplied(peer_id=self.peer_id, penalty=penalty, reputation=standing, reason=reason, dry_run=dry_run)
         )
-        if not self._conduct.is_spent or self.kind in TRUSTED:
+        if was_spent:
+            return  # it stays although it has no points to lose, and must not fill the journal with that
+        points, left = ("points", penalty), ("reputation", standing)
+        self._record(DecisionKind.PENALISED, rule or rules.misconduct(reason), points, left)
+        if not self._conduct.is_spent:
             self._tell_standing()
-            return
+        elif self.kind in TRUSTED:
+            self._record(DecisionKind.KEPT, rules.NEVER_BANNED, left)
+            self._tell_standing()
+        elif dry_run:
+            self._record(DecisionKind.KEPT, rules.DRY_RUN, left)
+            self._tell(Room.NODE, PeerMisbehaved(self.peer_id, self.endpoint.ip, self.kind, reason))
+            self._tell_standing()
+        else:
+            self._have_banned(reason, now, raw=raw)
+
+    def _have_banned(self, reason: str, now: float, *, raw: bool) -> None:
         # LIP 0004: a banned peer is dropped without being told why.
         self._tell(Room.NODE, PeerMisbehaved(self.peer_id, self.endpoint.ip, self.kind, reason))
         if raw:
@@ -280,6 +305,9 @@ class LinkBase:
     def _tell(self, room: Room, message: ActorMessage) -> None:
         self._out.append(Tell(room, message))
 
+    def _record(self, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> None:
+        self._decisions.append(decided(self.peer_id, decision, rule, *numbers))
+
     def _count_traffic(self, now: float) -> None:
         if self._traffic_at is None:
             self._traffic_at = now + self._settings.traffic_report_interval_s
@@ -297,6 +325,10 @@ class LinkBase:
         before the end, because the channel's end is an input of its own, with events of its own.
         """
         out = self._out
+        if self._decisions:
+            # Before what follows from them: the ban that a penalty leads to comes after it in the peer's story.
+            out.insert(0, Record(tuple(self._decisions)))
+            self._decisions = []
         if self._events:
             out.append(Emit(tuple(self._events)))
             self._events = []

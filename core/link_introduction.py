@@ -15,11 +15,13 @@ from core.effects import CloseChannel, Effect, Room
 from core.events import (
     ConnectOutbound,
     FailedPeerInfoUpdate,
+    FailedToCollectPeerDetailsOnConnect,
     FailedToFetchPeerInfo,
     FailedToFetchPeers,
+    FailedToPushNodeInfo,
     UpdatedPeerInfo,
 )
-from core.ids import CloseCode
+from core.ids import CloseCode, PeerKind
 from core.link_base import End, Stage
 from core.link_calls import GET_NODE_INFO, GET_PEERS, PING, LinkCalls
 from core.messages import PeersAdvertised
@@ -49,6 +51,8 @@ class LinkIntroduction(LinkCalls):
         self._own = own
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
             self._push_own_info(now)
+        elif self.stage is Stage.CLOSING:
+            self._events.append(FailedToPushNodeInfo(peer_id=self.peer_id, reason="the connection is closing"))
         return self._flush()
 
     def _push_own_info(self, now: float) -> None:
@@ -141,7 +145,7 @@ class LinkIntroduction(LinkCalls):
         elif request.procedure == GET_NODE_INFO:
             self._give_up(why, now)
         else:
-            self._events.append(FailedToFetchPeers(peer_id=self.peer_id, reason=why))
+            self._fetch_failed(FailedToFetchPeers, why)
             self._introduced(now)
 
     # ---- the opener's questions ----
@@ -173,16 +177,25 @@ class LinkIntroduction(LinkCalls):
         refusal = self._compatibility(info, self._own)
         if refusal is not None:
             # lisk-p2p keeps such a connection and its outbound slot for ever.
-            self._events.append(FailedToFetchPeerInfo(peer_id=self.peer_id, reason=refusal.reason))
+            self._fetch_failed(FailedToFetchPeerInfo, refusal.reason)
             self._close(refusal.code, refusal.reason, now)
             return
         self._remote = info
         self._events.append(UpdatedPeerInfo(peer=self.info()))
         self._enter(Stage.PEERS, None)
-        self._ask(GET_PEERS, now)
+        if self.kind is PeerKind.FEELER:
+            # As in Bitcoin Core: it is not there to be told addresses, or it would be worth while to be felt.
+            self._introduced(now)
+        else:
+            self._ask(GET_PEERS, now)
+
+    def _fetch_failed(self, kind: type[FailedToFetchPeerInfo | FailedToFetchPeers], why: str) -> None:
+        """Tell it twice, as lisk-p2p does: by what was asked for, and under the name for both."""
+        self._events.append(kind(peer_id=self.peer_id, reason=why))
+        self._events.append(FailedToCollectPeerDetailsOnConnect(peer_id=self.peer_id, reason=why))
 
     def _give_up(self, why: str, now: float) -> None:
-        self._events.append(FailedToFetchPeerInfo(peer_id=self.peer_id, reason=why))
+        self._fetch_failed(FailedToFetchPeerInfo, why)
         self._close(CloseCode.NORMAL, f"getNodeInfo failed: {why}"[:MAX_REASON_CHARACTERS], now)
 
     def ask_for_peers(self, now: float) -> list[Effect]:
@@ -199,7 +212,7 @@ class LinkIntroduction(LinkCalls):
             # Whoever keeps to the protocol's own limit is not punished for a lower one of ours.
             endpoints = self._dialect.decode_peers(data, max(limit, MAX_PEERS))
         except (CodecError, PacketFault) as error:
-            self._events.append(FailedToFetchPeers(peer_id=self.peer_id, reason=str(error)))
+            self._fetch_failed(FailedToFetchPeers, str(error))
             self._break_rule("invalid_peer_list", now)
         else:
             self._tell(Room.BOOK, PeersAdvertised(self.peer_id, self.endpoint.ip, endpoints[:limit]))
@@ -208,4 +221,5 @@ class LinkIntroduction(LinkCalls):
     def _introduced(self, now: float) -> None:
         if self.stage is Stage.PEERS:
             self._become_ready(now)
-            self._events.append(ConnectOutbound(peer=self.info()))
+            if self.kind is not PeerKind.FEELER:  # of no use to a program: it ends at once
+                self._events.append(ConnectOutbound(peer=self.info()))

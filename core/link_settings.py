@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.config import NodeConfig
+from core.penalties import DRY_RUN
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,7 +14,9 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     ``request_timeout_outbound_s`` is lisk-p2p's ackTimeout; ``request_timeout_inbound_s`` its fixed 10 s.
     ``hand_over_timeout_s`` is an inbound peer's wait for the connection that the server checked for it.
     ``max_open_calls`` caps the requests of a remote that we have not answered, ``max_pending_requests`` ours that it
-    has not: both queues can be made to grow by a remote that asks much or answers nothing.
+    has not: both queues can be made to grow by a remote that asks much or answers nothing. ``peers_asked_once``: a
+    remote may ask getPeers once on a connection, not once in 10 s. ``dry_run``: misbehaviour is reported and has no
+    consequences.
     """
 
     connect_timeout_s: float = 2.0
@@ -31,6 +34,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     packet_rate_penalty: int = 10
     packet_rate_window_s: float = 1.0
     node_info_rate: int = 4
+    peers_asked_once: bool = False
+    dry_run: bool = False
     max_node_info_bytes: int = 20480
     max_peers_per_answer: int = 200
     max_open_calls: int = 4096
@@ -55,6 +60,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             packet_rate_penalty=config.ws_max_message_rate_penalty,
             packet_rate_window_s=config.rate_calculation_interval_s,
             node_info_rate=config.peer_status_message_rate_per_10s,
+            peers_asked_once=config.get_peers_rule == "once-per-connection",
+            dry_run=config.ban_mode == DRY_RUN,
             max_node_info_bytes=config.max_peer_info_bytes,
             max_open_calls=config.max_pending_requests_per_peer,
             max_pending_requests=config.max_pending_requests_per_peer,

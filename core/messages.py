@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from core.config import NodeConfig
+from core.decisions import Decisions
 from core.events import Event, PeerInfo
 from core.ids import Direction, Endpoint, PeerId, PeerKind
 from core.wire.payloads import NodeInfo
@@ -36,7 +37,7 @@ class Done(Query, frozen=True):
 
 
 class Failed(Query, frozen=True):
-    """The command could not be carried out; ``error`` (a :class:`core.errors.EnsembleError`) is raised at the caller."""
+    """The command could not be carried out; ``error`` (a :class:`core.errors.EnsembleError`) is raised there."""
 
     error: Exception
 
@@ -196,12 +197,16 @@ class ApplyPenalty(Query, frozen=True):
 
 
 class BanAddress(Query, frozen=True):
-    """Ban an IP address for ``duration_s`` (None: the configured time). Answer: Done or Failed (trusted address)."""
+    """Ban an IP address for ``duration_s`` (None: the configured time). Answer: Done or Failed (trusted address).
+
+    ``dry_run``: only report that it would be banned.
+    """
 
     ip: str
     peer_id: PeerId
     reason: str
     duration_s: float | None = None
+    dry_run: bool = False
 
 
 class UnbanAddress(Query, frozen=True):
@@ -226,6 +231,21 @@ class BanList(Query, frozen=True):
     """All bans in force."""
 
     bans: tuple[Ban, ...]
+
+
+class Explain(Query, frozen=True):
+    """Why did the node do what it did to this peer? Answer: :class:`Story`.
+
+    ``subject`` is a peer id or a bare IP address, in canonical form.
+    """
+
+    subject: str
+
+
+class Story(Query, frozen=True):
+    """Every decision about a peer that is still kept, in order."""
+
+    decisions: Decisions
 
 
 # ---- subscriber -> Peer -----------------------------------------------------------------------------------------
@@ -297,6 +317,12 @@ class StorageClosed(ActorMessage, frozen=True):
     """PeerBook -> Node."""
 
 
+class DecisionsTaken(ActorMessage, frozen=True):
+    """PeerBook, PeerServer, PeerPool, Peer -> Node: what was decided, and why; in order, stamped with Unix time."""
+
+    decisions: Decisions
+
+
 class CloseAllPeers(ActorMessage, frozen=True):
     """Node -> PeerPool: close every connection in order, dial no more, then say :class:`AllPeersClosed`."""
 
@@ -356,7 +382,17 @@ class AddressUnbanned(ActorMessage, frozen=True):
 
 
 class BansInForce(ActorMessage, frozen=True):
-    """PeerBook -> PeerServer, PeerPool: these are all, whatever was said before. Told when one of them is new."""
+    """PeerBook -> PeerServer, PeerPool: these are all, whatever was said before. Told when one of them is new.
+
+    ``is_new_book``: the book has just begun. Whoever knows of bans that are not among these says :class:`KeepBans`.
+    """
+
+    bans: tuple[Ban, ...]
+    is_new_book: bool = False
+
+
+class KeepBans(ActorMessage, frozen=True):
+    """PeerPool -> PeerBook: you are new, and these were in force. Nobody is to be set free by a crash of the book."""
 
     bans: tuple[Ban, ...]
 
@@ -383,6 +419,37 @@ class ChosenPeers(Query, frozen=True):
     endpoints: tuple[Endpoint, ...]
     tried_count: int
     known_count: int
+
+
+class ChooseFeeler(Query, frozen=True):
+    """PeerPool -> PeerBook: which address is to be tried out? Answer: :class:`FeelerChosen`.
+
+    ``excluded`` are endpoints not to be dialled now, ``ips`` the addresses that are connected. ``connected``: outbound
+    peers, who need no test to be seen alive.
+    """
+
+    excluded: frozenset[Endpoint]
+    ips: frozenset[str]
+    connected: frozenset[Endpoint]
+
+
+class FeelerChosen(Query, frozen=True):
+    """PeerBook -> PeerPool: this one, if there is any. ``is_test``: it is tried, and a newcomer waits for its place."""
+
+    endpoint: Endpoint | None
+    is_test: bool = False
+
+
+class KeepAnchors(ActorMessage, frozen=True):
+    """PeerPool -> PeerBook: dial these first after a restart."""
+
+    anchors: tuple[Endpoint, ...]
+
+
+class DialAnchors(ActorMessage, frozen=True):
+    """PeerBook -> PeerPool, at the start and before it answers anything: these were the anchors of the last run."""
+
+    anchors: tuple[Endpoint, ...]
 
 
 class OutboundSucceeded(ActorMessage, frozen=True):
@@ -494,8 +561,8 @@ class PeerUpdated(ActorMessage, frozen=True):
 class PeerClosed(ActorMessage, frozen=True):
     """The connection is gone; last message of a Peer. ``was_connected``: it had reported :class:`PeerConnected`.
 
-    ``code`` is the close code seen or sent; ``clean`` is False for a lost or refused TCP connection. ``by_us`` tells
-    that we decided to close.
+    ``code`` is the close code seen or sent. ``by_us`` tells that we decided to close, ``said_goodbye`` that the remote
+    did, with a ``#disconnect`` packet.
     """
 
     endpoint: Endpoint
@@ -504,10 +571,14 @@ class PeerClosed(ActorMessage, frozen=True):
     code: int
     reason: str
     by_us: bool
+    said_goodbye: bool = False
 
 
 class PeerMisbehaved(ActorMessage, frozen=True):
-    """Peer -> Node: its reputation is used up; the connection is being closed. Leads to :class:`BanAddress`."""
+    """Peer -> Node: its reputation is used up; the connection is being closed. Leads to :class:`BanAddress`.
+
+    In a dry run the connection stays, and this is said once.
+    """
 
     peer_id: PeerId
     ip: str

@@ -129,7 +129,7 @@ def is_exempt(ip: str, private_too: bool) -> bool:
 
 
 def host_key(ip: str) -> bytes:
-    """What one host can be expected to own: an IPv4 address, a /64 of IPv6. Raises ValueError if ``ip`` is no address."""
+    """What one host can be expected to own: an IPv4 address, a /64 of IPv6. Raises ValueError: ``ip`` is no address."""
     packed = address_info(ip).packed
     return packed if len(packed) == 4 else packed[:8]
 

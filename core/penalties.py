@@ -15,6 +15,9 @@ from core.ids import Direction
 REPUTATION_AT_START = 100
 FATAL = 100
 
+DRY_RUN = "dry-run"
+"""The ``ban_mode`` that only reports."""
+
 
 class Punishment(msgspec.Struct, frozen=True):
     """``penalty`` points. ``raw``: the ban destroys the TCP connection without ``#disconnect`` or close frame."""

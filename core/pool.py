@@ -1,7 +1,7 @@
 """Pool: who is connected, who should be, and through whom we speak. Decisions only.
 
-Slots, dialling, seeds, fixed peers, shuffling, inbound admission and eviction, and the choice of peers for sending and
-asking. The peer book says whom one *could* dial; the pool says how many, and whom not.
+Slots, dialling, seeds, fixed peers, shuffling; on top of inbound admission (:mod:`core.pool_inbound`) and of sending
+(:mod:`core.pool_base`). The peer book says whom one *could* dial; the pool says how many, and whom not.
 
 Sources: LIP 0004 ("Connections", "Selection", "Start-up and discovery", "Static lists"); departures are named where
 they are made. The attacker in mind fills our inbound slots, wants our outbound ones, and closes what is honest.
@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from core import evict, select
-from core.avoid import Avoided
-from core.effects import CreateInbound, DialPeer, Effect, Reply, Room
+from core import rules, select
+from core.decisions import DecisionKind, Rule
+from core.effects import DialPeer, Effect, ResolveSeedNames, Room
 from core.events import NetworkReady, PeerInfo, RemovePeer
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.messages import (
@@ -24,20 +24,25 @@ from core.messages import (
     ChoosePeers,
     ChosenPeers,
     ForgetPeer,
-    InboundRefused,
     InboundSeen,
+    NamedSeedsChanged,
     OutboundFailed,
     OutboundSucceeded,
     PeerClosed,
+    ResolvedHost,
 )
-from core.pool_base import PoolBase
+from core.netgroup import is_exempt, net_group
+from core.pool_inbound import DUPLICATE, InboundPool
 from core.pool_settings import PoolSettings
 from core.redial import Redial
+from core.seeds import FRESH_S, STALE_S
 from core.slots import Slot
 from core.timetable import Timetable
 
 SEED_DONE = "Disconnect from SeedPeer after discovery"
-DUPLICATE = "Peer has a duplicate connection"
+
+GUESTS = frozenset({PeerKind.SEED, PeerKind.FEELER})
+"""Outbound connections that take no slot."""
 
 MAX_SEED_GUESTS = 32
 """Seeds connected at once, over and above the outbound slots. A configuration may name thousands."""
@@ -45,10 +50,8 @@ MAX_SEED_GUESTS = 32
 ASK_PAUSE_S = 11.0
 """One peer is asked for its peers at most this often: a second getPeers within 10 s costs 10 points of reputation."""
 
-TRUSTED = frozenset({PeerKind.FIXED, PeerKind.WHITELISTED})
 
-
-class Pool(PoolBase):
+class Pool(InboundPool):
     """The PeerPool's mind. ``secret`` keys the eviction's order of net groups; times are monotonic seconds."""
 
     def __init__(
@@ -60,13 +63,10 @@ class Pool(PoolBase):
         rng: Random,
         selection: select.Selection = select.OWN_RULES,
     ) -> None:
-        super().__init__(settings, rng, selection)
+        super().__init__(settings, secret, rng, selection)
         self._own_nonce = own_nonce
-        self._secret = secret
-        self._kinds = settings.kinds()
         self._redial = Redial(settings.fixed_peers, settings.populator_interval_s)
         self._times = Timetable(settings, rng)
-        self._avoided = Avoided(settings.populator_interval_s)
         self._choosing = 0  # request id of the last question to the book
         self._choosing_since: float | None = None  # ... and when it was asked, while it is open
         self._book_known = False
@@ -78,6 +78,7 @@ class Pool(PoolBase):
     def start(self, now: float) -> list[Effect]:
         """Dial fixed peers, ask the book, and the seeds if the book knows little."""
         self._times.start(now)
+        self._resolve(now)
         return self.on_time(now)
 
     def next_deadline(self) -> float | None:
@@ -99,13 +100,14 @@ class Pool(PoolBase):
             self._populate(now)
         if self._times.seeds_are_due(now):
             self._rediscover(now)
+            self._resolve(now, STALE_S)
         return self._flush()
 
     def stop(self) -> list[Effect]:
         """Close every connection in order and make no new ones."""
         self._stopping = True
         for slot in list(self._slots):
-            self._end(slot, CloseCode.NORMAL, f"Intentionally removed peer {slot.endpoint.peer_id}")
+            self._end(slot, CloseCode.NORMAL, f"Intentionally removed peer {slot.endpoint.peer_id}", rules.STOPPING)
         self._say_when_empty()
         return self._flush()
 
@@ -119,18 +121,20 @@ class Pool(PoolBase):
     def _free_outbound(self) -> int:
         # Seeds are guests: they do not take a slot from a peer of the network (in lisk-p2p, as many seeds as slots
         # make start() cancel its own seed connections). A fixed peer that is away keeps its slot free.
-        used = sum(slot.kind is not PeerKind.SEED for slot in self._slots.of(Direction.OUTBOUND))
+        # A feeler is gone as soon as it has been answered.
+        used = sum(slot.kind not in GUESTS for slot in self._slots.of(Direction.OUTBOUND))
         return self._settings.max_outbound_connections - used - self._redial.waiting()
 
     def _populate(self, now: float) -> None:
         free = self._free_outbound()
-        if free <= 0 or self._stopping or not self._may_ask_book(now):
+        if free <= 0 or self._stopping or self._settings.fixed_only or not self._may_ask_book(now):
             return
         excluded = self._slots.endpoints() | self._avoided.endpoints(now) | set(self._settings.fixed_peers)
         self._choosing += 1
         self._choosing_since = now
-        groups = tuple(sorted(self._slots.outbound_groups().items()))
-        self._tell(Room.BOOK, ChoosePeers(self._choosing, free, frozenset(excluded), groups))
+        groups = tuple(sorted(self._slots.outbound_groups(self._settings.private_networks_exempt).items()))
+        ips = frozenset(self._slots.ips())
+        self._tell(Room.BOOK, ChoosePeers(self._choosing, free, frozenset(excluded), groups, ips))
 
     def _may_ask_book(self, now: float) -> bool:
         """One question at a time; a restarted book may have lost it, so it is asked again after an interval."""
@@ -145,40 +149,115 @@ class Pool(PoolBase):
         first_answer = not self._book_known
         self._book_known = True
         for endpoint in answer.endpoints[: max(0, self._free_outbound())]:
-            kind = self._kinds.get(endpoint, PeerKind.NONE)
-            # A fixed peer has its own pace; one that was dialled in vain since the question was asked has to rest.
-            if kind is not PeerKind.FIXED and not self._avoided.is_resting(endpoint, now):
-                self._dial(endpoint, kind)
+            obstacle = self._obstacle(endpoint, now)
+            if obstacle is not None:
+                self._record(endpoint, DecisionKind.PASSED_OVER, obstacle)
+                continue
+            free = ("free_slots", self._free_outbound())
+            self._dial(endpoint, self._kinds.get(endpoint, PeerKind.NONE), rules.SLOT_FREE, free)
         if first_answer and answer.tried_count < self._settings.min_tried_for_no_seeds:
-            self._dial_seeds()
+            self._ask_seeds(now)
         return self._flush()
 
-    def _dial(self, endpoint: Endpoint, kind: PeerKind) -> bool:
+    def _obstacle(self, endpoint: Endpoint, now: float) -> Rule | None:
+        """Why a peer that was chosen is not dialled: things may have changed since the question was asked."""
+        avoided = self._avoided
+        if self._kinds.get(endpoint) is PeerKind.FIXED:
+            return rules.FIXED_PEER  # has its own pace
+        if avoided.is_resting(endpoint, now):
+            return rules.RESTING
+        if avoided.is_own(endpoint):
+            return rules.OWN_ADDRESS
+        if avoided.is_banned(endpoint.ip):
+            return rules.BANNED
+        if self._slots.is_busy(endpoint):
+            return rules.ALREADY_CONNECTED
+        return rules.GROUP_FULL if self._is_crowded_outbound(endpoint.ip) else None
+
+    def _is_crowded_outbound(self, ip: str) -> bool:
+        """LIP 0004: at most 3 outbound of a group, no address that is connected. The book knew this as it was when it
+        was asked, and a rule of the application need not care: the limits hold for whoever chose."""
+        private_too = self._settings.private_networks_exempt
+        if is_exempt(ip, private_too):
+            return False
+        in_group = self._slots.outbound_groups(private_too)[net_group(ip)]
+        return in_group >= self._settings.max_outbound_per_group or ip in self._slots.ips()
+
+    def _dial(self, endpoint: Endpoint, kind: PeerKind, rule: Rule, *numbers: tuple[str, float]) -> bool:
         avoided = self._avoided
         if self._slots.is_busy(endpoint) or avoided.is_own(endpoint) or avoided.is_banned(endpoint.ip):
             return False
         self._slots.add(Slot(endpoint, Direction.OUTBOUND, kind))
         self._out.append(DialPeer(endpoint, kind))
+        self._record(endpoint, DecisionKind.DIALLED, rule, *numbers)
         return True
 
     def _dial_fixed(self, now: float) -> None:
         for endpoint in self._redial.due(now):
-            if self._dial(endpoint, PeerKind.FIXED) or self._avoided.is_own(endpoint):
+            lost = ("losses", self._redial.losses(endpoint))
+            if self._dial(endpoint, PeerKind.FIXED, rules.FIXED_PEER, lost):
+                continue
+            if self._avoided.is_own(endpoint):
+                self._record(endpoint, DecisionKind.PASSED_OVER, rules.OWN_ADDRESS)
                 continue
             # One that is connected, inbound perhaps, comes back to the redialling when it is lost.
             if not self._slots.is_busy(endpoint):
-                self._redial.lost(endpoint, now)
+                self._redial_later(endpoint, now)
+
+    def _redial_later(self, endpoint: Endpoint, now: float) -> None:
+        pause_s = self._redial.lost(endpoint, now)
+        figures = (("losses", self._redial.losses(endpoint)), ("pause_s", pause_s))
+        self._record(endpoint, DecisionKind.DEFERRED, rules.BACK_OFF, *figures)
+
+    def _ask_seeds(self, now: float) -> None:
+        """Dial the seeds that are known, and those given by name as soon as their addresses are."""
+        self._resolve(now)
+        self._seeds.wanted = self._seeds.is_waiting
+        self._dial_seeds()
+
+    def _resolve(self, now: float, older_than_s: float = FRESH_S) -> None:
+        hosts = self._seeds.to_resolve(now, older_than_s)
+        if hosts:
+            self._out.append(ResolveSeedNames(hosts))
+
+    def on_resolved(self, hosts: Iterable[ResolvedHost], now: float) -> list[Effect]:
+        """What seeds given by name stand for: trust these, and dial them if the seeds were being asked."""
+        if self._seeds.on_resolved(hosts, now):
+            self._kinds = self._seeds.kinds()
+            self._tell_named_seeds()
+        if self._seeds.wanted and not self._stopping:
+            self._seeds.wanted = self._seeds.is_waiting
+            if self._free_outbound() > 0:
+                self._dial_seeds()
+        return self._flush()
+
+    def on_resolver_lost(self) -> list[Effect]:
+        """Whoever looked names up crashed: they are looked up again when the seeds are asked."""
+        self._seeds.on_resolver_lost()
+        return []
+
+    def on_gates_replaced(self) -> list[Effect]:
+        """The server or the book is new, and does not know which addresses are trusted for a name."""
+        if self._seeds.named:
+            self._tell_named_seeds()
+        return self._flush()
+
+    def _tell_named_seeds(self) -> None:
+        for room in (Room.BOOK, Room.SERVER):
+            self._tell(room, NamedSeedsChanged(self._seeds.named))
 
     def _dial_seeds(self) -> None:
         # All seeds, in random order: lisk-p2p only ever uses as many as there are free slots, always the first ones.
-        seeds = list(self._settings.seed_peers)
+        seeds = self._seeds.all()
         self._rng.shuffle(seeds)
         guests = sum(slot.kind is PeerKind.SEED for slot in self._slots.of(Direction.OUTBOUND))
+        free = ("free_slots", self._free_outbound())
         for endpoint in seeds:
             if guests >= MAX_SEED_GUESTS:
                 break
-            # A seed that is whitelisted too is a guest all the same; one that is fixed has its own pace.
-            if self._kinds[endpoint] is not PeerKind.FIXED and self._dial(endpoint, PeerKind.SEED):
+            if self._dial(
+                endpoint, PeerKind.SEED, rules.SEED_ASKED, free
+            ):  # one that is whitelisted too is a guest all the same
                 guests += 1
 
     def _release_seeds(self) -> None:
@@ -189,13 +268,13 @@ class Pool(PoolBase):
             return
         for slot in outbound:
             if slot.kind is PeerKind.SEED and slot.info is not None:
-                self._end(slot, CloseCode.NORMAL, SEED_DONE)
+                self._end(slot, CloseCode.NORMAL, SEED_DONE, rules.SEED_RELEASED)
 
     def _rediscover(self, now: float) -> None:
         """LIP 0004: too few outbound connections after 30 s: ask the seeds again, and a connected peer as well."""
-        if self._free_outbound() <= 0:
+        if self._free_outbound() <= 0 or self._settings.fixed_only:
             return
-        self._dial_seeds()
+        self._ask_seeds(now)
         latest = now - ASK_PAUSE_S
         willing = [
             slot for slot in self._slots.of(Direction.OUTBOUND) if slot.info is not None and slot.asked_at <= latest
@@ -215,48 +294,9 @@ class Pool(PoolBase):
         ]
         if candidates:
             slot = self._rng.choice(candidates)
-            self._end(slot, CloseCode.EVICTED, f"Evicted outbound peer {slot.endpoint.peer_id}")
-
-    # ---- inbound ----
-
-    def on_admit(self, peer: PeerInfo, ask_id: int) -> list[Effect]:
-        """The server asks for room for a checked opener. Answer: CreateInbound, or Reply with a refusal."""
-        endpoint = peer.endpoint
-        taken = self._slots.get(endpoint, Direction.INBOUND)
-        dialled = self._slots.get(endpoint, Direction.OUTBOUND)
-        # A dial of ours to the same peer that is not through yet does not count: both sides dialling at once would
-        # refuse each other (as lisk-p2p nodes do). If both get through, on_connected() ends one of them.
-        if taken is not None or (dialled is not None and dialled.info is not None):
-            return self._refuse(ask_id, CloseCode.DUPLICATE, DUPLICATE)
-        if self._stopping:
-            return self._refuse(ask_id, CloseCode.TRY_AGAIN_LATER, "Node is stopping")
-        if self._avoided.is_banned(endpoint.ip):
-            return self._refuse(ask_id, CloseCode.FORBIDDEN, "Peer is not allowed to connect")
-        kind = self._kinds.get(endpoint, PeerKind.NONE)
-        if not self._make_room(kind):
-            return self._refuse(ask_id, CloseCode.TRY_AGAIN_LATER, "No inbound connection can be evicted")
-        self._slots.add(Slot(endpoint, Direction.INBOUND, kind))
-        self._out.append(CreateInbound(endpoint, kind, ask_id))
-        return self._flush()
-
-    def _refuse(self, ask_id: int, code: int, reason: str) -> list[Effect]:
-        self._out.append(Reply(ask_id, InboundRefused(0, code, reason)))
-        return self._flush()
-
-    def _make_room(self, newcomer: PeerKind) -> bool:
-        inbound = self._slots.of(Direction.INBOUND)
-        if len(inbound) < self._settings.max_inbound_connections:
-            return True
-        candidates = [slot.info for slot in inbound if slot.info is not None]
-        victim = evict.select_victim(candidates, self._settings.protection, self._secret, self._rng)
-        if victim is None and newcomer in TRUSTED:
-            # LIP 0004: a whitelisted peer is let in while there is an ordinary one, however well that one is protected.
-            victim = evict.select_victim(candidates, evict.NO_PROTECTION, self._secret, self._rng)
-        slot = self._slots.get(victim.endpoint, Direction.INBOUND) if victim is not None else None
-        if slot is None:
-            return False
-        self._end(slot, CloseCode.EVICTED, f"Evicted inbound peer {slot.endpoint.peer_id}")
-        return True
+            figures = (("candidates", len(candidates)), ("limit", self._settings.max_outbound_connections))
+            self._record(slot.endpoint, DecisionKind.SHUFFLED_OUT, rules.SHUFFLED, *figures)
+            self._end(slot, CloseCode.EVICTED, f"Evicted outbound peer {slot.endpoint.peer_id}", rules.SHUFFLED)
 
     # ---- what peers report ----
 
@@ -271,6 +311,7 @@ class Pool(PoolBase):
             return []
         slot.info = peer
         self._redial.succeeded(peer.endpoint)
+        self._record_connected(slot)
         if direction is Direction.OUTBOUND:
             self._on_outbound_connected(slot, peer, now)
         else:
@@ -279,6 +320,14 @@ class Pool(PoolBase):
         self._end_double(peer.endpoint)
         self._report()
         return self._flush()
+
+    def _record_connected(self, slot: Slot) -> None:
+        outbound = slot.direction is Direction.OUTBOUND
+        limits = self._settings
+        limit = limits.max_outbound_connections if outbound else limits.max_inbound_connections
+        figures = ((slot.direction.value, len(self._slots.of(slot.direction))), ("limit", limit))
+        rule = rules.OPENED if outbound else rules.ADMITTED
+        self._record(slot.endpoint, DecisionKind.CONNECTED, rule, *figures)
 
     def _on_outbound_connected(self, slot: Slot, peer: PeerInfo, now: float) -> None:
         slot.asked_at = now  # it has told its peers by now
@@ -298,7 +347,7 @@ class Pool(PoolBase):
         if outbound.leaving or inbound.leaving:
             return  # one of them ends anyway
         ours_wins = self._own_nonce < outbound.info.nonce
-        self._end(inbound if ours_wins else outbound, CloseCode.DUPLICATE, DUPLICATE)
+        self._end(inbound if ours_wins else outbound, CloseCode.DUPLICATE, DUPLICATE, rules.DUPLICATE)
 
     def on_updated(self, peer: PeerInfo) -> list[Effect]:
         """Latency, reputation or node info of a peer changed."""
@@ -312,13 +361,18 @@ class Pool(PoolBase):
         slot = self._slots.pop(closed.endpoint, closed.direction)
         if slot is None:
             return []
+        why = slot.why or rules.ending(closed.code, by_us=closed.by_us, was_connected=closed.was_connected)
+        self._record(closed.endpoint, DecisionKind.DISCONNECTED, why, ("code", closed.code))
+        self._spared.forget(closed.endpoint.peer_id)
         if slot.info is not None:
             self._counts[f"{closed.direction.value}_disconnects"] += 1
             self._emit(RemovePeer(peer_id=closed.endpoint.peer_id, reason=closed.reason))
         if closed.direction is Direction.OUTBOUND:
             self._on_outbound_closed(closed, now)
+        elif closed.said_goodbye:
+            self._on_goodbye(slot, now)
         if slot.kind is PeerKind.FIXED and not self._slots.is_busy(closed.endpoint):
-            self._redial.lost(closed.endpoint, now)
+            self._redial_later(closed.endpoint, now)
         self._report()
         if not self._stopping and closed.direction is Direction.OUTBOUND:
             self._populate(now)
@@ -338,7 +392,7 @@ class Pool(PoolBase):
 
     def on_banned(self, ban: Ban) -> list[Effect]:
         """The book banned an address: close what it still has. In lisk-p2p its other connections live on."""
-        self._avoided.ban(ban.ip)
+        self._avoided.ban(ban)
         return self._close_banned()
 
     def on_unbanned(self, ip: str) -> list[Effect]:
@@ -348,13 +402,17 @@ class Pool(PoolBase):
 
     def on_bans(self, bans: Iterable[Ban]) -> list[Effect]:
         """The book told all bans in force: one of us two is new."""
-        self._avoided.set_bans(ban.ip for ban in bans)
+        self._avoided.set_bans(bans)
         return self._close_banned()
+
+    def bans_missing(self, bans: Iterable[Ban]) -> tuple[Ban, ...]:
+        """The bans we know of that a new book does not."""
+        return self._avoided.bans_without(ban.ip for ban in bans)
 
     def _close_banned(self) -> list[Effect]:
         for slot in list(self._slots):
-            if slot.kind is PeerKind.NONE and self._avoided.is_banned(slot.endpoint.ip):
-                self._end(slot, CloseCode.NORMAL, "")
+            if slot.kind in (PeerKind.NONE, PeerKind.FEELER) and self._avoided.is_banned(slot.endpoint.ip):
+                self._end(slot, CloseCode.NORMAL, "", rules.BANNED)
         return self._flush()
 
     def on_book_replaced(self, now: float) -> list[Effect]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from core.effects import Effect, Emit, ForwardToPeer, Reply, Room, Tell, TellPeer
+from core.decisions import Decision, DecisionKind, Rule, decided
+from core.effects import Effect, Emit, ForwardToPeer, Record, Reply, Room, Tell, TellPeer
 from core.errors import NotActive, PeerNotFound
 from core.events import Event, PeerInfo
-from core.ids import Direction, PeerId
+from core.ids import Direction, Endpoint, PeerId
 from core.messages import (
     ActorMessage,
     ApplyPenalty,
@@ -41,6 +42,7 @@ class PoolBase:
         self._counts = dict.fromkeys(COUNTS, 0)
         self._stopping = False
         self._out: list[Effect] = []
+        self._decisions: list[Decision] = []
 
     # ---- what the program wants ----
 
@@ -99,10 +101,14 @@ class PoolBase:
 
     # ---- output ----
 
-    def _end(self, slot: Slot, code: int, reason: str) -> None:
+    def _end(self, slot: Slot, code: int, reason: str, why: Rule) -> None:
         if not slot.leaving:
             slot.leaving = True
+            slot.why = why
             self._say(slot, ClosePeer(code, reason))
+
+    def _record(self, endpoint: Endpoint, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> None:
+        self._decisions.append(decided(endpoint.peer_id, decision, rule, *numbers))
 
     def _say(self, slot: Slot, message: ActorMessage) -> None:
         self._out.append(TellPeer(slot.endpoint, slot.direction, message))
@@ -121,4 +127,7 @@ class PoolBase:
     def _flush(self) -> list[Effect]:
         out = self._out
         self._out = []
+        if self._decisions:
+            out.insert(0, Record(tuple(self._decisions)))
+            self._decisions = []
         return out

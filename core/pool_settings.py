@@ -7,6 +7,7 @@ import msgspec
 from core.config import NodeConfig
 from core.evict import ProtectionRatios, VictimRule
 from core.ids import Endpoint, PeerKind
+from core.penalties import DRY_RUN
 from core.seeds import SeedName
 from core.static_lists import static_lists
 
@@ -27,12 +28,15 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     shuffle_at_tick: bool = False
     protection: ProtectionRatios = ProtectionRatios()
     victim_rule: VictimRule = VictimRule.YOUNGEST_OF_LARGEST_GROUP
+    feeler_interval_s: float = 0.0
+    anchor_connections: int = 0
     seed_peers: tuple[Endpoint, ...] = ()
     fixed_peers: tuple[Endpoint, ...] = ()
     whitelisted_peers: tuple[Endpoint, ...] = ()
     seed_names: tuple[SeedName, ...] = ()
     fixed_only: bool = False
     blacklisted_ips: tuple[str, ...] = ()
+    dry_run: bool = False
     host_ip: str = "0.0.0.0"
     listening_port: int | None = None
 
@@ -58,12 +62,15 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             private_networks_exempt=config.private_networks_exempt,
             shuffle_at_tick=config.outbound_shuffle_moment == "tick",
             victim_rule=VictimRule(config.inbound_victim),
+            feeler_interval_s=config.feeler_interval_s,
+            anchor_connections=config.anchor_connections,
             seed_peers=lists.seeds,
             fixed_peers=lists.fixed,
             whitelisted_peers=lists.whitelisted,
             seed_names=lists.names,
             fixed_only=config.fixed_peers_only,
             blacklisted_ips=config.blacklisted_ips,
+            dry_run=config.ban_mode == DRY_RUN,
             host_ip=config.host_ip,
             listening_port=listening_port,
         )

@@ -28,6 +28,28 @@ class WindowCounter:
         return self._count
 
 
+class AddressRate:
+    """Counts events by address, in windows of ``window_s`` seconds that all addresses share.
+
+    One window for all: what has to be remembered is what happened in the last ``window_s`` seconds, whoever it was.
+    """
+
+    __slots__ = ("_counts", "_ends_at", "window_s")
+
+    def __init__(self, window_s: float) -> None:
+        self.window_s = window_s
+        self._counts: dict[str, int] = {}
+        self._ends_at = float("-inf")
+
+    def add(self, ip: str, now: float) -> int:
+        """Count one event of an address and return how many of it this window has seen, the new one included."""
+        if now >= self._ends_at:
+            self._counts.clear()
+            self._ends_at = now + self.window_s
+        count = self._counts[ip] = self._counts.get(ip, 0) + 1
+        return count
+
+
 class PacketRate:
     """The limit on packets of every sort: ``limit`` per ``window_s``; each whole multiple costs ``penalty``.
 

@@ -47,9 +47,14 @@ class Redial:
             self._losses[endpoint] = 0
             self._due_at.pop(endpoint, None)
 
-    def lost(self, endpoint: Endpoint, now: float) -> None:
-        """A dial failed or a connection was lost."""
+    def losses(self, endpoint: Endpoint) -> int:
+        """How often it was lost since it was last connected."""
+        return self._losses[endpoint]
+
+    def lost(self, endpoint: Endpoint, now: float) -> float:
+        """A dial failed or a connection was lost; returns the pause until it is dialled again, in seconds."""
         losses = self._losses[endpoint]
         pause_s = min(MAX_PAUSE_S, self._first_pause_s * 2.0 ** min(losses, MAX_DOUBLINGS))
         self._losses[endpoint] = losses + 1
         self._due_at[endpoint] = now + pause_s
+        return pause_s

@@ -23,7 +23,7 @@ MAX_ADDRESSES_PER_NAME = 16
 are the operator's own seeds."""
 
 FRESH_S = 10.0
-"""A name is not looked up again this soon after its last answer: a start and the first asking of the seeds share one."""
+"""A name is not looked up again this soon after its last answer: a start and the first asking share one."""
 
 STALE_S = 3600.0
 """An answer older than this is renewed even if nobody asks the seeds, so that trust follows the name."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from core.decisions import Rule
 from core.events import PeerInfo
 from core.ids import Direction, Endpoint, PeerKind
 from core.netgroup import host_key, is_exempt, net_group
@@ -19,7 +20,7 @@ from core.netgroup import host_key, is_exempt, net_group
 class Slot(msgspec.Struct):
     """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered.
 
-    ``asked_at``: when it was last asked for its peers (monotonic seconds).
+    ``asked_at``: when it was last asked for its peers (monotonic seconds). ``why`` the close was ordered.
     """
 
     endpoint: Endpoint
@@ -28,6 +29,7 @@ class Slot(msgspec.Struct):
     info: PeerInfo | None = None
     leaving: bool = False
     asked_at: float = 0.0
+    why: Rule | None = None
 
 
 class Slots:

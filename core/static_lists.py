@@ -72,7 +72,9 @@ def static_lists(config: NodeConfig, listening_port: int | None = None) -> Stati
     blacklist = Blacklist(config.blacklisted_ips)
 
     def kept(peers: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-        return tuple(peer for peer in peers if peer.ip not in blacklist and not is_own(peer, config, listening_port))
+        return tuple(
+            peer for peer in peers if peer.ip not in blacklist and not is_own(peer, config.host_ip, listening_port)
+        )
 
     fixed = kept(config.fixed_peers)
     whitelisted = tuple(peer for peer in kept(config.whitelisted_peers) if peer not in frozenset(fixed))
@@ -87,14 +89,14 @@ def static_lists(config: NodeConfig, listening_port: int | None = None) -> Stati
     )
 
 
-def is_own(peer: Endpoint, config: NodeConfig, listening_port: int | None) -> bool:
+def is_own(peer: Endpoint, host_ip: str, listening_port: int | None) -> bool:
     """Whether this is the very address at which the node listens. A node that listens on all its addresses knows only
     its loopback ones; at any other it recognises itself by its nonce."""
     if peer.port != listening_port:
         return False
-    if config.host_ip in WILDCARDS:
-        return is_loopback(peer.ip) and (":" not in peer.ip or WILDCARDS[config.host_ip])
-    return peer.ip == config.host_ip
+    if host_ip in WILDCARDS:
+        return is_loopback(peer.ip) and (":" not in peer.ip or WILDCARDS[host_ip])
+    return peer.ip == host_ip
 
 
 def _warnings(config: NodeConfig, listening_port: int | None) -> Iterator[str]:
@@ -107,7 +109,7 @@ def _warnings(config: NodeConfig, listening_port: int | None) -> Iterator[str]:
     named: dict[Endpoint, list[str]] = {}
     for name, peers in lists.items():
         for peer in peers:
-            if is_own(peer, config, listening_port):
+            if is_own(peer, config.host_ip, listening_port):
                 yield f"{name}: {peer.peer_id} is this node's own address and is left out"
             else:
                 named.setdefault(peer, []).append(name)

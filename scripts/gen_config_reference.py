@@ -36,7 +36,8 @@ found, each with its place and what was expected, and exit code 2:
 
 Names are those of `P2PConfig` in lisk-p2p 0.10 in Python's spelling, with the unit at the end; what lisk-p2p counts in
 milliseconds is in seconds here. Peers are written `192.0.2.1:5001` or `[2001:db8::1]:5001`, or as a mapping with `ip`
-and `port`. Numbers of a chain id need no quotes: `chain_id: 00000001` is taken as it is written.
+and `port`; seeds also by DNS name, `seed.example.org:5001`. Numbers of a chain id need no quotes: `chain_id: 00000001`
+is taken as it is written.
 
 A file may be up to 1 MiB of UTF-8. Aliases, merge keys and tags that build objects are refused, and so is a name that
 is given twice.

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Identity:
-    """A node as its actors see it. ``network`` is what :func:`actors.transport.port.network_of` gives them."""
+    """A node as its actors see it.
+
+    ``network`` is what :func:`actors.transport.port.network_of` gives them, ``storage`` what
+    :func:`actors.storage.storage_of` does.
+    """
 
     name: str
     environment: SimEnvironment
     network: Any = None
+    storage: Any = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ class SimActorCell(ActorCell):
     def network(self) -> Any:
         """The network of the actor's node."""
         return self.identity.network
+
+    @property
+    def storage(self) -> Any:
+        """The disk of the actor's node."""
+        return self.identity.storage
 
     def actor_send(self, to: ActorAddress, message: Any) -> None:
         host = self.host

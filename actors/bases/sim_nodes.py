@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
+from thespian.actors import ActorExitRequest
 
 from actors.bases.sim_cell import Identity, Reordering, SimActorCell
 from actors.bases.sim_environment import derive_rng
@@ -25,6 +26,7 @@ from actors.bases.simulation import WALL_START, SimulationBase
 from actors.node import Node
 from actors.peer_book import PeerBook
 from actors.peer_pool import PeerPool
+from actors.storage import MemoryDisk
 from actors.transport.sim_links import Links
 from actors.transport.simulated import Internet, SimNetwork
 from core import messages as m
@@ -114,15 +116,24 @@ class SimNode:
         return started
 
     def stop(self) -> None:
-        """Close every connection in order, then end the actors."""
+        """Close every connection in order, then end the actors. Raises EnsembleError if anything of it is left."""
         self.ask(m.StopNode(0))
+        cell: SimActorCell = self._address.cell
+        self.tell(ActorExitRequest())
+        self.sim.base.run_until(lambda: cell.is_dead, ANSWER_LIMIT_S)
+        left = [*self.sim.base.population(self.identity), *self.sim.internet.open_at(self.name)]
         self._forget()
+        if left:
+            raise EnsembleError(f"{self.name} has been stopped and leaves {', '.join(left)}")
 
     def crash(self, *, silent: bool = False) -> None:
-        """The program dies: its actors vanish and its connections are reset. ``silent``: the whole machine loses
-        power, so that the others only notice that nothing comes any more."""
+        """The program dies: its actors vanish and its connections are reset. What it had written to ``data_dir`` is
+        there when it starts again. ``silent``: the whole machine loses power, so that the others only notice that
+        nothing comes any more."""
         self.sim.base.trace.note(f"{self.name} crashes{' silently' if silent else ''}")
         self.sim.internet.crash(self.name, silent=silent)
+        if self.config.data_dir is not None:
+            self.identity.storage.crash(self.config.data_dir)
         self._forget()
 
     def _forget(self) -> None:
@@ -133,7 +144,7 @@ class SimNode:
 
     # ---- talking
 
-    def tell(self, message: m.ActorMessage) -> None:
+    def tell(self, message: m.ActorMessage | ActorExitRequest) -> None:
         """Send to the Node actor. Raises RuntimeError if it does not run."""
         if self._address is None:
             raise RuntimeError(f"{self.name} does not run")
@@ -282,7 +293,7 @@ class Simulation:
         ip = default_ip(number) if ip is None else ip
         config = NodeConfig(**({"port": DEFAULT_PORT} | options))
         network: SimNetwork = self.internet.add_host(name, [ip])
-        identity = Identity(name, self.base.make_environment(name, clock_offset_s), network)
+        identity = Identity(name, self.base.make_environment(name, clock_offset_s), network, MemoryDisk())
         wanted = None if collect is None else frozenset(collect)
         node = self.nodes[name] = SimNode(self, identity, config, network.host.ips[0], wanted)
         return node

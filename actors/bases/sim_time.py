@@ -80,10 +80,10 @@ class EventHeap(TimerHeap):
         self.call_at(due, self._fire, cell, message)
         cell.timer_count += 1
 
-    def run_next(self) -> bool:
-        """Move the clock to the next event and let it happen. False if there is none."""
+    def run_next(self, end: float = math.inf) -> bool:
+        """Move the clock to the next event and let it happen. False if there is none up to ``end``."""
         events = self._events
-        if not events:
+        if not events or events[0][0] > end:
             return False
         due, _, _, function, first, second = heapq.heappop(events)
         self._clock.now = due

@@ -29,7 +29,7 @@ from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
     ActorSystemMessage,
 )
 
-from actors.bases.cell import ActorCell, Cell
+from actors.bases.cell import ActorCell
 from actors.bases.inproc import InProcessBase
 from actors.bases.reactor import MESSAGES_PER_VISIT, WATCH_TOKEN, ReadyQueue
 from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell
@@ -132,10 +132,15 @@ class SimulationBase(InProcessBase):
         finally:
             self.birthplace = self._home
 
+    def population(self, identity: Identity) -> dict[str, SimActorCell]:
+        """The living actors of a node, by their labels."""
+        cells = (cell for cell in self.cells.values() if isinstance(cell, SimActorCell))
+        return {cell.label: cell for cell in cells if cell.identity is identity}
+
     def vanish(self, identity: Identity) -> int:
         """Take every actor of a node out of the world, without a word to anybody; return how many there were."""
-        gone = [cell for cell in self.cells.values() if isinstance(cell, SimActorCell) and cell.identity is identity]
-        for cell in gone:
+        gone = self.population(identity)
+        for cell in gone.values():
             cell.instance = cell.leaving = None
             self._release(cell)
             self.timers.forget(cell)
@@ -160,7 +165,7 @@ class SimulationBase(InProcessBase):
 
     @property
     def busy(self) -> bool:
-        return bool(self.incoming) or len(self.ready) > 0 or bool(self.selector.hot)
+        return bool(self.incoming or self.ready or self.selector.hot)
 
     def turn(self, timeout_s: float | None = None) -> None:
         """Finish this instant; if it was finished already, go to the next event, at most ``timeout_s`` away.
@@ -221,16 +226,16 @@ class SimulationBase(InProcessBase):
 
     def _advance(self, end: float) -> bool:
         """Go to the next event that is not after ``end`` and let it happen; otherwise go to ``end``, and say False."""
-        due = self.next_due()
-        if due is None or due > end:
-            if end != math.inf:
-                self.clock.now = end
-            return False
-        if due == self.timers.next_due:
-            self.timers.run_next()
-        else:
-            self.clock.now = due  # a stop that takes too long
-        return True
+        if self.stopping and self._stop_deadline <= end:
+            # The deadline is no event: whatever is due first.
+            if not self.timers.run_next(self._stop_deadline):
+                self.clock.now = self._stop_deadline
+            return True
+        if self.timers.run_next(end):
+            return True
+        if end != math.inf:
+            self.clock.now = end
+        return False
 
     def _finish_instant(self) -> None:
         """Run the actors until none has mail and no watched descriptor is ready."""
@@ -240,7 +245,7 @@ class SimulationBase(InProcessBase):
                 self._take_incoming()
             if self.selector.hot:
                 self._note_ready(self.selector.select(0))
-            if not len(self.ready):
+            if not self.ready:
                 return
             self._run_mailboxes(limit - self.delivered)
             if self.delivered >= limit:
@@ -250,7 +255,7 @@ class SimulationBase(InProcessBase):
         """As the reactor's, with a trace and without a clock. The hot path."""
         ready, visit = self.ready, self._messages_per_visit
         end = self.delivered + budget
-        while len(ready) and self.delivered < end:
+        while ready and self.delivered < end:
             cell: Any = ready.popleft()
             inbox = cell.inbox
             try:
@@ -291,14 +296,18 @@ class SimulationBase(InProcessBase):
 
     # ---- the trace
 
-    def _note(self, message: Any, sender: Any, cell: Cell) -> None:
+    def _note(self, message: Any, sender: Any, cell: Any) -> None:
         kind = type(message)
         what = kind.__name__
         if kind is EventBatch:
             what = f"{what} {','.join([type(event).__name__ for event in message.events])}"
         elif message is WATCH_TOKEN:
             what = "WatchReady"
-        self.trace.note(f"{label_of(sender)} > {label_of(cell.address)} {what}")
+        try:
+            line = f"{sender.cell.label} > {cell.label} {what}"
+        except AttributeError:  # somebody outside the actors
+            line = f"{label_of(sender)} > {label_of(cell.address)} {what}"
+        self.trace.note(line)
 
     def digest(self) -> str:
         """SHA-256 (hex) over everything delivered so far: equal for equal runs, on any machine."""

@@ -113,7 +113,7 @@ class ThreadResolver:
     def _answer(self, host: str) -> Lookup:
         try:
             addresses = tuple(self._call(host))[:MAX_ANSWER]
-        except Exception as error:  # gaierror, the IDNA codec's UnicodeError, ...: the operator is told, whatever it was
+        except Exception as error:  # gaierror, UnicodeError of the IDNA codec, ...: the operator is told
             return Lookup(host, (), getattr(error, "strerror", None) or str(error) or type(error).__name__)
         return Lookup(host, addresses, "" if addresses else "it has no address")
 

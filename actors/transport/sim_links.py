@@ -116,6 +116,11 @@ class LinkTable:
         self._free_at: dict[tuple[str, str], float] = {}
         self._jitter = stream_of("jitter")
 
+    @property
+    def is_plain(self) -> bool:
+        """A packet takes the latency of its link and nothing else."""
+        return self.links.jitter is NO_JITTER and self.links.bandwidth_bytes_per_s is None
+
     def latency_s(self, source: str, target: str) -> float:
         """The time that a packet without size or jitter takes. Raises ValueError if a function gives nonsense."""
         pair = (source, target)

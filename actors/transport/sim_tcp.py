@@ -54,6 +54,7 @@ class End:
         "_inbox",
         "_is_waiting_for_room",
         "_last_arrival",
+        "_latency_s",
         "_moving",
         "_shut",
         "_under_way",
@@ -92,12 +93,15 @@ class End:
         self.state = State.CONNECTING
         self.peer: End | None = None
         self.fds: list[int] = []
-        self._inbox: deque[bytes] = deque()
+        # Lists, for there are tens of thousands of these and an empty deque takes 760 bytes.
+        self._inbox: list[bytes] = []
         self._fin_received = False
         self._shut = False
         self._error = 0
-        self._under_way: deque[tuple[float, bytes | Packet]] = deque()
+        self._under_way: list[tuple[float, bytes | Packet]] = []
         self._last_arrival = 0.0
+        links = internet.links
+        self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
         self._moving = False  # the first packet under way has an event
         self._unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
         self._is_waiting_for_room = False
@@ -117,7 +121,7 @@ class End:
         inbox = self._inbox
         if inbox:
             if len(inbox) == 1 and len(inbox[0]) <= max_bytes:
-                data = inbox.popleft()
+                data = inbox.pop()
             else:
                 whole = b"".join(inbox)
                 inbox.clear()
@@ -191,8 +195,13 @@ class End:
 
     def transmit(self, item: bytes | Packet) -> None:
         """Send on its way, behind what was sent before."""
-        arrival = self.internet.arrival(self, len(item) if isinstance(item, bytes) else 0)
-        self._last_arrival = arrival = max(arrival, self._last_arrival)
+        if self._latency_s is not None:
+            arrival = self.internet.clock.now + self._latency_s
+        else:
+            arrival = self.internet.arrival(self, len(item) if isinstance(item, bytes) else 0)
+        if arrival < self._last_arrival:
+            arrival = self._last_arrival
+        self._last_arrival = arrival
         self._under_way.append((arrival, item))
         if not self._moving:
             self._moving = True
@@ -234,8 +243,13 @@ class End:
             return
         now = internet.clock.now
         under_way = self._under_way
-        while under_way and under_way[0][0] <= now:
-            self._deliver(under_way.popleft()[1])
+        count = 1
+        while count < len(under_way) and under_way[count][0] <= now:
+            count += 1
+        arrived = under_way[:count]
+        del under_way[:count]
+        for _, item in arrived:
+            self._deliver(item)
         if under_way:
             internet.call_at(under_way[0][0], self._arrives)
         else:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -124,6 +124,8 @@ class Internet:
         self.packets = 0
         """Packets that have arrived."""
         self.bytes_carried = 0
+        self.names: dict[str, Sequence[str]] = {}
+        """DNS: host name to addresses, the same for everybody. Fill it in."""
         self._events = events
         self._hosts: dict[str, Host] = {}
         self._by_ip: dict[str, Host] = {}
@@ -170,6 +172,12 @@ class Internet:
     def power_on(self, name: str) -> None:
         """A host that lost power answers again: packets of connections that it has forgotten with a reset."""
         self._hosts[name].powered = True
+
+    def open_at(self, name: str) -> list[str]:
+        """What programs of this host hold: its listeners and connections, in words."""
+        host = self._hosts[name]
+        listeners = [f"a listener at {listener.endpoint.peer_id}" for listener in host.listeners.values()]
+        return listeners + [f"the connection {end.label}" for end in host.ends]
 
     # ---- partitions
 
@@ -257,6 +265,11 @@ class SimNetwork:
     def __init__(self, internet: Internet, host: Host) -> None:
         self.internet = internet
         self.host = host
+
+    @property
+    def names(self) -> Mapping[str, Sequence[str]]:
+        """What DNS knows: host name to addresses (:func:`actors.transport.resolver.resolver_of` asks)."""
+        return self.internet.names
 
     def connect(self, endpoint: Endpoint, /) -> SimStream:
         host = self.host

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from random import Random
 
 from core.book import rules
+from core.book.answers import KEPT_FROM_ANSWERS, KeptAnswers, asker_class, fit_for
 from core.book.check import problems
 from core.book.choice import Choice, Constraints, OutboundDraw
 from core.book.config import BookConfig
@@ -51,6 +52,8 @@ class Book:
         self._by_endpoint = self._shelves.by_endpoint
         self._by_ip = self._shelves.by_ip
         self._trials = Trials(self._shelves) if config.test_before_evict else None
+        kept_s = (config.answer_kept_min_s, config.answer_kept_max_s)
+        self._answers = KeptAnswers(*kept_s, rng) if config.answer_kept_max_s else None
         self._changes = 0
 
     # What is known
@@ -196,12 +199,16 @@ class Book:
         return tuple(decisions)
 
     def remove(self, endpoint: Endpoint, now: float, rule: Rule = rules.REMOVED) -> Decisions:
-        """Forget exactly this address and port (it is banned, it is our own, ...). Whitelisted ones stay."""
+        """Forget exactly this address and port (it is our own, ...). Whitelisted ones stay."""
+        if self._answers is not None:
+            self._answers.withdraw(endpoint.ip)
         entry = self._by_endpoint.get(endpoint)
         return () if entry is None else (self._remove(entry, now, rule),)
 
     def remove_ip(self, ip: str, now: float, rule: Rule = rules.REMOVED) -> Decisions:
         """Forget all entries of an IP address (it is banned). Whitelisted ones stay."""
+        if self._answers is not None:
+            self._answers.withdraw(ip)
         return tuple(self._remove(entry, now, rule) for entry in self._shelves.of_ip(ip))
 
     def set_advertise(self, endpoint: Endpoint, advertise: bool) -> bool:
@@ -263,12 +270,32 @@ class Book:
     # Who is given away, who is dialled
 
     def sample_for_getpeers(
-        self, cap: int = WIRE_CAP, ipv4_only: bool = True, requester_ip: str | None = None, least: int = MIN_ANSWER
+        self,
+        cap: int = WIRE_CAP,
+        ipv4_only: bool = True,
+        requester_ip: str | None = None,
+        least: int = MIN_ANSWER,
+        now: float | None = None,
     ) -> tuple[Endpoint, ...]:
-        """The answer to a `getPeers` request; see :func:`core.book.sample.sample_peers`."""
+        """The answer to a `getPeers` request; see :func:`core.book.sample.sample_peers`.
+
+        With ``now``, and if the book keeps its answers, a large book gives the same one again for about a day
+        (:mod:`core.book.answers`).
+        """
         shelves = self._shelves
         pools = (shelves.pool_4,) if ipv4_only else (shelves.pool_4, shelves.pool_6)
-        return sample_peers(pools, cap, requester_ip, self._rng, least)
+        known = sum(len(pool.entries) for pool in pools)
+        if self._answers is None or now is None or known < KEPT_FROM_ANSWERS * cap:
+            return sample_peers(pools, cap, requester_ip, self._rng, least)
+        kept = self._answers.get(
+            asker_class(requester_ip), now, lambda: sample_peers(pools, cap, None, self._rng, least)
+        )
+        return tuple(endpoint for endpoint in fit_for(requester_ip, kept) if not self._hides(endpoint))
+
+    def _hides(self, endpoint: Endpoint) -> bool:
+        """Whether a known address has asked not to be told since an answer with it was made."""
+        entry = self._by_endpoint.get(endpoint)
+        return entry is not None and not entry.advertise
 
     def choose(
         self, count: int, now: float, constraints: Constraints = NO_CONSTRAINTS, only: Table | None = None

@@ -15,11 +15,11 @@ from random import Random
 
 from core.book import rules
 from core.book.config import BookConfig
-from core.book.entry import Entry, Table
+from core.book.entry import Entry, EntryView, Table
 from core.book.table import BucketTable
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
 from core.ids import Endpoint
-from core.netgroup import NetGroup
+from core.netgroup import NetGroup, is_exempt
 
 MAX_DRAWS = 32
 """Draws for one address before the eligible ones are listed. With a tenth of all addresses eligible, 1 choice in 29
@@ -43,6 +43,18 @@ class Constraints:
     forbidden: Callable[[Endpoint], Rule | None] | None = None
     group_counts: Mapping[NetGroup, int] = field(default_factory=dict)
     group_limit: int = DEFAULT_GROUP_LIMIT
+
+    def allow(self, entry: EntryView, private_too: bool) -> bool:
+        """Whether one known address may be chosen, all by itself; for rules of an application.
+
+        ``private_too``: private addresses are exempt from limits, as loopback is.
+        """
+        endpoint = entry.endpoint
+        if endpoint in self.endpoints or (self.forbidden is not None and self.forbidden(endpoint) is not None):
+            return False
+        if is_exempt(endpoint.ip, private_too):
+            return True
+        return endpoint.ip not in self.ips and self.group_counts.get(entry.group, 0) < self.group_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +151,7 @@ class OutboundDraw:
         """The rule that forbids dialling ``entry`` now, or None."""
         endpoint, limits = entry.endpoint, self._limits
         if endpoint in self._endpoints or endpoint in limits.endpoints:
-            return rules.ALREADY_CONNECTED
+            return rules.NOT_NOW
         if limits.forbidden is not None:
             rule = limits.forbidden(endpoint)
             if rule is not None:

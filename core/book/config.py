@@ -11,6 +11,10 @@ DAY_S = 86_400.0
 
 LISK_SECRET_BYTES = 4
 
+KEPT_MIN_S = 21 * 3600.0
+KEPT_MAX_S = 27 * 3600.0
+"""How long a `getPeers` answer is given again (Bitcoin Core PR #18991): about a day, at a moment nobody can foresee."""
+
 
 class Hashing(enum.Enum):
     """How an address finds its bucket."""
@@ -57,6 +61,9 @@ class BookConfig:
     """lisk-p2p: with few tried addresses, flip a coin between the tables instead."""
     test_before_evict: bool = False
     """Ask for a test of the occupant before it leaves a full tried bucket (Bitcoin Core, Heilman et al. 2015)."""
+    answer_kept_min_s: float = 0.0
+    answer_kept_max_s: float = 0.0
+    """How long a `getPeers` answer is given again, drawn anew for each (:mod:`core.book.answers`). 0: not at all."""
 
     def __post_init__(self) -> None:
         for name in ("new_bucket_count", "tried_bucket_count", "bucket_size", "max_failures"):
@@ -67,6 +74,9 @@ class BookConfig:
             raise ValueError(f"new_max_age_s: expected more than 0 seconds, got {self.new_max_age_s!r}")
         if self.min_tried_to_weigh < 0:
             raise ValueError(f"min_tried_to_weigh: expected 0 or more, got {self.min_tried_to_weigh!r}")
+        if not 0 <= self.answer_kept_min_s <= self.answer_kept_max_s:
+            given = (self.answer_kept_min_s, self.answer_kept_max_s)
+            raise ValueError(f"answer_kept_min_s and _max_s: expected 0 <= min <= max, got {given}")
 
     @classmethod
     def from_config(cls, config: NodeConfig) -> BookConfig:
@@ -78,10 +88,14 @@ class BookConfig:
             private_networks_exempt=config.private_networks_exempt,
             refuse_narrower_reach=config.refuse_narrower_reach,
             coin_flip_when_few=config.peer_book_few_tried_choice == "coin-flip",
+            # Without feelers nobody would make the test, and every newcomer win after 40 minutes.
+            test_before_evict=config.test_before_evict and config.feeler_interval_s > 0,
+            answer_kept_min_s=KEPT_MIN_S if config.keep_getpeers_answer else 0.0,
+            answer_kept_max_s=KEPT_MAX_S if config.keep_getpeers_answer else 0.0,
         )
 
     def key_from(self, secret: bytes) -> bytes:
-        """The part of a node's secret that keys the buckets: all of it, or the 4 bytes that lisk-p2p's hashing takes."""
+        """The part of a node's secret that keys the buckets: all, or the 4 bytes that lisk-p2p's hashing takes."""
         return secret[:LISK_SECRET_BYTES] if self.hashing is Hashing.LISK else secret
 
     @classmethod

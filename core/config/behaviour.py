@@ -38,9 +38,9 @@ class OutboundOptions(msgspec.Struct, frozen=True, kw_only=True):
         int,
         count(
             OUT,
-            "Outbound peers of one network group (the /16 of an IPv4 address, the /32 of an IPv6 one), so that the owner "
-            "of one network cannot have all of them (LIP 0004: 3; lisk-p2p has no such limit). Loopback is exempt, "
-            "configured peers are dialled anyway.",
+            "Outbound peers of one network group (the /16 of an IPv4 address, the /32 of an IPv6 one), so that the "
+            "owner of one network cannot have all of them (LIP 0004: 3; lisk-p2p has no such limit). Loopback is "
+            "exempt, configured peers are dialled anyway.",
             le=MAX_COUNT,
         ),
     ] = 3
@@ -238,6 +238,26 @@ class LimitOptions(TimeoutOptions, frozen=True, kw_only=True):
         ),
     ] = 4
 
+    get_peers_rule: Annotated[
+        Literal["once-per-10s", "once-per-connection"],
+        option(
+            LIMIT,
+            "How often a peer may ask getPeers before each further time costs 10 points. once-per-connection is LIP "
+            "0004's rule; once-per-10s is lisk-p2p's, whose nodes ask again on the same connection when they lack "
+            "peers: the LIP's rule bans them in time.",
+        ),
+    ] = "once-per-10s"
+
+    ban_mode: Annotated[
+        Literal["enforce", "dry-run"],
+        option(
+            LIMIT,
+            "What misbehaviour leads to. enforce: penalties, and bans at 100 points (LIP 0004). dry-run: both are "
+            "counted and reported as events, and nothing else happens: the connection stays, the packet at fault is "
+            "dropped, nobody is banned. Bans that the program makes, and those already in force, are real either way.",
+        ),
+    ] = "enforce"
+
     peer_ban_time_s: Annotated[
         float,
         seconds(LIMIT, "How long an address stays banned (LIP 0004: 24 hours).", lisk="peerBanTime", le=MAX_DURATION_S),
@@ -334,8 +354,8 @@ class ChoiceOptions(LimitOptions, frozen=True, kw_only=True):
         Literal["youngest-of-largest-group", "random"],
         option(
             CHOICE,
-            "Who of the inbound peers that nothing spares is evicted for a newcomer. The default is Bitcoin Core's rule, "
-            "to which LIP 0004 refers; random is lisk-p2p's, and loses many more honest peers to a flood.",
+            "Who of the inbound peers that nothing spares is evicted for a newcomer. The default is Bitcoin Core's "
+            "rule, to which LIP 0004 refers; random is lisk-p2p's, and loses many more honest peers to a flood.",
         ),
     ] = "youngest-of-largest-group"
 

@@ -21,8 +21,8 @@ class BookOptions(ChoiceOptions, frozen=True, kw_only=True):
         Literal["lip", "lisk"],
         option(
             BOOK,
-            "How an address finds its bucket. lip: LIP 0004, IPv6 included, keyed with 256 bits. lisk: number for number "
-            "as lisk-p2p does, IPv4 only, keyed with 32 bits; for comparisons, not for a node with enemies.",
+            "How an address finds its bucket. lip: LIP 0004, IPv6 included, keyed with 256 bits. lisk: number for "
+            "number as lisk-p2p does, IPv4 only, keyed with 32 bits; for comparisons, not for a node with enemies.",
         ),
     ] = "lip"
 
@@ -58,8 +58,8 @@ class BookOptions(ChoiceOptions, frozen=True, kw_only=True):
         bool,
         option(
             BOOK,
-            "Refuse addresses that reach less far than the peer who tells them: a public peer cannot make the node dial "
-            "its own machine or LAN. False where public nodes rightly pass on private addresses.",
+            "Refuse addresses that reach less far than the peer who tells them: a public peer cannot make the node "
+            "dial its own machine or LAN. False where public nodes rightly pass on private addresses.",
         ),
     ] = True
 

@@ -13,16 +13,18 @@ import msgspec
 
 from core.config import values
 from core.config.behaviour import MAX_COUNT
-from core.config.book_options import BOOK, BookOptions
+from core.config.book_options import BOOK
 from core.config.checking import OptionDoc, Problem, check, count, documents, explain, fields, option, settle
 from core.config.frozen import FrozenDict
 from core.config.identity import GROUP as IDENTITY
 from core.config.identity import NetworkConfig, NodeInfoConfig
+from core.config.protections import ECLIPSE, ProtectionOptions
 from core.errors import ConfigError
 from core.ids import Endpoint
 from core.seeds import SeedName
 
 MAX_STORAGE_INTERVAL_S = 86400.0
+MAX_DECISIONS_KEPT = 1_000_000
 
 LISTEN, KNOWN, RUN = "Listening", "Known peers", "Running"
 
@@ -35,6 +37,7 @@ GROUPS = (
     "Limits and penalties",
     "Choosing peers",
     BOOK,
+    ECLIPSE,
     RUN,
 )
 """The groups of the reference, in order."""
@@ -44,7 +47,7 @@ def _endpoints(description: str, lisk: str) -> msgspec.Meta:
     return option(KNOWN, description, lisk=lisk, convert=values.endpoints, expected="a list of ip:port")
 
 
-class NodeConfig(BookOptions, frozen=True, kw_only=True):
+class NodeConfig(ProtectionOptions, frozen=True, kw_only=True):
     """The configuration of a node.
 
     Build it from keyword arguments, or from a mapping with :meth:`from_mapping`. Values are converted to their
@@ -84,8 +87,8 @@ class NodeConfig(BookOptions, frozen=True, kw_only=True):
         count(
             LISTEN,
             "Inbound peers from one IP address (IPv6: one /64) at most; a further one is refused with close code 1013. "
-            "Announced ports cost nothing, so without a limit one host takes every slot; 8 leaves room for several nodes "
-            "behind one NAT, and is go-libp2p's figure. Loopback, fixed and whitelisted peers are exempt.",
+            "Announced ports cost nothing, so without a limit one host takes every slot; 8 leaves room for several "
+            "nodes behind one NAT, and is go-libp2p's figure. Loopback, fixed and whitelisted peers are exempt.",
             le=MAX_COUNT,
         ),
     ] = 8
@@ -142,8 +145,8 @@ class NodeConfig(BookOptions, frozen=True, kw_only=True):
         bool,
         option(
             KNOWN,
-            "Connect to the fixed peers and to nobody else: no seeds, no other outbound peers, no shuffling (LIP 0004). "
-            "Others may still connect to the node; max_inbound_connections: 0 prevents that too.",
+            "Connect to the fixed peers and to nobody else: no seeds, no other outbound peers, no shuffling (LIP "
+            "0004). Others may still connect to the node; max_inbound_connections: 0 prevents that too.",
         ),
     ] = False
 
@@ -203,6 +206,17 @@ class NodeConfig(BookOptions, frozen=True, kw_only=True):
             le=MAX_STORAGE_INTERVAL_S,
         ),
     ] = 60.0
+
+    decisions_kept: Annotated[
+        int,
+        count(
+            RUN,
+            "Decisions about peers that are kept for explain(), the latest ones; 10,000 take up to 4 MB. 0: none are "
+            "kept or logged, and they are recorded only while a program listens for EVENT_DECISION_TAKEN.",
+            ge=0,
+            le=MAX_DECISIONS_KEPT,
+        ),
+    ] = 10_000
 
     log_level: Annotated[
         Literal["error", "warning", "info", "debug"],

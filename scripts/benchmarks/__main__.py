@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scripts import bench_actors, bench_book
-from scripts.benchmarks import network
+from scripts import bench_actors
+from scripts.benchmarks import book, network
 from scripts.benchmarks.summary import table
 
 SUBJECTS = ("actors", "book", "network")
@@ -46,9 +46,9 @@ def _measure(subject: str, options: argparse.Namespace) -> Any:
         print(bench_actors.table(figures))
         return figures
     if subject == "book":
-        book = bench_book.run()
-        print(bench_book.table(book))
-        return book
+        times = book.run()
+        print(book.table(times))
+        return times
     summary = network.as_json(network.run(options.rounds, options.count, say))
     print(table(summary))
     return summary

@@ -1,8 +1,8 @@
 """One Ensemble node in a process of its own, driven by JSON lines on stdin and stdout: our half of a side-by-side run.
 
-Commands (one object a line, ``id`` is repeated in the answer): ``start`` (config), ``wait_connected`` (count), ``count``
-(event, expected), ``counted`` (event), ``flood`` (event, count, size, peer_id or null for all), ``rpcflood`` (peer_id,
-count, size, in_flight), ``usage``. The end of stdin ends the process. Times are of the monotonic clock, in seconds.
+Commands (one object a line, ``id`` is repeated in the answer): ``start`` (config), ``wait_connected`` (count),
+``count`` (event, expected), ``counted`` (event), ``flood`` (event, count, size, peer_id or null for all), ``rpcflood``
+(peer_id, count, size, in_flight), ``usage``. The end of stdin ends the process. Times are monotonic seconds.
 """
 
 from __future__ import annotations

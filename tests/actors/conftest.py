@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.actors.bases.conftest import open_descriptors
-from tests.actors.world import Complaints, World
+from tests.actors.world import Complaints, RealWorld, World
 
 
 @pytest.fixture
@@ -27,6 +27,16 @@ def world(complaints: Complaints) -> Iterator[World]:
     """A fresh world; every descriptor of it must be closed in the end."""
     before = open_descriptors()
     made = World()
+    yield made
+    made.close()
+    assert open_descriptors() <= before
+
+
+@pytest.fixture
+def real_world(complaints: Complaints) -> Iterator[RealWorld]:
+    """A base with real sockets, for the few tests that need them; nothing may stay open."""
+    before = open_descriptors()
+    made = RealWorld()
     yield made
     made.close()
     assert open_descriptors() <= before

@@ -13,6 +13,7 @@ from typing import Any
 from thespian.actors import ActorTypeDispatcher
 
 from core import messages as m
+from core.decisions import Decision, DecisionKind
 from core.errors import (
     ConnectionLost,
     InvalidNodeInfo,
@@ -34,6 +35,11 @@ def peer(number: int, direction: Direction | None = None) -> PeerInfo:
     """A made-up peer."""
     ip = f"10.0.0.{number}"
     return PeerInfo(peer_id=PeerId(f"{ip}:5001"), ip_address=ip, port=5001, direction=direction)
+
+
+def banned(subject: str) -> Decision:
+    """A made-up decision."""
+    return Decision(subject, DecisionKind.BANNED, "by_hand", "the application", (("until", 99.0),), 13.0)
 
 
 class FakeNode(ActorTypeDispatcher):
@@ -115,6 +121,10 @@ class FakeNode(ActorTypeDispatcher):
 
     def receiveMsg_GetBans(self, message: m.GetBans, sender: Any) -> None:
         self.send(sender, m.BanList(message.request_id, tuple(self.bans.values())))
+
+    def receiveMsg_Explain(self, message: m.Explain, sender: Any) -> None:
+        self.log.append(f"Explain {message.subject}")
+        self.send(sender, m.Story(message.request_id, (banned(message.subject),)))
 
     # -- messages
 

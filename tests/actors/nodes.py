@@ -23,7 +23,7 @@ from core.messages import (
     StopNode,
     Subscribe,
 )
-from tests.actors.world import World
+from tests.actors.world import AnyWorld
 
 
 class TestNode:
@@ -31,7 +31,7 @@ class TestNode:
 
     __test__ = False
 
-    def __init__(self, world: World, ip: str, **options: Any) -> None:
+    def __init__(self, world: AnyWorld, ip: str, **options: Any) -> None:
         self.world = world
         self.ip = ip
         self.options = {"port": 5001, **options}

@@ -126,19 +126,30 @@ class Listener:
         remote.channel.resume_reading()
         return remote
 
-    def introduced(self, info: NodeInfo | None = None, peers: tuple[Endpoint, ...] = ()) -> Remote:
-        """The same, on to the point where the opener counts itself as connected."""
+    def acknowledged(self) -> Remote:
+        """The same, and the handshake is acknowledged."""
         remote = self.upgraded()
         remote.send(DIALECT.encode_ack(json.loads(remote.texts[0])["cid"], "session", 20_000))
         remote.run(0.1)
-        for procedure, answer in (
-            ("getNodeInfo", DIALECT.encode_node_info(info or node_info())),
-            ("getPeers", DIALECT.encode_peers(peers)),
-        ):
-            asked = [json.loads(text) for text in remote.texts if procedure in text][-1]
-            remote.send(DIALECT.encode_response(asked["cid"], answer, self.endpoint.peer_id))
-            remote.run(0.1)
         return remote
+
+    def introduced_until_node_info(self, info: NodeInfo | None = None) -> Remote:
+        """The same, and getNodeInfo is answered."""
+        remote = self.acknowledged()
+        self.answer(remote, "getNodeInfo", DIALECT.encode_node_info(info or node_info()))
+        return remote
+
+    def introduced(self, info: NodeInfo | None = None, peers: tuple[Endpoint, ...] = ()) -> Remote:
+        """The same, and getPeers is answered: the opener counts itself as connected."""
+        remote = self.introduced_until_node_info(info)
+        self.answer(remote, "getPeers", DIALECT.encode_peers(peers))
+        return remote
+
+    def answer(self, remote: Remote, procedure: str, data: bytes) -> None:
+        """Answer the opener's last request for this procedure."""
+        asked = [json.loads(text) for text in remote.texts if procedure in text][-1]
+        remote.send(DIALECT.encode_response(asked["cid"], data, self.endpoint.peer_id))
+        remote.run(0.1)
 
     def close(self) -> None:
         for remote in self.remotes:

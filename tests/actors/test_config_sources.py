@@ -19,7 +19,7 @@ from actors.config_sources import (
     load_config,
     resolve_function,
 )
-from actors.config_table import as_text
+from actors.config_table import as_text, plain
 from core.config import FrozenDict, NodeConfig, OptionDoc, flatten, options
 from core.errors import ConfigError
 from core.ids import Endpoint
@@ -308,3 +308,29 @@ def test_any_variable_is_read_or_refused_with_its_name(name: str, text: str) -> 
     except ConfigError as error:
         reasons = error.problems
     assert all(name in reason for reason in reasons)
+
+
+def test_seeds_by_name_come_from_every_source_and_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text("seed_peers:\n  - seed.example.org:5001\n  - {host: other.example, port: 7}\n  - 1.2.3.4:5\n")
+    expected = ["seed.example.org:5001", "other.example:7", "1.2.3.4:5"]
+    text = f"[{', '.join(expected)}]"
+    for loaded in (
+        load_config(file),
+        load_config(env={"ENSEMBLE_SEED_PEERS": text}),
+        load_config(overrides={"seed_peers": Text(text)}),
+        load_config(overrides={"seed_peers": expected}),
+    ):
+        assert plain(loaded.config.seed_peers) == expected
+        assert len(loaded.config.seed_names) == 2
+
+
+def test_a_name_in_another_list_is_refused_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text("fixed_peers:\n  - 1.2.3.4:5001\n  - seed.example.org:5001\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    (problem,) = caught.value.problems
+    assert problem.startswith(
+        f"{file}:3:5: fixed_peers[1]: expected ip:port with a literal IP address (only seed_peers "
+    )

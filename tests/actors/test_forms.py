@@ -40,6 +40,7 @@ from tests.actors.fake_node import (
     DeafNode,
     SilentNode,
     StubbornNode,
+    banned,
     request_event,
 )
 from tests.actors.forms import FORMS, PATIENCE_S, Form, Seen
@@ -201,6 +202,7 @@ def test_a_bad_stop_timeout_is_refused(p2p: Form, timeout_s: Any) -> None:
         ("ban", ("1.2.3.4",)),
         ("unban", ("1.2.3.4",)),
         ("bans", ()),
+        ("explain", (PEER,)),
         ("request", ("p",)),
         ("request_from_peer", (PEER, "p")),
         ("send", ("e",)),
@@ -278,6 +280,27 @@ def test_node_info_is_applied_and_remembered(p2p: Form) -> None:
 def test_node_info_options_must_be_a_mapping(p2p: Form, options: Any) -> None:
     with pytest.raises(Misuse, match="mapping"):
         p2p.apply_node_info(options)
+
+
+@pytest.mark.parametrize(
+    ("asked", "subject"),
+    [
+        (PEER, PEER),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+        ("2001:DB8::0:1", "2001:db8::1"),
+        ("[2001:DB8::0:1]:5001", "[2001:db8::1]:5001"),
+    ],
+)
+def test_a_story_is_told_under_the_canonical_name(p2p: Form, asked: str, subject: str) -> None:
+    assert p2p.explain(asked) == (banned(subject),)
+    assert str(p2p.explain(asked)[0]) == f"1970-01-01 00:00:13Z {subject} banned by by_hand (until 99; the application)"
+    assert f"Explain {subject}" in p2p.log()
+
+
+@pytest.mark.parametrize("subject", [None, 5, "", "localhost", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:99999", "x" * 10_000])
+def test_only_a_peer_or_an_address_has_a_story(p2p: Form, subject: Any) -> None:
+    with pytest.raises(Misuse):
+        p2p.explain(subject)
 
 
 def test_penalties_and_bans(p2p: Form) -> None:

@@ -27,6 +27,14 @@ def a_rule(*arguments: Any) -> str:
     return f"{len(arguments)} arguments"
 
 
+class Rules:
+    """For ``module:class.function``."""
+
+    @staticmethod
+    def inside() -> None:
+        """Nothing."""
+
+
 def broken_rule(*arguments: Any) -> None:
     raise RuntimeError("as told")
 
@@ -37,6 +45,7 @@ def test_a_rule_is_a_callable_or_named_or_missing() -> None:
     found = load_rule("o", "tests.actors.test_hooks:a_rule")
     assert found is not None
     assert found(1, 2) == "2 arguments"
+    assert load_rule("o", "tests.actors.test_hooks:Rules.inside") is Rules.inside
 
 
 @pytest.mark.parametrize(

@@ -337,6 +337,22 @@ def test_a_crash_while_stopping_does_not_bring_anything_back(
     assert world.instance(first.address) is not None
 
 
+def test_a_crash_is_not_repaired_while_a_stop_is_under_way(
+    world: World, node: TestNode, complaints: Complaints
+) -> None:
+    node.start()
+    remote = opener(world, "10.7.0.1", node.endpoint)  # it does not close: the stop takes its time
+    poison(node, PeerBook)
+    world.run(0.01)  # a new book is planned, but not due
+    node.tell(StopNode(1))
+    world.run(1)
+    complaints.expect("PeerBook failed on")
+    assert node.children(PeerPool) != []
+    assert node.children(PeerBook) == []
+    node.answer(1)
+    remote.hang_up()
+
+
 def test_a_pool_that_crashes_while_the_node_stops_does_not_hold_it_up(
     world: World, node: TestNode, complaints: Complaints
 ) -> None:
@@ -379,9 +395,9 @@ def test_a_replaced_server_and_pool_know_the_bans(world: World, node: TestNode, 
         complaints.expect("crashed and is replaced")
     assert node.server._banned == {"10.7.0.1"}
     assert node.pool.pool._avoided.is_banned("10.7.0.1")
-    poison(node, PeerBook)  # for now its bans are lost with it: then nobody else may keep them for ever
+    poison(node, PeerBook)  # nobody is to be set free by that: the new book hears of the bans from the pool
     world.run(3)
     complaints.expect("failed on")
     complaints.expect("crashed and is replaced")
-    assert node.server._banned == set()
-    assert node.ask(GetBans).bans == ()
+    assert node.server._banned == {"10.7.0.1"}
+    assert [ban.ip for ban in node.ask(GetBans).bans] == ["10.7.0.1"]

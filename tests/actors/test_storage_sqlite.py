@@ -425,13 +425,14 @@ def test_a_database_that_is_no_file_is_refused_and_left_alone(data: Path) -> Non
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_directory_without_the_right_to_write_is_refused(filled: Path) -> None:
-    for path, mode in ((filled / "ensemble.db", 0o400), (filled / "ensemble.lock", 0o400)):
+    for path, mode in ((filled / "ensemble.db", 0o400), (filled / "ensemble.lock", 0o400), (filled, 0o500)):
+        before = path.stat().st_mode & 0o777
         path.chmod(mode)
         try:
             with pytest.raises(StartFailed, match=rf"data_dir {filled} cannot be used"):
                 stored_in(filled)
         finally:
-            path.chmod(0o600)
+            path.chmod(before)
 
 
 def test_a_file_locked_by_a_tool_is_no_damage(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,6 +128,8 @@ class MemoryNet:
         self.next_port = 40_000
         self.peers_of: dict[tuple[str, int], Endpoint] = {}
         self.made: list[socket.socket] = []
+        self.names: dict[str, list[str]] = {}
+        """What DNS says."""
 
     def connect(self, own_ip: str, remote: Endpoint) -> MemoryStream:
         listener = self.listeners.get(remote)
@@ -149,6 +151,10 @@ class HomeNetwork:
     def __init__(self, net: MemoryNet, own_ip: str) -> None:
         self._net = net
         self._own_ip = own_ip
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        return self._net.names
 
     def connect(self, endpoint: Endpoint, /) -> MemoryStream:
         return self._net.connect(self._own_ip, endpoint)
@@ -198,7 +204,7 @@ class WorldBase(InProcessBase):
 class Probe:
     """An address outside the actors that keeps what it gets, with the senders."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AnyWorld) -> None:
         self.world = world
         self.got: list[Any] = []
         self.senders: list[ActorAddress] = []
@@ -222,25 +228,16 @@ class Probe:
         return self.of(kind)[count - 1]
 
 
-class World:
-    """See the module."""
+class AnyWorld:
+    """A base in the test's hands, and ways to look into it."""
 
-    def __init__(self, seed: int = 1) -> None:
-        self.environment = VirtualEnvironment(seed)
-        self.base = WorldBase(self.environment)
-        self.system = ActorSystem(systemBase=self.base, transientUnique=True)
-        self.net = self.base.net
-
-    @property
-    def time(self) -> float:
-        """Virtual seconds since the start."""
-        return self.environment.time - START
+    def __init__(self, base: InProcessBase) -> None:
+        self.base = base
+        self.system = ActorSystem(systemBase=base, transientUnique=True)
 
     def create(self, actor_class: type, ip: str = "127.0.0.1") -> ActorAddress:
-        """Make an actor at the top, living at this address."""
-        address = self.system.createActor(actor_class)
-        self.base.homes[str(address.addressDetails).split("/")[1]] = ip
-        return address
+        """Make an actor at the top."""
+        return self.system.createActor(actor_class)
 
     def probe(self) -> Probe:
         return Probe(self)
@@ -262,13 +259,41 @@ class World:
         """All living actors of a class."""
         return [cell.instance for cell in self.base.cells.values() if isinstance(cell.instance, kind)]
 
-    def address_of(self, actor: Any) -> ActorAddress:
-        return actor.myAddress
-
     def close(self) -> None:
         self.system.shutdown()
+
+
+class World(AnyWorld):
+    """See the module."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.environment = VirtualEnvironment(seed)
+        self.world_base = WorldBase(self.environment)
+        super().__init__(self.world_base)
+        self.net = self.world_base.net
+
+    @property
+    def time(self) -> float:
+        """Virtual seconds since the start."""
+        return self.environment.time - START
+
+    def create(self, actor_class: type, ip: str = "127.0.0.1") -> ActorAddress:
+        """Make an actor at the top, living at this address."""
+        address = super().create(actor_class, ip)
+        self.world_base.homes[str(address.addressDetails).split("/")[1]] = ip
+        return address
+
+    def close(self) -> None:
+        super().close()
         for sock in self.net.made:
             sock.close()
+
+
+class RealWorld(AnyWorld):
+    """The same with real clocks and real sockets on loopback; every message is pickled here too."""
+
+    def __init__(self) -> None:
+        super().__init__(InProcessBase(logDefs=False, drive="caller", strict=True))
 
 
 class Complaints(logging.Handler):

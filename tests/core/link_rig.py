@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, TypeVar
 
-from core.effects import AbortChannel, CloseChannel, Effect, Emit, Reply, Room, SendText, Tell
+from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendText, Tell
 from core.events import Event
 from core.ids import Direction, Endpoint, PeerKind
 from core.link import Link
@@ -94,6 +94,7 @@ class Rig:
         self.events: list[Event] = []
         self.told: list[tuple[Room, ActorMessage]] = []
         self.replies: list[tuple[int, Any]] = []
+        self.decisions: list[str] = []
         self._connected = self._closed = 0
 
     # ---- the actor's part ----
@@ -117,6 +118,9 @@ class Rig:
                     self.told.append((room, message))
                     self._connected += type(message) is PeerConnected
                     self._closed += type(message) is PeerClosed
+                case Record(decisions):
+                    assert decisions
+                    self.decisions += map(str, decisions)
                 case Reply(ask_id, message):
                     self.replies.append((ask_id, message))
                 case _:

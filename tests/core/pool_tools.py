@@ -11,7 +11,19 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from core.effects import CreateInbound, DialPeer, Effect, Emit, ForwardToPeer, Reply, Room, Tell, TellPeer
+from core.effects import (
+    CreateInbound,
+    DialPeer,
+    Effect,
+    Emit,
+    ForwardToPeer,
+    Record,
+    Reply,
+    ResolveSeedNames,
+    Room,
+    Tell,
+    TellPeer,
+)
 from core.events import Event, PeerInfo
 from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
 from core.messages import (
@@ -27,7 +39,9 @@ from core.messages import (
     SendMessage,
     SendRequest,
 )
-from core.pool import MAX_SEED_GUESTS, Pool
+from core.netgroup import host_key, is_exempt, net_group
+from core.pool import MAX_SEED_GUESTS
+from core.pool_guarded import GuardedPool
 from core.pool_settings import PoolSettings
 from core.select import OWN_RULES, Selection
 
@@ -72,6 +86,8 @@ class Log:
     peers_told: list[tuple[Endpoint, Direction, ActorMessage]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     answers: dict[int, list[Effect]] = field(default_factory=dict)
+    decisions: list[str] = field(default_factory=list)
+    look_ups: list[tuple[float, str]] = field(default_factory=list)
 
     def to(self, room: Room, kind: type) -> list[Any]:
         """Messages of one type to one room."""
@@ -104,7 +120,7 @@ class Driven:
         self.closed_at: dict[Endpoint, float] = {}
         self.stopped = False
         self.next_ask = 1
-        self.pool = Pool(
+        self.pool = GuardedPool(
             self.settings, own_nonce=OWN_NONCE, secret=b"s" * 32, rng=Random(seed + 1), selection=selection
         )
 
@@ -235,6 +251,10 @@ class Driven:
                     slot.leaving = True
             elif isinstance(effect, Tell):
                 self.log.told[effect.room].append(effect.message)
+            elif isinstance(effect, Record):
+                self.log.decisions += map(str, effect.decisions)
+            elif isinstance(effect, ResolveSeedNames):
+                self.log.look_ups += [(self.now, host) for host in effect.hosts]
             else:
                 assert isinstance(effect, Emit)
                 self.log.events += effect.events
@@ -250,8 +270,18 @@ class Driven:
             # No hot loop: whoever was lost rests for an interval.
             rested = self.now - self.closed_at.get(endpoint, float("-inf"))
             assert rested >= self.settings.populator_interval_s, f"dialled again after {rested} s"
+            self._check_limits_of_dial(endpoint)
         self.slots[endpoint, OUT] = Twin(kind)
         self.log.dials.append((self.now, endpoint, kind))
+
+    def _check_limits_of_dial(self, endpoint: Endpoint) -> None:
+        """LIP 0004, "Connections": at most 3 outbound of a group, inbound and outbound disjoint."""
+        if is_exempt(endpoint.ip, self.settings.private_networks_exempt):
+            return
+        assert not self.settings.fixed_only, "dialled somebody who is no fixed peer"
+        assert endpoint.ip not in {there.ip for there, _ in self.slots}, "dialled an address that is connected"
+        outbound = [net_group(there.ip) for there, direction in self.slots if direction is OUT]
+        assert outbound.count(net_group(endpoint.ip)) < self.settings.max_outbound_per_group
 
     def dialled(self) -> list[Endpoint]:
         """Whom it dialled, in order."""
@@ -271,6 +301,13 @@ class Driven:
         assert self.count(OUT, PeerKind.NONE, PeerKind.WHITELISTED) <= settings.max_outbound_connections
         assert self.count(OUT, PeerKind.SEED) <= MAX_SEED_GUESTS + settings.max_outbound_connections
         assert self.count(IN) <= settings.max_inbound_connections
+        strangers = Counter(
+            host_key(endpoint.ip)
+            for (endpoint, direction), slot in self.slots.items()
+            if direction is IN and not slot.leaving and slot.kind is PeerKind.NONE
+            if not is_exempt(endpoint.ip, settings.private_networks_exempt)
+        )
+        assert not strangers or max(strangers.values()) <= settings.max_inbound_per_ip
         open_peers = {key for key, slot in self.slots.items() if slot.connected and not slot.leaving}
         shown = [(peer.endpoint, peer.direction) for peer in self.pool.connected_peers()]
         assert set(shown) == open_peers

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core import bans as module
 from core.bans import Bans, Blacklist, canonical_ip, trusted_ips
 from core.config import NodeConfig
+from core.messages import Ban
 
 DAY_S = 86400.0
 
@@ -132,6 +133,29 @@ def test_the_list_of_bans_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bans.next_end() == 2.0 + DAY_S
 
 
+def test_bans_made_and_ended_by_hand_leave_nothing_behind() -> None:
+    """Defect 9 of lisk-p2p: the timer of a ban that was lifted stays until its time, which may be years away."""
+    bans = make()
+    bans.ban("9.9.9.9", "", 0.0)
+    for number in range(10_000):
+        bans.ban(f"10.0.{number // 256}.{number % 256}", "", 0.0, 1e8)
+        bans.unban(f"10.0.{number // 256}.{number % 256}")
+    assert len(bans._ends) <= 2 * len(bans) + module.SPARE_ENDS + 1
+    assert bans.take_ended(DAY_S) == ["9.9.9.9"]
+
+
+def test_what_would_be_banned_is_told_and_not_banned() -> None:
+    bans = make(seed_peers=["9.9.9.9:1"])
+    told = bans.would_ban("::ffff:1.2.3.4", "flood", 1000.0)
+    assert told == Ban("1.2.3.4", 1000.0 + DAY_S, "flood")
+    assert (len(bans), bans.total, bans.next_end()) == (0, 0, None)
+    assert bans.ban("1.2.3.4", "flood", 1000.0) == told
+    assert bans.would_ban("1.2.3.4", "flood", 1000.0) is None
+    for ip, duration_s in (("9.9.9.9", None), ("no address", None), ("5.6.7.8", -1.0)):
+        with pytest.raises(ValueError, match=r"."):
+            bans.would_ban(ip, "", 0.0, duration_s)
+
+
 def test_an_address_displaced_and_banned_again_is_not_told_to_be_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BANS", 1)
     bans = make()
@@ -177,3 +201,40 @@ def test_against_a_list_of_times(steps: list[tuple[str, str, float]]) -> None:
         assert {ban.ip: ban.until for ban in bans.all()} == twin
         due = bans.next_end()
         assert not twin or (due is not None and due <= min(twin.values()))
+
+
+# ---- across restarts ----
+
+
+def test_stored_bans_come_back_with_the_time_they_have_left() -> None:
+    first, second = make(), make()
+    first.ban("1.1.1.1", "one", 1000.0, 500.0)
+    first.ban("2.2.2.2", "two", 1000.0, 50.0)
+    first.ban("3.3.3.3", "three", 1000.0, 5.0)
+    second.restore(first.all(), 1010.0)
+    assert second.all() == (Ban("2.2.2.2", 1050.0, "two"), Ban("1.1.1.1", 1500.0, "one"))
+    assert second.total == 0  # they were counted when they were made
+    assert second.take_ended(1049.0) == []
+    assert second.take_ended(1050.0) == ["2.2.2.2"]
+    assert second.unban("1.1.1.1") == "1.1.1.1"
+
+
+def test_peers_that_are_trusted_by_now_are_banned_no_more() -> None:
+    bans = make(fixed_peers=["1.1.1.1:5001"])
+    bans.restore([Ban("1.1.1.1", 2000.0, ""), Ban("2.2.2.2", 2000.0, "")], 1000.0)
+    assert [ban.ip for ban in bans.all()] == ["2.2.2.2"]
+
+
+def test_a_ban_made_when_the_clock_was_wrong_does_not_last_for_ever() -> None:
+    bans = make()
+    bans.restore([Ban("1.1.1.1", 1e11, "")], 1000.0)
+    assert bans.next_end() == 1000.0 + module.MAX_DURATION_S
+
+
+def test_stored_bans_are_bounded_and_single(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BANS", 3)
+    bans = make()
+    bans.restore([Ban("1.1.1.1", 2000.0, "x" * 5000), Ban("1.1.1.1", 3000.0, "")], 1000.0)
+    assert bans.all() == (Ban("1.1.1.1", 2000.0, "x" * module.MAX_REASON_CHARACTERS),)
+    bans.restore([Ban(f"2.2.2.{number}", 2000.0, "") for number in range(9)], 1000.0)
+    assert len(bans) == 3

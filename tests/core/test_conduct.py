@@ -52,3 +52,8 @@ def test_lip_0004_a_peer_may_ask_for_our_node_info_once_per_connection() -> None
 def test_a_peer_may_ask_for_peers_once_in_10_s() -> None:
     judged = conduct()
     assert [judged.peers_asked(now) for now in (0.0, 9.9, 10.0, 10.1)] == [False, True, False, True]
+
+
+def test_lip_0004_a_peer_may_ask_for_peers_once_per_connection_if_so_configured() -> None:
+    judged = conduct(peers_asked_once=True)
+    assert [judged.peers_asked(now) for now in (0.0, 9.9, 10.0, 1e6)] == [False, True, True, True]

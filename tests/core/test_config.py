@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from core.config import (
 from core.config.frozen import MAX_DEPTH
 from core.errors import ConfigError
 from core.ids import Endpoint
+from core.seeds import SeedName
 
 LISK_DEFAULTS = {
     # lisk-p2p 0.10's constants, in its own units (milliseconds).
@@ -213,14 +215,62 @@ def test_a_wrong_value_in_node_info_has_its_dotted_name(name: str, value: object
 @pytest.mark.parametrize(
     "entry",
     [
-        "1.2.3.4", "1.2.3.4:0", "1.2.3.4:65536", "localhost:1", "::1:5", "[1.2.3.4]:5", "", 5, None, [], ["1.2.3.4"],
+        "1.2.3.4", "1.2.3.4:0", "1.2.3.4:65536", "::1:5", "[1.2.3.4]:5", "", 5, None, [], ["1.2.3.4"],
         {"ip": "1.2.3.4"}, {"ip": "1.2.3.4", "port": "1"}, {"ip": "1.2.3.4", "port": True}, {"ip": 1, "port": 1},
         {"ip": "1.2.3.4", "port": 1, "x": 1}, "fe80::1%eth0:5", "[fe80::1%eth0]:5",
     ],
 )  # fmt: skip
 def test_a_wrong_endpoint_is_named_by_its_position(entry: object) -> None:
     (problem,) = problems_of({"seed_peers": ["1.2.3.4:1", entry]})
-    assert problem.startswith("seed_peers[1]: expected ip:port")
+    assert problem.startswith("seed_peers[1]: expected ip:port or host.name:port")
+    (problem,) = problems_of({"fixed_peers": ["1.2.3.4:1", entry]})
+    assert problem.startswith("fixed_peers[1]: expected ip:port, as ")
+
+
+NAMES = ["localhost:1", "Seed.example.org:5001", ("seed.example.org", 5001), {"host": "seed.example.org", "port": 5001}]
+
+
+@pytest.mark.parametrize("entry", NAMES)
+def test_seeds_may_be_given_by_name(entry: object) -> None:
+    config = NodeConfig(seed_peers=["1.2.3.4:1", entry])  # type: ignore[list-item]
+    (name,) = config.seed_names
+    assert name in (SeedName("localhost", 1), SeedName("seed.example.org", 5001))
+    assert config.seed_endpoints == (Endpoint("1.2.3.4", 1),)
+    assert pickle.loads(pickle.dumps(config)) == config
+    assert NodeConfig(seed_peers=config.seed_peers) == config
+
+
+@pytest.mark.parametrize("entry", NAMES)
+@pytest.mark.parametrize("option", ["fixed_peers", "whitelisted_peers", "previous_peers"])
+def test_other_lists_are_of_addresses_and_say_so(option: str, entry: object) -> None:
+    (problem,) = problems_of({option: [entry]})
+    assert problem.startswith(f"{option}[0]: expected ip:port with a literal IP address (only seed_peers may be given ")
+
+
+def test_fixed_peers_only_needs_fixed_peers() -> None:
+    (problem,) = problems_of({"fixed_peers_only": True})
+    assert problem == "fixed_peers_only: needs fixed_peers, and none is given"
+    assert NodeConfig(fixed_peers_only=True, fixed_peers=["1.2.3.4:1"]).fixed_peers_only  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "lip", "lisk"),
+    [
+        ("max_outbound_per_netgroup", 3, 100_000),
+        ("outbound_shuffle_moment", "random", "tick"),
+        ("inbound_victim", "youngest-of-largest-group", "random"),
+        ("peer_book_hashing", "lip", "lisk"),
+        ("peer_book_identity", "ip", "endpoint"),
+        ("peer_book_new_max_age_s", 30 * 86400.0, 86400.0),
+        ("peer_book_few_tried_choice", "uniform", "coin-flip"),
+        ("refuse_narrower_reach", True, False),
+    ],
+)
+def test_where_the_lip_and_lisk_p2p_differ_the_lip_is_the_default_and_the_other_an_option(
+    option: str, lip: object, lisk: object
+) -> None:
+    assert getattr(NodeConfig(), option) == lip
+    assert getattr(NodeConfig.from_mapping({option: lisk}), option) == lisk
 
 
 @pytest.mark.parametrize("entry", ["1.2.3", "10.0.0.0/33", "10.1.0.0/8", "::1%lo", 1, None, "x/8", "10.0.0.0/8/8", "/"])
@@ -356,3 +406,17 @@ def test_any_mapping_is_accepted_or_refused_with_reasons(mapping: dict[str, Any]
     assert (config is None) == bool(reasons)
     assert all(reasons)
     assert config is None or pickle.loads(pickle.dumps(config)) == config or "nan" in repr(config)
+
+
+@pytest.mark.parametrize("value", ["data", "/var/lib/ensemble", "~/ensemble", "123", None])
+def test_a_data_directory_is_a_path_or_nothing(value: str | None) -> None:
+    assert NodeConfig(data_dir=value).data_dir == value
+
+
+def test_a_data_directory_may_be_a_path_object() -> None:
+    assert NodeConfig(data_dir=Path("some") / "where").data_dir == "some/where"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "x" * 4097, 5, b"data", ["data"], Path])
+def test_what_is_no_path_is_no_data_directory(value: object) -> None:
+    assert problems_of({"data_dir": value})[0].startswith("data_dir: expected the path of a directory")

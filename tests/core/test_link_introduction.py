@@ -9,11 +9,14 @@ import pytest
 
 from core.effects import Room
 from core.events import (
+    CloseOutbound,
     ConnectAbortOutbound,
     ConnectOutbound,
     FailedPeerInfoUpdate,
+    FailedToCollectPeerDetailsOnConnect,
     FailedToFetchPeerInfo,
     FailedToFetchPeers,
+    FailedToPushNodeInfo,
     PenaltyApplied,
     UpdatedPeerInfo,
 )
@@ -78,6 +81,29 @@ def test_the_opener_introduces_itself_and_asks_in_lisk_p2ps_order() -> None:
     (connected,) = rig.of(ConnectOutbound)
     assert (connected.peer.nonce, connected.peer.chain_id) == (THEIRS.nonce, CHAIN)
     assert connected.peer.latency_ms == pytest.approx(50.0)
+
+
+def test_a_feeler_asks_for_node_info_and_for_nothing_else() -> None:
+    """It is over when the remote has told who it is; no addresses are asked for, and no program hears of it."""
+    rig = outbound(Stage.NODE_INFO, kind=PeerKind.FEELER)
+    rig.reply(2, info_bytes(THEIRS))
+    assert rig.link.is_connected
+    assert rig.take_sent() == []
+    assert [(room, type(message)) for room, message in rig.told] == [(Room.POOL, PeerConnected)]
+    rig.do(rig.link.close(CloseCode.NORMAL, "", rig.now))
+    assert [packet["event"] for packet in rig.take_sent()] == ["#disconnect"]
+    rig.closed(CloseCode.NORMAL)
+    (closed,) = rig.tells(PeerClosed)
+    assert (closed.code, closed.was_connected, closed.by_us) == (CloseCode.NORMAL, True, True)
+    assert rig.of(ConnectOutbound) == rig.of(CloseOutbound) == []
+
+
+def test_a_feeler_that_nobody_answers_is_a_failed_dial() -> None:
+    rig = outbound(Stage.NODE_INFO, kind=PeerKind.FEELER)
+    rig.closed(CloseCode.ABNORMAL)
+    (closed,) = rig.tells(PeerClosed)
+    assert not closed.was_connected
+    assert len(rig.of(ConnectAbortOutbound)) == 1
 
 
 def test_peers_are_told_to_the_book_with_their_source() -> None:
@@ -168,7 +194,9 @@ def test_an_error_answer_to_get_node_info_gives_the_peer_up() -> None:
     assert disconnect["data"]["code"] == 1000
     assert disconnect["data"]["data"].startswith("getNodeInfo failed: busy")
     assert len(disconnect["data"]["data"]) == 200
-    assert rig.of(FailedToFetchPeerInfo)
+    (failed,) = rig.of(FailedToFetchPeerInfo)
+    (repeated,) = rig.of(FailedToCollectPeerDetailsOnConnect)  # lisk-p2p gives the same under this name
+    assert failed.reason == repeated.reason
     assert rig.link.reputation == 100
 
 
@@ -267,7 +295,11 @@ def test_a_peer_that_does_not_answer_get_peers_is_connected_all_the_same() -> No
     rig = outbound(Stage.PEERS)
     rig.advance(2.0)
     assert rig.link.is_connected
-    assert [type(event) for event in rig.events] == [FailedToFetchPeers, ConnectOutbound]
+    assert [type(event) for event in rig.events] == [
+        FailedToFetchPeers,
+        FailedToCollectPeerDetailsOnConnect,
+        ConnectOutbound,
+    ]
 
 
 @pytest.mark.parametrize("packet", [{"rid": 3}, {"rid": 3, "error": {"message": "no"}}], ids=["bare", "error"])
@@ -344,7 +376,7 @@ def test_a_second_peer_list_may_fail_too() -> None:
     rig = outbound()
     rig.do(rig.link.ask_for_peers(rig.now))
     rig.advance(2.0)
-    assert [type(event) for event in rig.events] == [FailedToFetchPeers]
+    assert [type(event) for event in rig.events] == [FailedToFetchPeers, FailedToCollectPeerDetailsOnConnect]
     assert rig.link.is_connected
 
 
@@ -368,6 +400,13 @@ def test_a_changed_node_info_is_pushed_at_most_3_times_in_10_s_and_the_last_stat
     assert heights(rig.take_sent()) == []
     rig.advance(0.1)
     assert heights(rig.take_sent()) == [7]
+
+
+def test_a_push_on_a_closing_connection_is_told_as_failed() -> None:
+    rig = outbound()
+    rig.do(rig.link.close(1000, "enough", rig.now))
+    rig.do(rig.link.push_node_info(OURS, rig.now))
+    assert [event.reason for event in rig.of(FailedToPushNodeInfo)] == ["the connection is closing"]
 
 
 def test_a_push_that_waits_has_the_newest_state() -> None:

@@ -35,6 +35,7 @@ FIXED = at(200)
 
 
 def test_asks_the_book_for_as_many_peers_as_slots_are_free() -> None:
+    """LIP 0004, "Connections": as many outbound connections as wanted."""
     driven = Driven(max_outbound_connections=5).start()
     assert driven.question().count == 5
     driven.answer_book(at(1), at(2))
@@ -73,6 +74,7 @@ def test_with_no_outbound_slots_nobody_is_dialled() -> None:
 
 
 def test_a_lost_connection_is_replaced_at_once() -> None:
+    """LIP 0004, "Connections": closed by the other side, pick another peer."""
     driven = Driven(max_outbound_connections=2).start()
     driven.fill_outbound(2)
     before = driven.now
@@ -82,6 +84,7 @@ def test_a_lost_connection_is_replaced_at_once() -> None:
 
 
 def test_an_unreachable_peer_is_replaced_at_once_and_the_book_hears_of_it() -> None:
+    """LIP 0004, "Connections": dialled peer unreachable, choose another."""
     driven = Driven(max_outbound_connections=1).start()
     driven.answer_book(at(1))
     driven.closed(at(1))
@@ -152,6 +155,7 @@ def test_the_book_is_told_how_many_outbound_connections_each_group_has() -> None
 
 
 def test_never_dials_an_address_that_is_connected_inbound() -> None:
+    """LIP 0004, "Connections": inbound and outbound sets are disjoint."""
     driven = Driven().start()
     driven.let_in(at(1))
     driven.answer_book(at(1), at(2))
@@ -226,6 +230,7 @@ def test_updates_are_kept_for_connected_peers_only() -> None:
 
 
 def test_seeds_are_asked_when_fewer_than_100_tried_peers_are_known() -> None:
+    """LIP 0004, "Start-up and discovery", step 2."""
     driven = Driven(seed_peers=SEEDS).start()
     driven.answer_book(tried=99)
     assert sorted(driven.dialled()) == sorted(SEEDS)
@@ -233,6 +238,7 @@ def test_seeds_are_asked_when_fewer_than_100_tried_peers_are_known() -> None:
 
 
 def test_seeds_are_left_alone_when_100_tried_peers_are_known() -> None:
+    """LIP 0004, "Start-up and discovery", step 2."""
     driven = Driven(seed_peers=SEEDS).start()
     driven.answer_book(at(1), tried=100)
     assert driven.dialled() == [at(1)]
@@ -273,6 +279,7 @@ def test_thousands_of_seeds_are_not_dialled_all_at_once_but_all_in_the_end() -> 
 
 
 def test_seeds_are_released_when_the_slots_are_full() -> None:
+    """LIP 0004, "Start-up and discovery", step 2: then disconnect from the seeds."""
     driven = Driven(seed_peers=SEEDS[:2], max_outbound_connections=2, shuffle_interval_s=1e6).start()
     driven.answer_book(tried=0)
     for seed in SEEDS[:2]:
@@ -288,6 +295,7 @@ def test_seeds_are_released_when_the_slots_are_full() -> None:
 
 
 def test_seeds_are_asked_again_after_the_fallback_interval_while_slots_are_free() -> None:
+    """LIP 0004, "Start-up and discovery", step 4."""
     driven = Driven(seed_peers=SEEDS, seed_interval_s=30.0).start()
     driven.answer_book(tried=500)
     driven.advance(29)
@@ -327,6 +335,7 @@ def test_rediscovery_asks_a_connected_peer_but_never_twice_within_its_penalty_wi
 
 
 def test_fixed_peers_are_redialled_for_ever_with_growing_pauses_of_at_most_a_minute() -> None:
+    """LIP 0004, "Static lists": exponential back-off, never waiting longer than 1 minute, for ever."""
     driven = Driven(fixed_peers=(FIXED,)).start()
     for _ in range(4000):
         driven.advance(1)
@@ -358,6 +367,7 @@ def test_a_success_resets_the_pauses() -> None:
 
 
 def test_a_fixed_peer_that_is_connected_inbound_is_not_dialled_until_it_is_lost() -> None:
+    """LIP 0004, "Static lists": fixed, always connected: outbound, unless already connected inbound."""
     driven = Driven(fixed_peers=(FIXED,)).start()
     driven.closed(FIXED)
     driven.let_in(FIXED)
@@ -431,6 +441,7 @@ def shuffle_times(seed: int, intervals: int = 6, **settings: object) -> list[flo
 
 
 def test_one_outbound_connection_is_shuffled_in_every_interval_at_a_random_moment() -> None:
+    """LIP 0004, "Connections": shuffling, at a random moment inside every 5 minutes."""
     moments = set()
     for seed in range(10):
         times = shuffle_times(seed)
@@ -442,6 +453,7 @@ def test_one_outbound_connection_is_shuffled_in_every_interval_at_a_random_momen
 
 
 def test_shuffling_leaves_fixed_and_seed_peers_alone() -> None:
+    """LIP 0004, "Connections": shuffling, never a fixed peer."""
     driven = Driven(max_outbound_connections=2, fixed_peers=(FIXED,), seed_peers=SEEDS[:1]).start()
     driven.connected(FIXED)
     driven.answer_book(at(1), tried=0)

@@ -198,12 +198,13 @@ def test_when_two_nodes_dial_each_other_both_end_the_same_connection(nonces: lis
     assert all(len(side.ended()) <= 1 for side in sides)
 
 
-def test_a_connection_that_ends_anyway_does_not_end_the_other() -> None:
+@pytest.mark.parametrize("theirs", ["aaa", "zzz"])
+def test_a_connection_that_ends_anyway_does_not_end_the_other(theirs: str) -> None:
     driven = Driven(max_inbound_connections=1, protection=NO_PROTECTION).start()
     driven.answer_book(at(1))
-    driven.let_in(at(1), nonce="zzz")
+    driven.let_in(at(1), nonce=theirs)
     driven.let_in(at(2))  # evicts it
-    driven.connected(at(1), OUT, nonce="zzz")
+    driven.connected(at(1), OUT, nonce=theirs)
     assert [(endpoint, direction) for endpoint, direction, _ in driven.log.peers_told] == [(at(1), IN)]
 
 

@@ -8,17 +8,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from core.effects import CreateInbound, Room
 from core.ids import CloseCode, Direction, Endpoint
-from core.messages import ApplyPenalty, ChoosePeers
+from core.messages import ApplyPenalty, ChoosePeers, NamedSeedsChanged, ResolvedHost
+from core.seeds import SeedName
 from tests.core.pool_tools import IN, OUT, Driven, info
 
-ENDPOINTS = [Endpoint(f"{group}.{group}.0.{host}", 5001) for group in range(1, 7) for host in range(1, 4)]
-SEEDS, FIXED, WHITE = tuple(ENDPOINTS[:3]), (ENDPOINTS[3], ENDPOINTS[4]), (ENDPOINTS[5], ENDPOINTS[0])
+IPS = [f"{group}.{group}.0.{host}" for group in range(1, 7) for host in range(1, 4)]
+ENDPOINTS = [Endpoint(ip, port) for ip in IPS for port in (5001, 5002)]
+SEEDS, FIXED, WHITE = tuple(ENDPOINTS[:3]), (ENDPOINTS[3], ENDPOINTS[4]), (ENDPOINTS[8], ENDPOINTS[0])
 TRUSTED_IPS = {endpoint.ip for endpoint in (*SEEDS, *FIXED, *WHITE)}
 
 endpoints = st.sampled_from(ENDPOINTS)
 codes = st.sampled_from(
     [CloseCode.ABNORMAL, CloseCode.NORMAL, CloseCode.DUPLICATE, CloseCode.EVICTED, CloseCode.OWN_NONCE, 401]
 )
+NAMES = (SeedName("a.example", 5001), SeedName("b.example", 5002))
 nonces = st.sampled_from(["a", "z"])
 
 
@@ -30,7 +33,11 @@ class PoolMachine(RuleBasedStateMachine):
         self.driven = Driven(
             max_outbound_connections=3,
             max_inbound_connections=3,
+            max_outbound_per_group=2,
+            max_inbound_per_ip=1,
             seed_peers=SEEDS,
+            seed_names=NAMES,
+            blacklisted_ips=("6.6.0.3",),
             fixed_peers=FIXED,
             whitelisted_peers=WHITE,
             populator_interval_s=10.0,
@@ -67,6 +74,19 @@ class PoolMachine(RuleBasedStateMachine):
             self.driven.connected(endpoint, direction)
             self.driven.closed(endpoint, direction, code)
         self.driven.apply(self.driven.pool.on_updated(info(endpoint, direction)))
+
+    @rule(name=st.sampled_from(NAMES), found=st.lists(endpoints, max_size=3))
+    def name_is_resolved(self, name: SeedName, found: list[Endpoint]) -> None:
+        host = ResolvedHost(name.host, tuple(endpoint.ip for endpoint in found))
+        self.driven.apply(self.driven.pool.on_resolved((host,), self.driven.now))
+
+    @rule()
+    def resolver_crashes(self) -> None:
+        self.driven.apply(self.driven.pool.on_resolver_lost())
+
+    @rule()
+    def gates_are_replaced(self) -> None:
+        self.driven.apply(self.driven.pool.on_gates_replaced())
 
     @rule(endpoint=endpoints)
     def opener_comes(self, endpoint: Endpoint) -> None:
@@ -107,6 +127,11 @@ class PoolMachine(RuleBasedStateMachine):
     def every_query_has_one_answer(self) -> None:
         for ask_id in self.driven.log.answers:
             self.driven.answer(ask_id)
+
+    @invariant()
+    def nobody_blacklisted_is_trusted_for_a_name(self) -> None:
+        for told in self.driven.log.to(Room.SERVER, NamedSeedsChanged):
+            assert "6.6.0.3" not in {endpoint.ip for endpoint in told.endpoints}
 
     @invariant()
     def every_dial_is_counted_by_the_book_or_still_open(self) -> None:

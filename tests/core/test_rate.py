@@ -8,7 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rate import Pacer, PacketRate, WindowCounter
+from core.rate import AddressRate, Pacer, PacketRate, WindowCounter
+
+
+def test_addresses_are_counted_apart_in_windows_that_they_share() -> None:
+    rate = AddressRate(1.0)
+    assert [rate.add(ip, now) for ip, now in (("a", 5.0), ("a", 5.9), ("b", 5.9), ("b", 6.0), ("a", 6.0))] == [
+        1,
+        2,
+        1,
+        1,
+        1,
+    ]
+
+
+def test_nothing_is_remembered_of_addresses_that_fell_silent() -> None:
+    rate = AddressRate(1.0)
+    for number in range(1000):
+        rate.add(f"10.0.{number // 256}.{number % 256}", 0.0)
+    rate.add("10.9.9.9", 1.0)
+    assert len(rate._counts) == 1
 
 
 def test_a_window_begins_with_its_first_event() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,10 @@ BOB = SeedName("bob.example", 5002)
         ("3com.com:5001", SeedName("3com.com", 5001)),  # RFC 1123, section 2.1: a first digit is allowed
         ("absolute.example.:5001", SeedName("absolute.example.", 5001)),
         ("xn--bcher-kva.example:5001", SeedName("xn--bcher-kva.example", 5001)),
-        (f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}:1", SeedName(".".join((63 * "a", 63 * "b", 63 * "c", 61 * "d")), 1)),
+        (
+            f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}:1",
+            SeedName(".".join((63 * "a", 63 * "b", 63 * "c", 61 * "d")), 1),
+        ),
     ],
 )
 def test_names_that_rfc_1123_allows(text: str, name: SeedName) -> None:
@@ -52,11 +57,11 @@ def test_names_that_are_refused_with_what_was_expected(text: str) -> None:
 def test_any_text_is_a_name_or_refused(text: str) -> None:
     try:
         name = SeedName.parse(text)
-    except ValueError as error:
-        assert len(str(error)) < 300
+    except ValueError:
         return
     assert SeedName.parse(str(name)) == name
-    with pytest.raises(ValueError, match="expected|does not appear"):
+    assert re.fullmatch(r"[a-z0-9.-]+", name.host)
+    with pytest.raises(ValueError, match=r"expected|does not appear"):
         Endpoint.parse(str(name))  # never both a name and an address
 
 

@@ -59,6 +59,7 @@ def test_a_peer_is_found_by_its_id_outbound_first() -> None:
     assert slots.connected_by_id(at(1).peer_id) is None
     slots.pop(at(1), IN)
     assert slots.connected_by_id(at(1).peer_id) is None
+    assert slots._by_id == {}  # nothing is kept of peers that are gone
 
 
 def test_groups_are_counted_for_outbound_connections_off_loopback() -> None:

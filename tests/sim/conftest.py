@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.bases.sim_nodes import Simulation, SimNode
+from actors.bases.sim_nodes import SimNode, Simulation
 
 MakeSimulation = Callable[..., Simulation]
 

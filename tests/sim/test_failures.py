@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from actors.bases.sim_cell import Reordering
-from actors.bases.sim_nodes import Simulation, SimNode
+from actors.bases.sim_nodes import SimNode, Simulation
+from core import messages as m
 from core.events import CloseInbound, CloseOutbound, MessageReceived
+from core.ids import PeerId
 from tests.sim.conftest import MakeSimulation, all_connected, connected_pair, one_seed_network
 
 Pair = tuple[Simulation, SimNode, SimNode]
@@ -49,6 +51,28 @@ def test_a_node_comes_back_from_a_power_cut(pair: Pair) -> None:
     alice.start()
     # What bob still sends over the old connection is answered by a reset.
     assert sim.run_until(lambda: bob.is_connected_to(alice) and alice.is_connected_to(bob), 61.0)
+
+
+@pytest.mark.parametrize("end", ["stop", "crash"])
+def test_a_node_comes_back_with_what_it_had_written(simulate: MakeSimulation, end: str) -> None:
+    sim = simulate()
+    alice = sim.add_node("alice", data_dir="alice's", storage_interval_s=60.0)
+    bob = sim.add_node("bob", seed_peers=[alice.peer_id])
+    sim.start_all()
+    sim.run_for(70.0)
+    alice.ask(m.BanAddress(0, "9.9.9.9", PeerId("9.9.9.9:1"), "a test", 3600.0))
+    banned_at = sim.now
+    sim.run_for(70.0)
+    getattr(alice, end)()
+    sim.run_for(1000.0)
+    alice.start()
+    assert bob.endpoint in alice.known()
+    (ban,) = alice.ask(m.GetBans(0)).bans
+    assert (ban.ip, ban.until) == ("9.9.9.9", sim.base.wall_start + banned_at + 3600.0)
+    sim.run_for(3600.0 - (sim.now - banned_at) - 1.0)
+    assert alice.ask(m.GetBans(0)).bans
+    sim.run_for(2.0)
+    assert not alice.ask(m.GetBans(0)).bans
 
 
 def test_a_partition_is_noticed_by_keep_alive_and_healed(simulate: MakeSimulation) -> None:
@@ -118,8 +142,6 @@ def test_the_actors_bear_unkind_message_passing(simulate: MakeSimulation, seed: 
     alice.answerers["echo"] = lambda request: request.data
     for number in range(30):
         assert bob.request("echo", bytes([number]), alice.peer_id).data == bytes([number])
-    for node in nodes:
-        node.stop()
-    sim.run_for(5.0)
-    left = {cell.identity.name for cell in sim.base.cells.values()}  # type: ignore[attr-defined]
-    assert left == {"alice", "bob"}
+    for node in sim.nodes.values():
+        node.stop()  # raises if an actor or a connection is left
+    assert not sim.base.cells

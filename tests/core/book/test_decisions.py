@@ -22,7 +22,8 @@ def test_a_record_says_who_what_why_and_when() -> None:
         (("score", 0), ("limit", 0.5)),
         12.5,
     )
-    assert str(record) == "1.2.3.4:5001 banned by third_time (score 0, limit 0.5; A rule book, chapter 3)"
+    text = "1.2.3.4:5001 banned by third_time (score 0, limit 0.5; A rule book, chapter 3)"
+    assert (record.text, str(record)) == (text, f"1970-01-01 00:00:12Z {text}")
     bare = decide("1.2.3.4", DecisionKind.KEPT, RULE, 0.0)
     assert str(bare) == "1.2.3.4 kept by third_time (A rule book, chapter 3)"
 

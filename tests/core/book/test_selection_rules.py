@@ -137,7 +137,7 @@ def test_lip_draw_again_when_the_address_is_connected_or_banned() -> None:
     assert set(choice.endpoints) == set(peers[3:])
     passed = {made.subject: made.rule for made in choice.decisions if made.decision is DecisionKind.PASSED_OVER}
     wanted = {
-        peers[0].peer_id: "already_connected",
+        peers[0].peer_id: "connected_or_resting",
         peers[1].peer_id: "one_outbound_per_ip",
         banned.peer_id: "banned",
     }

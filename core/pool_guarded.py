@@ -1,0 +1,155 @@
+"""A pool with the protections against eclipse that Bitcoin Core has added to what LIP 0004 asks for.
+
+* Feelers (:mod:`core.feelers`), which also make the tests that come before an eviction from `tried`.
+* Anchors: two outbound peers outlast a restart. Against the attacker who has filled the peer book, and waits for, or
+  causes, a restart, which would choose all outbound peers anew from it (Heilman et al. 2015, countermeasure 5; Bitcoin
+  Core, PR #17428, `src/net.h`: MAX_BLOCK_RELAY_ONLY_ANCHORS). They have to take both anchors over as well, and those
+  were there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from core import rules, select
+from core.decisions import DecisionKind
+from core.effects import Effect, Room
+from core.events import PeerInfo
+from core.feelers import Feelers
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
+from core.messages import ChooseFeeler, FeelerChosen, KeepAnchors, OutboundSucceeded, PeerClosed
+from core.pool import Pool
+from core.pool_settings import PoolSettings
+from core.slots import Slot
+
+ANCHOR_AGE_S = 300.0
+"""A peer becomes an anchor of a running node after so long. Anchors are dialled at every start: one that makes the node
+crash when it is connected must not be written down before it does."""
+
+
+class GuardedPool(Pool):
+    """The PeerPool's whole mind; see :class:`core.pool.Pool` for its arguments."""
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        *,
+        own_nonce: str,
+        secret: bytes,
+        rng: Random,
+        selection: select.Selection = select.OWN_RULES,
+    ) -> None:
+        super().__init__(settings, own_nonce=own_nonce, secret=secret, rng=rng, selection=selection)
+        # Without outbound peers every slot is taken at all times.
+        wanted = settings.max_outbound_connections > 0 and not settings.fixed_only
+        self._feelers = Feelers(settings.feeler_interval_s if wanted else 0.0, rng)
+        self._connected_since: dict[Endpoint, float] = {}
+        self._kept: tuple[Endpoint, ...] = ()
+
+    # ---- start, clock, stop ----
+
+    def start(self, now: float) -> list[Effect]:
+        """See :meth:`core.pool.Pool.start`."""
+        self._feelers.start(now)
+        return super().start(now)
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`on_time` wants to be called."""
+        planned, feeler_at = super().next_deadline(), self._feelers.next_deadline()
+        return planned if planned is None or feeler_at is None else min(planned, feeler_at)
+
+    def on_time(self, now: float) -> list[Effect]:
+        """Do what is due."""
+        if self._stopping:
+            return []
+        due = super().on_time(now)
+        if self._feelers.is_due(now):
+            self._ask_for_feeler(now)
+        self._keep_anchors(now - ANCHOR_AGE_S)
+        return due + self._flush()
+
+    def stop(self) -> list[Effect]:
+        """Close every connection, the anchors of the next start written down before."""
+        if not self._stopping:
+            self._keep_anchors(float("inf"))
+        return super().stop()
+
+    # ---- feelers ----
+
+    def _ask_for_feeler(self, now: float) -> None:
+        """While a slot is free every dial tries somebody out anyway. One feeler at a time."""
+        outbound = self._slots.of(Direction.OUTBOUND)
+        if self._free_outbound() > 0 or any(slot.kind is PeerKind.FEELER for slot in outbound):
+            return
+        excluded = self._slots.endpoints() | self._avoided.endpoints(now) | set(self._kinds)
+        connected = frozenset(slot.endpoint for slot in outbound if slot.info is not None)
+        question = self._feelers.ask(now)
+        self._tell(Room.BOOK, ChooseFeeler(question, frozenset(excluded), frozenset(self._slots.ips()), connected))
+
+    def on_feeler_chosen(self, answer: FeelerChosen, now: float) -> list[Effect]:
+        """The book's choice: dial it, unless a slot has become free, or it must not be dialled any more."""
+        endpoint = answer.endpoint
+        if not self._feelers.accepts(answer.request_id, now) or self._stopping or endpoint is None:
+            return []
+        if self._free_outbound() <= 0 and not self._avoided.is_resting(endpoint, now):
+            self._dial(endpoint, PeerKind.FEELER, rules.TESTED if answer.is_test else rules.FEELER)
+        return self._flush()
+
+    def on_connected(self, peer: PeerInfo, now: float) -> list[Effect]:
+        """A peer's connection carries messages; a feeler has learned what it wanted, and leaves."""
+        slot = self._slots.get(peer.endpoint, peer.direction or Direction.OUTBOUND)
+        if slot is None or slot.kind is not PeerKind.FEELER:
+            if slot is not None and slot.direction is Direction.OUTBOUND:
+                self._connected_since.setdefault(peer.endpoint, now)
+            return super().on_connected(peer, now)
+        if not slot.leaving:
+            self._record(slot.endpoint, DecisionKind.CONNECTED, rules.FEELER)
+            self._tell(Room.BOOK, OutboundSucceeded(peer.endpoint, peer.advertise_address))
+            self._end(slot, CloseCode.NORMAL, "", rules.FEELER)
+        return self._flush()
+
+    def on_closed(self, closed: PeerClosed, now: float) -> list[Effect]:
+        """A connection is gone."""
+        if closed.direction is Direction.OUTBOUND:
+            self._connected_since.pop(closed.endpoint, None)
+        return super().on_closed(closed, now)
+
+    # ---- anchors ----
+
+    def on_anchors(self, anchors: Iterable[Endpoint], now: float) -> list[Effect]:
+        """The anchors of the last run: dial them, before the book is asked for anybody else."""
+        settings = self._settings
+        wanted = () if self._stopping or settings.fixed_only else tuple(anchors)[: settings.anchor_connections]
+        for endpoint in wanted:
+            obstacle = self._obstacle(endpoint, now)
+            if obstacle is not None:
+                self._record(endpoint, DecisionKind.PASSED_OVER, obstacle)
+            elif self._free_outbound() > 0:
+                self._dial(endpoint, self._kinds.get(endpoint, PeerKind.NONE), rules.ANCHOR)
+        return self._flush()
+
+    def on_book_replaced(self, now: float) -> list[Effect]:
+        """A new book has taken the anchors out of storage, and does not know the present ones."""
+        self._kept = ()
+        self._keep_anchors(now - ANCHOR_AGE_S)
+        return super().on_book_replaced(now)
+
+    def _keep_anchors(self, connected_until: float) -> None:
+        """Tell the book the outbound peers that have stayed longest, those connected before ``connected_until``."""
+        wanted = self._settings.anchor_connections
+        if not wanted:
+            return
+        staying = {slot.endpoint for slot in self._slots.of(Direction.OUTBOUND) if _may_anchor(slot)}
+        # In the order in which they were connected.
+        since = self._connected_since.items()
+        anchors = tuple(it for it, at in since if it in staying and at <= connected_until)[:wanted]
+        # Nobody connected, as in an outage, is no reason to forget who was.
+        if anchors and anchors != self._kept:
+            self._kept = anchors
+            self._tell(Room.BOOK, KeepAnchors(anchors))
+
+
+def _may_anchor(slot: Slot) -> bool:
+    """Fixed peers are dialled anyway, seeds are guests."""
+    return slot.info is not None and slot.kind in (PeerKind.NONE, PeerKind.WHITELISTED)

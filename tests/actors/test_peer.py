@@ -1,0 +1,447 @@
+"""One connection as an actor, over a real channel: dialling, taking over, back-pressure, the end. Rooms are probes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from thespian.actors import ActorExitRequest
+from websockets.protocol import Protocol, Side
+
+from actors.peer import HIGH_WATER_BYTES, InboundPeer, OutboundPeer
+from actors.transport.channel import QUIET, Channel
+from actors.transport.handover import HandOver
+from actors.wiring import Charter, PrepareInbound, Rooms, StartOutbound, Subscriber, TakenOver, TakeOver
+from core.config import NodeConfig
+from core.errors import RequestFailed, SendFailed
+from core.events import ConnectOutbound, Event, FailedToSendMessage, MessageReceived, NewInboundPeer, RequestReceived
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
+from core.messages import (
+    AnswerCall,
+    ApplyPenalty,
+    ClosePeer,
+    Done,
+    EventBatch,
+    Failed,
+    GetSample,
+    NodeInfoChanged,
+    PeerClosed,
+    PeerConnected,
+    PeerMisbehaved,
+    PeersAdvertised,
+    PeerSample,
+    PeerTraffic,
+    RefuseCall,
+    RequestAnswered,
+    SendMessage,
+    SendRequest,
+)
+from tests.actors.remote import DIALECT, Listener, Remote, node_info
+from tests.actors.world import Complaints, MemoryStream, World
+
+THERE = Endpoint("10.9.0.1", 5001)
+
+
+class Rig:
+    """A peer actor and its rooms."""
+
+    def __init__(self, world: World, kind: type, **options: Any) -> None:
+        self.world = world
+        self.config = NodeConfig(**options)
+        self.node, self.pool, self.book, self.server, self.program = (world.probe() for _ in range(5))
+        self.address = world.create(kind, "10.1.0.1")
+        self.own = node_info("ownnonce")
+        self.remote: Remote
+        self.rubbish: list[Any] = []
+
+    @property
+    def charter(self) -> Charter:
+        rooms = Rooms(self.node.address, self.pool.address, self.book.address, self.server.address)
+        return Charter(self.config, self.own, 6001, b"s" * 32, rooms, (Subscriber(self.program.address, None),))
+
+    @property
+    def actor(self) -> Any:
+        return self.world.instance(self.address)
+
+    def tell(self, message: Any) -> None:
+        """As the pool or a program would."""
+        self.program.tell(self.address, message)
+        self.world.run(0.01)
+
+    def events(self, kind: type[Event]) -> list[Any]:
+        return [event for batch in self.program.of(EventBatch) for event in batch.events if isinstance(event, kind)]
+
+    def closed(self) -> PeerClosed:
+        """The peer's last message to the pool; told to go then, as the pool does."""
+        last: PeerClosed = self.pool.wait(PeerClosed)
+        assert self.pool.of(PeerClosed) == [last]
+        self.pool.tell(self.address, ActorExitRequest())
+        self.world.run(0.01)
+        assert self.actor is None
+        return last
+
+    # ---- outbound ----
+
+    def dial(self) -> Rig:
+        self.pool.tell(self.address, StartOutbound(self.charter, THERE, PeerKind.NONE))
+        return self
+
+    def connected(self, peers: tuple[Endpoint, ...] = ()) -> Rig:
+        """Dialled, accepted and introduced."""
+        listener = Listener(self.world, THERE)
+        self.rubbish.append(listener)
+        self.dial()
+        self.remote = listener.introduced(node_info("theirs"), peers)
+        self.pool.wait(PeerConnected)
+        return self
+
+    # ---- inbound ----
+
+    def hand_over(self, *, prepared_first: bool = True) -> Rig:
+        """Give the actor one end of a connection whose other end is the test's."""
+        ours, theirs = socket.socketpair()
+        self.rubbish += [ours, theirs]
+        remote = MemoryStream(theirs, Endpoint("10.1.0.1", 6001))
+        self.remote = Remote(self.world, Channel(remote, Protocol(Side.CLIENT, logger=QUIET), max_queued_bytes=1 << 20))
+        given = HandOver(token=5, fd=ours.fileno(), remote_ip=THERE.ip, remote_port=40_000)
+        prepare = (self.pool, PrepareInbound(self.charter, THERE, PeerKind.NONE))
+        take = (self.server, TakeOver(given, node_info("theirs"), 1))
+        for probe, message in (prepare, take) if prepared_first else (take, prepare):
+            probe.tell(self.address, message)
+        self.world.run(0.01)
+        ours.close()  # the server's copy
+        return self
+
+
+@pytest.fixture
+def make(world: World) -> Iterator[Any]:
+    rigs: list[Rig] = []
+
+    def make_one(kind: type = OutboundPeer, **options: Any) -> Rig:
+        rigs.append(Rig(world, kind, **options))
+        return rigs[-1]
+
+    yield make_one
+    for rig in rigs:
+        for thing in rig.rubbish:
+            thing.close()
+
+
+@pytest.fixture
+def outbound(make: Any) -> Rig:
+    """A connected outbound peer."""
+    rig: Rig = make().connected((Endpoint("20.1.0.1", 1),))
+    return rig
+
+
+@pytest.fixture
+def inbound(make: Any) -> Rig:
+    """A connected inbound peer."""
+    rig: Rig = make(InboundPeer).hand_over()
+    rig.pool.wait(PeerConnected)
+    return rig
+
+
+# ---- dialling ----
+
+
+def test_an_outbound_peer_introduces_itself_asks_and_reports(outbound: Rig) -> None:
+    (connected,) = outbound.pool.of(PeerConnected)
+    assert (connected.peer.endpoint, connected.peer.nonce) == (THERE, "theirs")
+    assert connected.peer.direction is Direction.OUTBOUND
+    assert outbound.book.of(PeersAdvertised) == [PeersAdvertised(THERE.peer_id, THERE.ip, (Endpoint("20.1.0.1", 1),))]
+    assert len(outbound.events(ConnectOutbound)) == 1
+    (asked,) = [event for event in outbound.remote.events if hasattr(event, "target")]
+    assert "port=6001" in asked.target
+    assert "nonce=ownnonce" in asked.target
+
+
+def test_a_refused_connection_is_reported(make: Any) -> None:
+    rig = make().dial()
+    last = rig.closed()
+    assert (last.was_connected, last.code, last.endpoint) == (False, CloseCode.ABNORMAL, THERE)
+    assert "refused" in last.reason
+
+
+def test_a_listener_that_never_answers_costs_the_time_out(world: World, make: Any) -> None:
+    listener = Listener(world, THERE)
+    world.net.silent.add(THERE.ip)
+    began = world.time
+    rig = make(upgrade_timeout_s=3.0).dial()
+    assert rig.closed().was_connected is False
+    assert 2 < world.time - began < 10
+    listener.close()
+
+
+def test_a_network_that_raises_at_once_is_a_failed_dial(
+    world: World, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(own_ip: str, remote: Endpoint) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(world.net, "connect", fail)
+    assert "unreachable" in make().dial().closed().reason
+
+
+def refuse_everybody(peer: Any, own: Any) -> str:
+    """A handshake check."""
+    return f"not {peer.peer_id}"
+
+
+def test_the_applications_check_counts_for_who_we_dial_too(world: World, make: Any) -> None:
+    rig = make(peer_handshake_check=refuse_everybody)
+    listener = Listener(world, THERE)
+    rig.rubbish.append(listener)
+    rig.dial()
+    remote = listener.introduced_until_node_info()
+    remote.run(0.2)
+    assert remote.disconnect_code() == CloseCode.INCOMPATIBLE
+    assert f"not {THERE.peer_id}" in "".join(remote.texts)
+    assert rig.closed().was_connected is False
+
+
+def test_ourselves_is_recognised(world: World, make: Any) -> None:
+    rig = make()
+    listener = Listener(world, THERE)
+    rig.rubbish.append(listener)
+    rig.dial()
+    listener.introduced_until_node_info(rig.own).run(0.2)
+    assert rig.closed().code == CloseCode.OWN_NONCE
+
+
+# ---- taking over ----
+
+
+@pytest.mark.parametrize("prepared_first", [True, False])
+def test_a_connection_is_taken_over_whichever_message_comes_first(make: Any, prepared_first: bool) -> None:
+    """Server and pool are different senders: TakeOver may overtake PrepareInbound."""
+    rig = make(InboundPeer).hand_over(prepared_first=prepared_first)
+    assert rig.server.of(TakenOver) == [TakenOver(5)]
+    rig.remote.run(0.1)
+    assert rig.remote.packet("rid")["data"]["isAuthenticated"] is False  # the handshake is acknowledged
+    (connected,) = rig.pool.of(PeerConnected)
+    assert (connected.peer.endpoint, connected.peer.direction) == (THERE, Direction.INBOUND)
+    assert len(rig.events(NewInboundPeer)) == 1
+
+
+def test_a_hand_over_that_never_comes_ends_the_peer(make: Any) -> None:
+    rig = make(InboundPeer)
+    rig.pool.tell(rig.address, PrepareInbound(rig.charter, THERE, PeerKind.NONE))
+    last = rig.closed()
+    assert (last.direction, last.was_connected) == (Direction.INBOUND, False)
+
+
+def test_a_hand_over_that_comes_too_late_is_declined(make: Any) -> None:
+    rig = make(InboundPeer)
+    rig.pool.tell(rig.address, PrepareInbound(rig.charter, THERE, PeerKind.NONE))
+    rig.pool.wait(PeerClosed)
+    ours, theirs = socket.socketpair()
+    given = HandOver(token=6, fd=ours.fileno(), remote_ip=THERE.ip, remote_port=40_000)
+    rig.server.tell(rig.address, TakeOver(given, node_info("theirs"), 1))
+    assert rig.server.wait(TakenOver) == TakenOver(6)
+    ours.close()  # as the server does then
+    assert theirs.recv(1) == b""
+    theirs.close()
+    assert rig.pool.of(PeerConnected) == []
+
+
+def test_a_peer_told_to_close_before_the_hand_over_declines_it(make: Any) -> None:
+    rig = make(InboundPeer)
+    rig.pool.tell(rig.address, PrepareInbound(rig.charter, THERE, PeerKind.NONE))
+    rig.pool.tell(rig.address, ClosePeer(CloseCode.NORMAL, "stop"))
+    rig.hand_over()
+    assert rig.pool.of(PeerConnected) == []
+    assert rig.closed().was_connected is False
+
+
+def test_a_connection_that_is_lost_on_the_way_is_reported(make: Any, world: World) -> None:
+    rig = make(InboundPeer)
+    ours, theirs = socket.socketpair()
+    number = os.dup(ours.fileno())
+    os.close(number)
+    given = HandOver(token=5, fd=number, remote_ip=THERE.ip, remote_port=40_000)
+    rig.pool.tell(rig.address, PrepareInbound(rig.charter, THERE, PeerKind.NONE))
+    rig.server.tell(rig.address, TakeOver(given, node_info("theirs"), 1))
+    assert "lost in the hand-over" in rig.closed().reason
+    assert rig.server.of(TakenOver) == [TakenOver(5)]
+    ours.close()
+    theirs.close()
+
+
+def test_what_came_with_the_hand_over_is_read_at_once(make: Any) -> None:
+    rig = make(InboundPeer)
+    rig.hand_over()
+    rig.remote.send(DIALECT.encode_message("early", b"bird"))
+    rig.remote.run(0.1)
+    assert [(event.event, event.data) for event in rig.events(MessageReceived)] == [("early", b"bird")]
+
+
+# ---- messages and requests, both directions ----
+
+
+@pytest.fixture(params=["outbound", "inbound"])
+def rig(request: pytest.FixtureRequest) -> Rig:
+    found: Rig = request.getfixturevalue(request.param)
+    return found
+
+
+def test_a_message_goes_out_and_is_confirmed(rig: Rig) -> None:
+    rig.tell(SendMessage(1, "hello", b"world"))
+    rig.tell(SendMessage(0, "quiet", None))
+    rig.remote.run(0.1)
+    assert rig.program.of(Done) == [Done(1)]
+    assert any('"hello"' in text for text in rig.remote.texts)
+    assert any('"quiet"' in text for text in rig.remote.texts)
+
+
+def test_a_message_comes_in_as_an_event(rig: Rig) -> None:
+    rig.remote.send(DIALECT.encode_message("news", b"\0\1"))
+    rig.remote.run(0.1)
+    assert [(event.peer_id, event.event, event.data) for event in rig.events(MessageReceived)] == [
+        (THERE.peer_id, "news", b"\0\1")
+    ]
+
+
+def test_a_request_is_answered_to_who_asked(rig: Rig) -> None:
+    rig.tell(SendRequest(4, "sum", b"1+1"))
+    rig.remote.run(0.1)
+    (asked,) = [json.loads(text) for text in rig.remote.texts if '"sum"' in text]
+    rig.remote.send(DIALECT.encode_response(asked["cid"], b"2", THERE.peer_id))
+    assert rig.program.wait(RequestAnswered) == RequestAnswered(4, THERE.peer_id, b"2")
+
+
+@pytest.mark.parametrize(("answer", "key"), [(AnswerCall, "data"), (RefuseCall, "error")])
+def test_a_remotes_request_is_answered_by_the_program(rig: Rig, answer: Any, key: str) -> None:
+    rig.remote.send(DIALECT.encode_request("ask", b"me", 77))
+    rig.remote.run(0.1)
+    (request,) = rig.events(RequestReceived)
+    assert (request.procedure, request.data) == ("ask", b"me")
+    rig.tell(answer(request.call_id, b"x" if answer is AnswerCall else "no"))
+    rig.tell(answer(request.call_id, b"x" if answer is AnswerCall else "no"))  # the second one is ignored
+    rig.remote.run(0.1)
+    replies = [json.loads(text) for text in rig.remote.texts if '"rid":77' in text]
+    assert len(replies) == 1
+    assert key in replies[0]
+
+
+def test_a_remote_that_asks_for_peers_gets_the_books_sample(inbound: Rig) -> None:
+    inbound.remote.send(DIALECT.encode_request("getPeers", None, 9))
+    inbound.remote.run(0.1)
+    (asked,) = inbound.book.of(GetSample)
+    assert asked.requester_ip == THERE.ip
+    inbound.book.tell(inbound.address, PeerSample(asked.request_id, (Endpoint("20.1.0.1", 1),)))
+    inbound.remote.run(0.1)
+    (reply,) = [json.loads(text) for text in inbound.remote.texts if '"rid":9' in text]
+    assert reply["data"]["data"]
+
+
+def test_a_changed_node_info_is_pushed(rig: Rig) -> None:
+    rig.remote.run(0.1)
+    before = sum("postNodeInfo" in text for text in rig.remote.texts)
+    rig.tell(NodeInfoChanged(node_info("ownnonce", advertise_address=False)))
+    rig.remote.run(0.1)
+    assert sum("postNodeInfo" in text for text in rig.remote.texts) == before + 1
+
+
+# ---- the end ----
+
+
+def test_told_to_close_it_closes_in_order(rig: Rig) -> None:
+    rig.tell(ClosePeer(CloseCode.EVICTED, "Evicted"))
+    rig.remote.run(0.2)
+    assert rig.remote.disconnect_code() == CloseCode.EVICTED
+    assert rig.remote.closed is not None
+    assert rig.remote.closed.code == CloseCode.EVICTED
+    last = rig.closed()
+    assert (last.was_connected, last.code, last.by_us) == (True, CloseCode.EVICTED, True)
+
+
+def test_a_remote_that_hangs_up_is_reported_and_every_query_answered(rig: Rig) -> None:
+    rig.tell(SendRequest(1, "p", None))
+    rig.remote.hang_up()
+    rig.world.run(0.1)
+    rig.tell(SendRequest(2, "p", None))  # on its way when the peer closed
+    rig.tell(SendMessage(3, "e", None))
+    rig.tell(ApplyPenalty(4, THERE.peer_id, 100, "late"))
+    failed = {answer.request_id: answer.error for answer in rig.program.of(Failed)}
+    assert set(failed) == {1, 2, 3}
+    assert isinstance(failed[2], RequestFailed)
+    assert isinstance(failed[3], SendFailed)
+    assert rig.program.of(Done) == [Done(4)]
+    assert rig.node.of(PeerMisbehaved) == []
+    last = rig.closed()
+    assert (last.was_connected, last.by_us) == (True, False)
+
+
+def test_a_used_up_reputation_is_told_to_the_node(rig: Rig) -> None:
+    rig.tell(ApplyPenalty(1, THERE.peer_id, 100, "bad block"))
+    rig.remote.run(0.2)
+    (told,) = rig.node.of(PeerMisbehaved)
+    assert (told.ip, told.reason) == (THERE.ip, "bad block")
+    assert rig.closed().by_us is True
+
+
+def test_the_actors_end_is_the_connections_end(rig: Rig) -> None:
+    rig.pool.tell(rig.address, ActorExitRequest())
+    rig.remote.run(0.1)
+    assert rig.remote.closed is not None
+
+
+def test_a_poisoned_message_ends_one_peer(rig: Rig, complaints: Complaints) -> None:
+    rig.tell(ClosePeer("no code", 7))  # type: ignore[arg-type]
+    rig.remote.run(0.1)
+    complaints.expect("failed on ClosePeer")
+    assert rig.actor is None
+    assert rig.remote.closed is not None
+
+
+# ---- counting and back-pressure ----
+
+
+def test_traffic_is_counted_and_told_once_a_second(rig: Rig) -> None:
+    rig.world.run(2)
+    told = len(rig.node.of(PeerTraffic))
+    for _ in range(10):
+        rig.tell(SendMessage(0, "e", b"x" * 100))
+        rig.remote.send(DIALECT.encode_message("e", b"y"))
+        rig.remote.run(0.02)
+    rig.world.run(1.5)
+    reports = rig.node.of(PeerTraffic)[told:]
+    assert len(reports) <= 2
+    assert sum(report.messages_sent for report in reports) == 10
+    assert sum(report.messages_received for report in reports) == 10
+    assert sum(report.bytes_sent for report in reports) > 1000
+    assert sum(report.bytes_received for report in reports) > 300
+
+
+def test_a_remote_that_does_not_read_makes_senders_wait_and_then_loses_messages(make: Any) -> None:
+    rig = make(max_send_queue_bytes=4 * HIGH_WATER_BYTES, ws_max_payload_bytes=HIGH_WATER_BYTES).connected()
+    data = b"x" * (HIGH_WATER_BYTES // 2)
+    for number in range(1, 20):
+        rig.tell(SendMessage(number, "big", data))
+    done, failed = rig.program.of(Done), rig.program.of(Failed)
+    assert len(done) < 5  # the others wait
+    assert failed
+    assert all("full" in str(answer.error) for answer in failed)
+    assert len(rig.events(FailedToSendMessage)) == len(failed)
+    for _ in range(200):
+        rig.remote.step()
+        rig.world.run(0.001)
+    assert len(rig.program.of(Done)) + len(failed) == 19
+    assert sum('"big"' in text for text in rig.remote.texts) == len(rig.program.of(Done))
+
+
+def test_those_who_wait_for_a_peer_that_is_lost_hear_of_it(make: Any) -> None:
+    rig = make().connected()
+    data = b"x" * HIGH_WATER_BYTES
+    for number in range(1, 6):
+        rig.tell(SendMessage(number, "big", data))
+    rig.remote.hang_up()
+    rig.world.run(1)
+    answered = {answer.request_id for answer in (*rig.program.of(Done), *rig.program.of(Failed))}
+    assert answered == {1, 2, 3, 4, 5}
+    assert rig.program.of(Failed)
