@@ -1,6 +1,7 @@
 """PeerBook: the node's memory of addresses, and of bans.
 
 Parent: Node. Children: none. Mind: :class:`core.book.book.Book` and :class:`core.bans.Bans`.
+Whom to dial: :mod:`actors.book_choice`.
 Storage: :class:`actors.storage_keeper.Keeper`, if the node has a data directory.
 Accepts: OpenStorage, Init, CloseStorage (node); ChoosePeers, OutboundSucceeded, OutboundFailed, InboundSeen,
 ForgetPeer, NamedSeedsChanged, KeepBans, ChooseFeeler, KeepAnchors (pool); PeersAdvertised, GetSample (peers);
@@ -16,8 +17,7 @@ from typing import Any
 
 from thespian.actors import ActorExitRequest
 
-from actors.base import HouseActor
-from actors.hooks import Rule as Hook
+from actors.book_choice import ChoosingBook, peer_info
 from actors.hooks import chosen, guarded
 from actors.storage import storage_of
 from actors.storage_keeper import Keeper
@@ -26,13 +26,11 @@ from core import rules
 from core.bans import Bans
 from core.book import rules as book_rules
 from core.book.book import Book
-from core.book.choice import Constraints
 from core.book.config import BookConfig
-from core.book.entry import EntryView, Table
 from core.book.intake import Intake
-from core.decisions import Decision, DecisionKind, Rule, decide
+from core.decisions import DecisionKind, Rule, decide
 from core.errors import Misuse, StartFailed
-from core.events import BanPeer, DiscoveredPeer, Event, PeerInfo, UnbanPeer
+from core.events import BanPeer, DiscoveredPeer, Event, UnbanPeer
 from core.ids import Endpoint
 from core.messages import (
     ActorMessage,
@@ -43,14 +41,10 @@ from core.messages import (
     BanList,
     BansInForce,
     BookCounts,
-    ChooseFeeler,
-    ChoosePeers,
-    ChosenPeers,
     CloseStorage,
     DialAnchors,
     Done,
     Failed,
-    FeelerChosen,
     ForgetPeer,
     GetBans,
     GetSample,
@@ -71,8 +65,7 @@ from core.messages import (
     StorageOpened,
     UnbanAddress,
 )
-from core.netgroup import NetGroup, host_key, is_exempt
-from core.news import News
+from core.netgroup import host_key, is_exempt
 from core.static_lists import static_lists
 from core.stored import Snapshot
 
@@ -80,36 +73,26 @@ TESTS_EVERY_S = 60.0
 """How often it is looked whether a test before an eviction has had no result in time."""
 
 
-class PeerBook(HouseActor):
+class PeerBook(ChoosingBook):
     """See the module."""
 
     WAITS_FOR_INIT = True
 
     def __init__(self) -> None:
         super().__init__()
-        self._book: Book | None = None
         self._bans: Bans | None = None
         self._discovered = 0
-        self._news = News()
         self._intake = Intake(0.0, 0)
         self._anchors: tuple[Endpoint, ...] = ()
         self._tests_seen_at = 0.0
         self._reported: BookCounts | None = None
-        self._choose_rule: Hook | None = None
         self._stored = Snapshot()
         self._keeper: Keeper | None = None
         self._closer: Any = None
 
     @property
-    def book(self) -> Book:
-        """The tables; there are some from Init on."""
-        if self._book is None:
-            raise RuntimeError("PeerBook got work before Init")
-        return self._book
-
-    @property
     def bans(self) -> Bans:
-        """The bans; as above."""
+        """The bans; there are some from Init on."""
         if self._bans is None:
             raise RuntimeError("PeerBook got work before Init")
         return self._bans
@@ -164,60 +147,6 @@ class PeerBook(HouseActor):
             self._tell_gates(BansInForce(self.bans.all()))
 
     # ---- the pool ----
-
-    def receiveMsg_ChoosePeers(self, message: ChoosePeers, sender: Any) -> None:
-        """Whom to dial."""
-        counts = self.book.counts()
-        known = counts.new + counts.tried
-        self.send(sender, ChosenPeers(message.request_id, self._choose(message), counts.tried, known))
-
-    def _choose(self, message: ChoosePeers) -> tuple[Endpoint, ...]:
-        config = self.need_charter().config
-        limits = Constraints(
-            endpoints=message.excluded,
-            ips=message.ips,
-            group_counts={NetGroup(group): count for group, count in message.group_counts},
-            group_limit=config.max_outbound_per_netgroup,
-        )
-        chosen = self._choose_by_rule(message, limits)
-        if chosen is not None:
-            return chosen
-        choice = self.book.choose(message.count, self._wall(), limits)
-        self._told(choice.decisions)
-        return choice.endpoints
-
-    def _choose_by_rule(self, message: ChoosePeers, limits: Constraints) -> tuple[Endpoint, ...] | None:
-        """What the application's rule chooses, as far as it names known peers; None if there is none, or it is mute.
-
-        It chooses among those that may be dialled now; the pool sees to the limits if it chooses too many of a group.
-        """
-        if self._choose_rule is None:
-            return None
-        private_too = self.book.config.private_networks_exempt
-        known = {entry.endpoint: entry for entry in self.book.all() if limits.allow(entry, private_too)}
-        tried = tuple(_peer_info(entry) for entry in known.values() if entry.table is Table.TRIED)
-        new = tuple(_peer_info(entry) for entry in known.values() if entry.table is Table.NEW)
-        chosen = self._choose_rule(tried, new, message.count)
-        if chosen is None:
-            return None
-        named = (peer.endpoint if isinstance(peer, PeerInfo) else peer for peer in chosen)
-        wanted = dict.fromkeys(endpoint for endpoint in named if isinstance(endpoint, Endpoint))
-        return tuple(endpoint for endpoint in wanted if endpoint in known)[: message.count]
-
-    def receiveMsg_ChooseFeeler(self, message: ChooseFeeler, sender: Any) -> None:
-        """Whom to try out: a tried address under test, or else a new one."""
-        book, now = self.book, self._wall()
-        for endpoint in book.pending_tests():
-            if endpoint in message.connected:
-                self._told(book.connected(endpoint, now))
-        tests = [endpoint for endpoint in book.pending_tests() if endpoint not in message.excluded]
-        if tests:
-            self.send(sender, FeelerChosen(message.request_id, tests[0], is_test=True))
-            return
-        limits = Constraints(endpoints=message.excluded, ips=message.ips)
-        choice = book.choose(1, now, limits, Table.NEW)
-        self._told(choice.decisions)
-        self.send(sender, FeelerChosen(message.request_id, next(iter(choice.endpoints), None)))
 
     def receiveMsg_KeepAnchors(self, message: KeepAnchors, sender: Any) -> None:
         """Whom to dial first after a restart."""
@@ -432,22 +361,14 @@ class PeerBook(HouseActor):
 
     def receiveMsg_GetTriedPeers(self, message: GetTriedPeers, sender: Any) -> None:
         """All tried entries."""
-        self.send(sender, PeerList(message.request_id, tuple(map(_peer_info, self.book.tried()))))
+        self.send(sender, PeerList(message.request_id, tuple(map(peer_info, self.book.tried()))))
 
     def receiveMsg_ListKnownPeers(self, message: ListKnownPeers, sender: Any) -> None:
         """All entries, without some."""
-        peers = tuple(_peer_info(entry) for entry in self.book.all() if entry.endpoint not in message.without)
+        peers = tuple(peer_info(entry) for entry in self.book.all() if entry.endpoint not in message.without)
         self.send(sender, PeerList(message.request_id, peers))
 
     # ---- inside ----
-
-    def _wall(self) -> float:
-        """The book's clock is Unix time, so that ages survive a restart."""
-        return self.environment.wall_now()
-
-    def _told(self, decisions: Iterable[Decision]) -> None:
-        """Tell the node what was decided."""
-        self.tell_decisions(self._news.of(decisions))
 
     def _tell_gates(self, message: ActorMessage) -> None:
         rooms = self.need_charter().rooms
@@ -471,14 +392,4 @@ class PeerBook(HouseActor):
 def _ban_event(ban: Ban, message: BanAddress) -> BanPeer:
     return BanPeer(
         peer_id=message.peer_id, ip_address=ban.ip, until=ban.until, reason=ban.reason, dry_run=message.dry_run
-    )
-
-
-def _peer_info(entry: EntryView) -> PeerInfo:
-    endpoint: Endpoint = entry.endpoint
-    return PeerInfo(
-        peer_id=endpoint.peer_id,
-        ip_address=endpoint.ip,
-        port=endpoint.port,
-        advertise_address=entry.advertise,
     )

@@ -424,8 +424,8 @@ class ChosenPeers(Query, frozen=True):
 class ChooseFeeler(Query, frozen=True):
     """PeerPool -> PeerBook: which address is to be tried out? Answer: :class:`FeelerChosen`.
 
-    ``excluded`` are endpoints not to be dialled now, ``ips`` the addresses that are connected. ``connected``: outbound
-    peers, who need no test to be seen alive.
+    ``excluded`` are endpoints not to be dialled now, ``ips`` the addresses that are connected. ``connected``: peers of
+    either direction, who need no test to be seen alive.
     """
 
     excluded: frozenset[Endpoint]

@@ -83,7 +83,7 @@ class GuardedPool(Pool):
         if self._free_outbound() > 0 or any(slot.kind is PeerKind.FEELER for slot in outbound):
             return
         excluded = self._slots.endpoints() | self._avoided.endpoints(now) | set(self._kinds)
-        connected = frozenset(slot.endpoint for slot in outbound if slot.info is not None)
+        connected = frozenset(peer.endpoint for peer in self._slots.connected())
         question = self._feelers.ask(now)
         self._tell(Room.BOOK, ChooseFeeler(question, frozenset(excluded), frozenset(self._slots.ips()), connected))
 

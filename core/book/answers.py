@@ -69,7 +69,7 @@ class KeptAnswers:
 
 
 def fit_for(requester_ip: str | None, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    """What of an answer this asker gets: not itself, nor what it cannot reach; as :func:`core.book.sample.sample_peers`.
+    """What of an answer this asker gets: not itself, nor what it cannot reach (as :mod:`core.book.sample`).
 
     Raises ValueError if ``requester_ip`` is no address.
     """

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from core.config import NodeConfig
+from core.dialects import dialect_for
 from core.effects import Effect, Emit, Tell
 from core.events import InvalidMessageReceived, InvalidRequestReceived, PeerInfo, PenaltyApplied, RequestReceived
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
@@ -23,7 +25,7 @@ from core.pool import Pool
 from core.pool_inbound import GOODBYE_WINDOW_S, MAX_GOODBYES
 from core.pool_settings import PoolSettings
 from core.wire.payloads import NodeInfo
-from tests.core.link_rig import ABORT, REMOTE, Rig, inbound, info_bytes, message_packet, request_packet
+from tests.core.link_rig import ABORT, CHAIN, REMOTE, Rig, inbound, info_bytes, message_packet, request_packet
 
 ECHO = request_packet("echo", b"\x01", 5)
 TRUSTED = [PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED]
@@ -337,6 +339,25 @@ def test_row_post_node_info_missing_undecodable_trailing_or_too_large(data: byte
     rig = inbound()
     rig.message("postNodeInfo", data)
     assert_penalty_ban(rig, "invalid_node_info")
+
+
+def test_row_post_node_info_of_exactly_20480_bytes_is_accepted() -> None:
+    schema = {"properties": {"label": {"dataType": "string", "fieldNumber": 1}}}
+    options: dict[str, Any] = {"custom_node_info_schema": {"$id": "/x", "type": "object", **schema}}
+    dialect = dialect_for(NodeConfig(**options))
+    theirs = dialect_for(NodeConfig(**options, max_peer_info_bytes=30_000))
+    for size in (20_480, 20_481):
+        short = theirs.encode_node_info(NodeInfo(CHAIN, "1.1", "n", options={"label": "x" * 20_000}))
+        label = "x" * (20_000 + size - len(short))
+        info = theirs.encode_node_info(NodeInfo(CHAIN, "1.1", "n", options={"label": label}))
+        assert len(info) == size
+        rig = inbound(dialect=dialect, own=NodeInfo(CHAIN, "1.1", "o", options={"label": ""}))
+        rig.message("postNodeInfo", info)
+        if size == 20_480:
+            assert_no_penalty(rig)
+            assert rig.link.info().options == {"label": label}
+        else:
+            assert_penalty_ban(rig, "invalid_node_info")
 
 
 def test_row_post_node_info_of_another_network_is_accepted_and_ignored() -> None:

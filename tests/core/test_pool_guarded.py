@@ -145,7 +145,7 @@ def test_the_question_says_who_is_connected_and_whom_not_to_dial() -> None:
     driven.let_in(at(60))
     question = driven.until_asked()
     assert {at(n) for n in range(4)} | {fixed, white, at(60)} <= question.excluded
-    assert question.connected == {at(n) for n in range(4)} | {fixed}
+    assert question.connected == {at(n) for n in range(4)} | {fixed, at(60)}
     assert {at(0).ip, at(60).ip, fixed.ip} <= question.ips
 
 
