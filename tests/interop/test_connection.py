@@ -48,6 +48,9 @@ def test_both_know_each_other_with_node_info_and_options(link: Link) -> None:
 
 
 def test_the_opener_announces_that_it_is_ready(link_we_dial: Link, link_lisk_dials: Link) -> None:
+    # On both sides it comes right after the connection's own event, not with it.
+    link_we_dial.ours.wait_for(lambda: bool(link_we_dial.ours.events(NetworkReady)))
+    link_lisk_dials.lisk.wait_for(lambda: bool(link_lisk_dials.lisk.events("EVENT_NETWORK_READY")))
     assert len(link_we_dial.ours.events(NetworkReady)) == 1
     assert [event.peer.peer_id for event in link_we_dial.ours.events(ConnectOutbound)] == [link_we_dial.lisk.peer_id]
     assert link_lisk_dials.ours.events(NetworkReady) == []
