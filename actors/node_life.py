@@ -23,6 +23,7 @@ from actors.peer_pool import PeerPool
 from actors.peer_server import PeerServer
 from actors.wiring import Charter, Init, Listen, Rooms
 from core.config import NodeConfig
+from core.deadlines import earliest
 from core.dialects import dialect_for
 from core.errors import AlreadyActive, NotActive, StartFailed
 from core.events import NodeFailed
@@ -251,10 +252,7 @@ class NodeLife(HouseActor):
 
     def deadline(self) -> float | None:
         """When a stop has taken long enough, or a crashed child is to be replaced."""
-        stop_at, due = self._stop_at, self._budget.next_due()
-        if stop_at is None or due is None:
-            return due if stop_at is None else stop_at
-        return min(stop_at, due)
+        return earliest(self._stop_at, self._budget.next_due())
 
     def on_time(self, now: float) -> None:
         """See :meth:`deadline`."""

@@ -28,6 +28,7 @@ from core.book import rules as book_rules
 from core.book.book import Book
 from core.book.config import BookConfig
 from core.book.intake import Intake
+from core.deadlines import earliest
 from core.decisions import DecisionKind, Rule, decide
 from core.errors import Misuse, StartFailed
 from core.events import BanPeer, DiscoveredPeer, Event, UnbanPeer
@@ -283,7 +284,7 @@ class PeerBook(ChoosingBook):
         unban_at = None if ends_at is None else ends_at - self.environment.wall_now() + self.now()
         save_at = None if self._keeper is None else self._keeper.next_due(self.book.changes)
         tests_at = self._tests_seen_at + TESTS_EVERY_S if self.book.pending_tests() else None
-        return min((at for at in (unban_at, save_at, tests_at) if at is not None), default=None)
+        return earliest(unban_at, save_at, tests_at)
 
     def on_time(self, now: float) -> None:
         """Bans may have ended, something may have to be written."""

@@ -28,6 +28,7 @@ from core import rules
 from core.admission import Admission, AdmissionSettings
 from core.bans import trusted_ips
 from core.config import NodeConfig
+from core.deadlines import earliest
 from core.decisions import DecisionKind, decided
 from core.dialects import dialect_for
 from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, Record, RejectUpgrade, SendText
@@ -310,7 +311,7 @@ class PeerServer(HouseActor):
         """The earliest of all arrivals'."""
         deadlines = [arrival.admission.next_deadline() for arrival in self._arrivals.values()]
         deadlines.append(self._resume_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        return earliest(*deadlines)
 
     def on_time(self, now: float) -> None:
         """Time-outs, keep-alives."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from logging import Logger
 
 from actors.storage import Storage
+from core.deadlines import earliest
 from core.ids import Endpoint
 from core.stored import SavePlan, Snapshot
 
@@ -40,7 +41,7 @@ class Keeper:
     def next_due(self, version: int) -> float | None:
         """When :meth:`on_time` wants to be called."""
         due = None if self._finishing else self._plan.next_due(version)
-        return min((at for at in (due, self._check_at) if at is not None), default=None)
+        return earliest(due, self._check_at)
 
     def on_time(self, version: int, now: float, take: Take) -> None:
         """Have the book written if that is due; ``take`` takes the snapshot."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from core import rules
 from core.calls import OpenCalls, PendingRequests, ResponseRate
 from core.conduct import Conduct
+from core.deadlines import earliest
 from core.decisions import Decision, DecisionKind, Rule, decided
 from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendText, Tell
 from core.errors import ConnectionLost
@@ -154,12 +155,10 @@ class LinkBase:
         """When :meth:`on_time` wants to be called (monotonic seconds); None: only after the next input."""
         if self.stage is Stage.CLOSED:
             return None
-        deadlines = [self._step_deadline, self._traffic_at, self._pending.next_deadline()]
-        if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
-            deadlines.append(self._heartbeat.next_deadline())
-            deadlines.append(self._conduct.packets_due_at())
-            deadlines.append(self._push_at)
-        return min((at for at in deadlines if at is not None), default=None)
+        always = earliest(self._step_deadline, self._traffic_at, self._pending.next_deadline())
+        if not Stage.HANDSHAKE < self.stage < Stage.CLOSING:
+            return always
+        return earliest(always, self._heartbeat.next_deadline(), self._conduct.packets_due_at(), self._push_at)
 
     def _become_ready(self, now: float) -> None:
         self._enter(Stage.READY, None)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from random import Random
 
 from core import rules, select
+from core.deadlines import earliest
 from core.decisions import DecisionKind, Rule
 from core.effects import DialPeer, Effect, ResolveSeedNames, Room
 from core.events import NetworkReady, PeerInfo, RemovePeer
@@ -85,8 +86,7 @@ class Pool(InboundPool):
         """When :meth:`on_time` wants to be called."""
         if self._stopping:
             return None
-        planned, redial = self._times.next_deadline(), self._redial.next_deadline()
-        return planned if redial is None else redial if planned is None else min(planned, redial)
+        return earliest(self._times.next_deadline(), self._redial.next_deadline())
 
     def on_time(self, now: float) -> list[Effect]:
         """Do what is due."""

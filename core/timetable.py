@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from core.deadlines import earliest
 from core.pool_settings import PoolSettings
 
 
@@ -27,8 +28,7 @@ class Timetable:
 
     def next_deadline(self) -> float | None:
         """The next appointment; None before :meth:`start`."""
-        planned = (self._populate_at, self._seeds_at, self._shuffle_at)
-        return min((at for at in planned if at is not None), default=None)
+        return earliest(self._populate_at, self._seeds_at, self._shuffle_at)
 
     def populating_is_due(self, now: float) -> bool:
         """Free outbound slots are to be filled."""
