@@ -26,7 +26,7 @@ from actors.transport.events import (
 )
 from actors.transport.port import network_of
 from actors.transport.websocket import OpenerChannel
-from actors.wiring import Charter, PrepareInbound, StartOutbound, TakenOver, TakeOver
+from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, TakenOver, TakeOver
 from core.dialects import dialect_for
 from core.effects import AbortChannel, CloseChannel, SendText
 from core.errors import SendFailed
@@ -49,6 +49,9 @@ from core.messages import (
     SendRequest,
 )
 
+BATCH_BYTES = 64 * 1024
+"""With this much queued the socket gets it at once: larger writes are no cheaper."""
+
 HIGH_WATER_BYTES = 1024 * 1024
 """With more than this queued for a remote, a sender that waits for its message is kept waiting."""
 
@@ -67,6 +70,7 @@ class PeerActor(HouseActor):
         self._channel: Channel | None = None
         self._watched: tuple[int, bool, bool] | None = None
         self._overflowed = False
+        self._settling = False  # a SettleNow is under way
         self._owed: list[tuple[Any, int]] = []  # who waits until what it sent has gone, and its request ids
 
     @property
@@ -166,6 +170,20 @@ class PeerActor(HouseActor):
             self.watch = None
             self._fail_owed("is not connected any more")
 
+    def _settle_soon(self) -> None:
+        """Settle once for all that waits in the mailbox already: one system call for many messages."""
+        channel = self._channel
+        if channel is None or channel.queued_bytes >= BATCH_BYTES or not getattr(self._myRef, "cheap_self_send", False):
+            self._settle()
+        elif not self._settling:
+            self._settling = True
+            self.send(self.myAddress, SettleNow())
+
+    def receiveMsg_SettleNow(self, message: SettleNow, sender: Any) -> None:
+        """What had waited before is done."""
+        self._settling = False
+        self._settle()
+
     def release(self) -> None:
         """Destroy the connection, if it still stands."""
         if self._channel is not None:
@@ -221,7 +239,7 @@ class PeerActor(HouseActor):
         self.apply(link.send(message.event, message.data, self.now()))
         if message.request_id:
             self._owed.append((sender, message.request_id))
-        self._settle()
+        self._settle_soon()
         if not connected:
             self._fail_owed("is not connected any more")
 
@@ -247,7 +265,7 @@ class PeerActor(HouseActor):
         """Ask the remote; its answer goes to who asked."""
         ask_id = self.remember_asker(sender, message.request_id)
         self.apply(self.link.request(ask_id, message.procedure, message.data, message.timeout_s, self.now()))
-        self._settle()
+        self._settle_soon()
 
     def receiveMsg_ApplyPenalty(self, message: ApplyPenalty, sender: Any) -> None:
         """A penalty by the application."""
@@ -259,12 +277,12 @@ class PeerActor(HouseActor):
     def receiveMsg_AnswerCall(self, message: AnswerCall, sender: Any) -> None:
         """The application's answer to a remote's request."""
         self.apply(self.link.answer(message.call_id, message.data))
-        self._settle()
+        self._settle_soon()
 
     def receiveMsg_RefuseCall(self, message: RefuseCall, sender: Any) -> None:
         """The application's refusal of a remote's request."""
         self.apply(self.link.refuse(message.call_id, message.message))
-        self._settle()
+        self._settle_soon()
 
     def receiveMsg_PeerSample(self, message: PeerSample, sender: Any) -> None:
         """The book's answer to a remote's getPeers."""

@@ -109,3 +109,7 @@ class TakenOver(ActorMessage, frozen=True):
     """InboundPeer -> PeerServer: the socket has been copied (or is lost): close yours."""
 
     token: int
+
+
+class SettleNow(ActorMessage, frozen=True):
+    """A Peer to itself, behind what already waits in its mailbox: hand everything queued to the socket."""

@@ -86,6 +86,9 @@ class ActorCell(Cell):
     children), *dead* (neither). Messages for one that is not live become dead letters.
     """
 
+    cheap_self_send = True
+    """A message of an actor to itself costs a queue entry. (On Thespian's process bases it opens a TCP connection.)"""
+
     __slots__ = (
         "actor_class",
         "children",
