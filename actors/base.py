@@ -39,7 +39,14 @@ from actors.wiring import (
 from core.decisions import Decisions, stamped
 from core.effects import Effect, Emit, Record, Reply, Room, Tell
 from core.events import DecisionTaken, Event
-from core.messages import DecisionsTaken, EventBatch, OpenStorage, Query
+from core.house_messages import (
+    DecisionsTaken,
+    OpenStorage,
+)
+from core.messages import (
+    EventBatch,
+    Query,
+)
 
 Handler = Callable[[Any, Any], None]
 

@@ -12,8 +12,13 @@ from core.book.choice import Constraints
 from core.book.entry import EntryView, Table
 from core.decisions import Decision
 from core.events import PeerInfo
+from core.house_messages import (
+    ChooseFeeler,
+    ChoosePeers,
+    ChosenPeers,
+    FeelerChosen,
+)
 from core.ids import Endpoint
-from core.messages import ChooseFeeler, ChoosePeers, ChosenPeers, FeelerChosen
 from core.netgroup import NetGroup
 from core.news import News
 

@@ -7,7 +7,11 @@ from typing import Any, ClassVar, Protocol
 from core.errors import NotActive, ResponseAlreadySent
 from core.events import RequestReceived, decode_json
 from core.ids import PeerId
-from core.messages import ActorMessage, AnswerCall, RefuseCall
+from core.messages import (
+    ActorMessage,
+    AnswerCall,
+    RefuseCall,
+)
 
 MAX_ERROR_CHARS = 1000
 """An error's text is cut to this before it goes to a peer, which would cut it anyway."""

@@ -15,21 +15,23 @@ from actors.node_life import NodeLife
 from actors.wiring import Forwarded, Subscriber, SubscribersChanged
 from core.errors import InvalidNodeInfo, Misuse, NotActive
 from core.events import DecisionTaken
+from core.house_messages import (
+    BookCounts,
+    DecisionsTaken,
+    NodeInfoChanged,
+    PeerMisbehaved,
+    PeerTraffic,
+    PoolCounts,
+)
 from core.messages import (
     ApplyNodeInfo,
     BanAddress,
-    BookCounts,
-    DecisionsTaken,
     Done,
     Explain,
     Failed,
     GetNetworkStats,
     GetNodeInfo,
     NodeInfoAnswer,
-    NodeInfoChanged,
-    PeerMisbehaved,
-    PeerTraffic,
-    PoolCounts,
     Query,
     Story,
     Subscribe,

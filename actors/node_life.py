@@ -27,23 +27,25 @@ from core.deadlines import earliest
 from core.dialects import dialect_for
 from core.errors import AlreadyActive, NotActive, StartFailed
 from core.events import NodeFailed
-from core.ids import Endpoint
-from core.messages import (
+from core.house_messages import (
     AllPeersClosed,
     CloseAllPeers,
     CloseStorage,
+    OpenStorage,
+    ServerFailed,
+    ServerListening,
+    StorageClosed,
+    StorageFailed,
+    StorageOpened,
+)
+from core.ids import Endpoint
+from core.messages import (
     Done,
     EventBatch,
     Failed,
     NodeStarted,
-    OpenStorage,
-    ServerFailed,
-    ServerListening,
     StartNode,
     StopNode,
-    StorageClosed,
-    StorageFailed,
-    StorageOpened,
 )
 from core.restart import RestartBudget
 from core.static_lists import static_lists

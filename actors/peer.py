@@ -31,6 +31,12 @@ from core.dialects import dialect_for
 from core.effects import AbortChannel, CloseChannel, SendText
 from core.errors import SendFailed
 from core.events import FailedToSendMessage
+from core.house_messages import (
+    AskForPeers,
+    ClosePeer,
+    NodeInfoChanged,
+    PeerSample,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.link import Link
 from core.link_base import Stage
@@ -38,12 +44,8 @@ from core.link_settings import LinkSettings
 from core.messages import (
     AnswerCall,
     ApplyPenalty,
-    AskForPeers,
-    ClosePeer,
     Done,
     Failed,
-    NodeInfoChanged,
-    PeerSample,
     RefuseCall,
     SendMessage,
     SendRequest,

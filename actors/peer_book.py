@@ -32,38 +32,40 @@ from core.deadlines import earliest
 from core.decisions import DecisionKind, Rule, decide
 from core.errors import Misuse, StartFailed
 from core.events import BanPeer, DiscoveredPeer, Event, UnbanPeer
-from core.ids import Endpoint
-from core.messages import (
-    ActorMessage,
+from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
-    Ban,
-    BanAddress,
-    BanList,
     BansInForce,
     BookCounts,
     CloseStorage,
     DialAnchors,
-    Done,
-    Failed,
     ForgetPeer,
-    GetBans,
     GetSample,
-    GetTriedPeers,
     InboundSeen,
     KeepAnchors,
     KeepBans,
-    ListKnownPeers,
     NamedSeedsChanged,
     OpenStorage,
     OutboundFailed,
     OutboundSucceeded,
-    PeerList,
     PeersAdvertised,
     PeerSample,
     StorageClosed,
     StorageFailed,
     StorageOpened,
+)
+from core.ids import Endpoint
+from core.messages import (
+    ActorMessage,
+    Ban,
+    BanAddress,
+    BanList,
+    Done,
+    Failed,
+    GetBans,
+    GetTriedPeers,
+    ListKnownPeers,
+    PeerList,
     UnbanAddress,
 )
 from core.netgroup import host_key, is_exempt

@@ -29,31 +29,33 @@ from actors.wiring import (
 )
 from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer
 from core.errors import PeerNotFound
-from core.ids import CloseCode, Direction, Endpoint
-from core.messages import (
-    ActorMessage,
+from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
     AdmitInbound,
-    ApplyPenalty,
     BansInForce,
-    BroadcastMessage,
     ChosenPeers,
     CloseAllPeers,
     DialAnchors,
-    Failed,
     FeelerChosen,
-    GetConnectedPeers,
-    GetDisconnectedPeers,
     HostsResolved,
     KeepBans,
-    ListKnownPeers,
     NodeInfoChanged,
     PeerClosed,
     PeerConnected,
-    PeerList,
     PeerUpdated,
     ResolveHosts,
+)
+from core.ids import CloseCode, Direction, Endpoint
+from core.messages import (
+    ActorMessage,
+    ApplyPenalty,
+    BroadcastMessage,
+    Failed,
+    GetConnectedPeers,
+    GetDisconnectedPeers,
+    ListKnownPeers,
+    PeerList,
     SendMessage,
     SendRequest,
 )

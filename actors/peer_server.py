@@ -33,8 +33,7 @@ from core.decisions import DecisionKind, decided
 from core.dialects import dialect_for
 from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, Record, RejectUpgrade, SendText
 from core.events import FailedToAddInboundPeer
-from core.ids import CloseCode
-from core.messages import (
+from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
     BansInForce,
@@ -45,6 +44,7 @@ from core.messages import (
     ServerFailed,
     ServerListening,
 )
+from core.ids import CloseCode
 from core.netgroup import is_loopback
 from core.penalties import DRY_RUN
 from core.static_lists import Blacklist

@@ -15,7 +15,11 @@ from typing import Any
 from actors.base import HouseActor
 from actors.bases.watch import Watch
 from actors.transport.resolver import Lookup, Resolver, resolver_of
-from core.messages import HostsResolved, ResolvedHost, ResolveHosts
+from core.house_messages import (
+    HostsResolved,
+    ResolvedHost,
+    ResolveHosts,
+)
 
 TIMEOUT_S = 15.0
 """The machine's resolver usually gives up within 5 to 10 s per server; beyond this it is as good as no answer."""

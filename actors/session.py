@@ -11,7 +11,9 @@ from thespian.actors import ActorSystem
 
 from actors.bases.inproc import InProcessBase
 from core.errors import Misuse
-from core.messages import ActorMessage
+from core.messages import (
+    ActorMessage,
+)
 
 SYSTEMS = ("inproc",)
 """The places where a program's node can run."""

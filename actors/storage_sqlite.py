@@ -21,7 +21,9 @@ from actors.storage import Storage
 from core.book.entry import EntryRecord
 from core.errors import StartFailed
 from core.ids import Endpoint
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 from core.stored import (
     MAX_ANCHORS,
     MAX_ENTRIES,

@@ -18,7 +18,10 @@ from core.config import NodeConfig
 from core.errors import EnsembleError, Misuse, NotActive, StartFailed
 from core.events import Event, RequestReceived
 from core.ids import Endpoint
-from core.messages import NodeInfoAnswer, NodeStarted
+from core.messages import (
+    NodeInfoAnswer,
+    NodeStarted,
+)
 from core.wire.payloads import NodeInfo
 
 E = TypeVar("E", bound=Event)

@@ -10,7 +10,10 @@ from typing import Any
 from actors.transport.handover import HandOver
 from core.config import NodeConfig
 from core.ids import Endpoint, PeerKind
-from core.messages import ActorMessage, Query
+from core.messages import (
+    ActorMessage,
+    Query,
+)
 from core.wire.payloads import NodeInfo
 
 Address = Any

@@ -29,8 +29,12 @@ from core.effects import (
     Tell,
 )
 from core.events import Event, FailedToAddInboundPeer, NewInboundPeerConnection, PeerInfo, PenaltyApplied
+from core.house_messages import (
+    AdmitInbound,
+    InboundRefused,
+    PeerMisbehaved,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
-from core.messages import AdmitInbound, InboundRefused, PeerMisbehaved
 from core.penalties import FATAL
 from core.wire.dialect import Dialect
 from core.wire.packets import Handshake, PacketFault

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.ids import Endpoint
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 
 MAX_OWN = 256
 """A remote that answers every dial with "own nonce" (4101) could make this list grow; the oldest are forgotten then."""

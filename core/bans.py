@@ -12,7 +12,9 @@ from collections.abc import Iterable
 
 from core.config import NodeConfig
 from core.ids import Endpoint
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 from core.static_lists import Blacklist, static_lists
 
 MAX_BANS = 65_536

@@ -14,7 +14,9 @@ import msgspec
 from core.decisions import Decisions
 from core.events import Event
 from core.ids import Direction, Endpoint, PeerKind
-from core.messages import ActorMessage
+from core.messages import (
+    ActorMessage,
+)
 
 
 class Room(enum.Enum):

@@ -30,9 +30,18 @@ from core.events import (
     PenaltyApplied,
 )
 from core.heartbeat import Heartbeat
+from core.house_messages import (
+    PeerClosed,
+    PeerConnected,
+    PeerMisbehaved,
+    PeerUpdated,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
 from core.link_settings import LinkSettings
-from core.messages import ActorMessage, Failed, PeerClosed, PeerConnected, PeerMisbehaved, PeerUpdated
+from core.messages import (
+    ActorMessage,
+    Failed,
+)
 from core.rate import Pacer
 from core.traffic import TrafficCount
 from core.wire.dialect import Dialect

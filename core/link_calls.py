@@ -13,9 +13,15 @@ from core.calls import PendingRequest
 from core.effects import Effect, Reply, Room
 from core.errors import RequestFailed, RequestRefused, RequestTimedOut
 from core.events import InvalidRequestReceived, RequestReceived
+from core.house_messages import (
+    GetSample,
+)
 from core.ids import Direction, Endpoint
 from core.link_base import LinkBase, Stage
-from core.messages import Failed, GetSample, RequestAnswered
+from core.messages import (
+    Failed,
+    RequestAnswered,
+)
 from core.wire.packets import ErrorResponse, MalformedRequest, Request, Response
 
 GET_NODE_INFO = "getNodeInfo"

@@ -21,10 +21,12 @@ from core.events import (
     FailedToPushNodeInfo,
     UpdatedPeerInfo,
 )
+from core.house_messages import (
+    PeersAdvertised,
+)
 from core.ids import CloseCode, PeerKind
 from core.link_base import End, Stage
 from core.link_calls import GET_NODE_INFO, GET_PEERS, PING, LinkCalls
-from core.messages import PeersAdvertised
 from core.wire.codec import CodecError
 from core.wire.packets import ErrorResponse, PacketFault, Response
 from core.wire.payloads import MAX_PEERS, NodeInfo

@@ -17,11 +17,9 @@ from core.deadlines import earliest
 from core.decisions import DecisionKind, Rule
 from core.effects import DialPeer, Effect, ResolveSeedNames, Room
 from core.events import NetworkReady, PeerInfo, RemovePeer
-from core.ids import CloseCode, Direction, Endpoint, PeerKind
-from core.messages import (
+from core.house_messages import (
     AllPeersClosed,
     AskForPeers,
-    Ban,
     ChoosePeers,
     ChosenPeers,
     ForgetPeer,
@@ -31,6 +29,10 @@ from core.messages import (
     OutboundSucceeded,
     PeerClosed,
     ResolvedHost,
+)
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
+from core.messages import (
+    Ban,
 )
 from core.netgroup import is_exempt, net_group
 from core.pool_inbound import DUPLICATE, InboundPool

@@ -12,15 +12,17 @@ from core.decisions import Decision, DecisionKind, Rule, decided
 from core.effects import Effect, Emit, ForwardToPeer, Record, Reply, Room, Tell, TellPeer
 from core.errors import NotActive, PeerNotFound
 from core.events import Event, PeerInfo
+from core.house_messages import (
+    ClosePeer,
+    PoolCounts,
+)
 from core.ids import Direction, Endpoint, PeerId
 from core.messages import (
     ActorMessage,
     ApplyPenalty,
     BroadcastMessage,
-    ClosePeer,
     Done,
     Failed,
-    PoolCounts,
     SendMessage,
     SendRequest,
 )

@@ -17,8 +17,14 @@ from core.decisions import DecisionKind
 from core.effects import Effect, Room
 from core.events import PeerInfo
 from core.feelers import Feelers
+from core.house_messages import (
+    ChooseFeeler,
+    FeelerChosen,
+    KeepAnchors,
+    OutboundSucceeded,
+    PeerClosed,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
-from core.messages import ChooseFeeler, FeelerChosen, KeepAnchors, OutboundSucceeded, PeerClosed
 from core.pool import Pool
 from core.pool_settings import PoolSettings
 from core.slots import Slot

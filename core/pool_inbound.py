@@ -13,8 +13,11 @@ from core.avoid import Avoided
 from core.decisions import DecisionKind, Rule
 from core.effects import CreateInbound, Effect, Reply, Room
 from core.events import PeerInfo, PenaltyApplied
+from core.house_messages import (
+    InboundRefused,
+    PeerMisbehaved,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
-from core.messages import InboundRefused, PeerMisbehaved
 from core.netgroup import is_exempt
 from core.news import News
 from core.penalties import FATAL

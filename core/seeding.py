@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from core.house_messages import (
+    ResolvedHost,
+)
 from core.ids import Endpoint, PeerKind
-from core.messages import ResolvedHost
 from core.pool_settings import PoolSettings
 from core.seeds import FRESH_S, SeedNames
 from core.static_lists import Blacklist, is_own

@@ -9,7 +9,10 @@ import msgspec
 
 from core.events import PeerInfo
 from core.ids import Direction, PeerKind
-from core.messages import SendMessage, SendRequest
+from core.messages import (
+    SendMessage,
+    SendRequest,
+)
 
 SendRule = Callable[[tuple[PeerInfo, ...], int, SendMessage], Iterable[PeerInfo] | None]
 """(connected peers, limit, message) -> the peers to send to, or None: the node's own rule decides."""

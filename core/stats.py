@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from core.messages import BookCounts, NetworkStats, PeerTraffic, PoolCounts
+from core.house_messages import (
+    BookCounts,
+    PeerTraffic,
+    PoolCounts,
+)
+from core.messages import (
+    NetworkStats,
+)
 
 
 class Stats:

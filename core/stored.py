@@ -15,7 +15,9 @@ from typing import TypeVar
 
 from core.book.entry import EntryRecord, Table
 from core.ids import MAX_PORT, MIN_PORT, Endpoint
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 from core.netgroup import MAX_ADDRESS_TEXT, NetClass, NetGroup, address_info, group_text
 
 SECRET_BYTES = 32

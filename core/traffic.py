@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from core.messages import PeerTraffic
+from core.house_messages import (
+    PeerTraffic,
+)
 
 
 class TrafficCount:

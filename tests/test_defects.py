@@ -25,17 +25,19 @@ from core.dialects import dialect_for
 from core.effects import AbortChannel, CreateInbound, DialPeer, Effect, Tell, TellPeer
 from core.errors import StartFailed
 from core.events import ConnectOutbound, InvalidMessageReceived, PeerInfo
+from core.house_messages import (
+    ChoosePeers,
+    ChosenPeers,
+    ClosePeer,
+    PeerMisbehaved,
+    PeersAdvertised,
+    PeerTraffic,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
 from core.link_base import Stage
 from core.messages import (
     Ban,
-    ChoosePeers,
-    ChosenPeers,
-    ClosePeer,
     NetworkStats,
-    PeerMisbehaved,
-    PeersAdvertised,
-    PeerTraffic,
 )
 from core.pool import Pool
 from core.pool_settings import PoolSettings

@@ -37,7 +37,9 @@ from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualKernel
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import LineSink, Trace
-from core.messages import EventBatch
+from core.messages import (
+    EventBatch,
+)
 
 T = TypeVar("T")
 

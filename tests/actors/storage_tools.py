@@ -11,7 +11,9 @@ from pathlib import Path
 from actors.storage import Storage
 from actors.storage_sqlite import SqliteDisk
 from core.book import EntryRecord
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 from core.netgroup import net_group
 from core.stored import Snapshot, Stored
 

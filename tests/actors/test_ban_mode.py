@@ -10,7 +10,14 @@ import pytest
 
 from core.events import BanPeer, FailedToAddInboundPeer, PenaltyApplied, UnbanPeer
 from core.ids import Endpoint, PeerId
-from core.messages import ApplyPenalty, BanAddress, Done, GetBans, GetNetworkStats, UnbanAddress
+from core.messages import (
+    ApplyPenalty,
+    BanAddress,
+    Done,
+    GetBans,
+    GetNetworkStats,
+    UnbanAddress,
+)
 from tests.actors.nodes import TestNode
 from tests.actors.raw_wire import QUERY, RawOpener
 from tests.actors.transport.fakes import PING, PONG, frame

@@ -12,14 +12,16 @@ from actors.peer_pool import PeerPool
 from actors.peer_server import PeerServer
 from core.errors import Misuse
 from core.events import BanPeer, FailedToAddInboundPeer, PenaltyApplied, UnbanPeer
-from core.ids import Direction, Endpoint, PeerId
-from core.messages import (
+from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
+    BansInForce,
+)
+from core.ids import Direction, Endpoint, PeerId
+from core.messages import (
     ApplyPenalty,
     Ban,
     BanAddress,
-    BansInForce,
     Done,
     GetBans,
     UnbanAddress,

@@ -11,7 +11,15 @@ from actors.wiring import Charter, Forwarded, Init, Rooms, Subscriber, Subscribe
 from core.config import NodeConfig
 from core.effects import Emit, Reply, Room, Tell
 from core.events import NetworkReady, UnbanPeer
-from core.messages import ActorMessage, Done, EventBatch, GetBans, GetNodeInfo, NodeInfoAnswer, Query
+from core.messages import (
+    ActorMessage,
+    Done,
+    EventBatch,
+    GetBans,
+    GetNodeInfo,
+    NodeInfoAnswer,
+    Query,
+)
 from core.wire.payloads import NodeInfo
 from tests.actors.world import Complaints, Probe, World
 

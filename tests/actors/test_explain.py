@@ -14,11 +14,13 @@ from actors.storage import MemoryDisk
 from core.decisions import Decision, DecisionKind
 from core.errors import Misuse, NotActive
 from core.events import ConnectOutbound, DecisionTaken
+from core.house_messages import (
+    DecisionsTaken,
+)
 from core.ids import PeerId
 from core.messages import (
     ApplyPenalty,
     BanAddress,
-    DecisionsTaken,
     Done,
     Explain,
     Story,

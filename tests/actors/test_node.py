@@ -17,6 +17,12 @@ from core.events import (
     NetworkReady,
     NodeFailed,
 )
+from core.house_messages import (
+    InboundRefused,
+    PeerConnected,
+    PeersAdvertised,
+    ServerListening,
+)
 from core.ids import Direction, Endpoint, PeerId
 from core.messages import (
     AnswerCall,
@@ -32,14 +38,10 @@ from core.messages import (
     GetNetworkStats,
     GetNodeInfo,
     GetTriedPeers,
-    InboundRefused,
     NodeStarted,
-    PeerConnected,
-    PeersAdvertised,
     Query,
     SendMessage,
     SendRequest,
-    ServerListening,
     StartNode,
     StopNode,
     Subscribe,

@@ -19,6 +19,9 @@ from core.events import (
     UnbanPeer,
     UpdatedPeerInfo,
 )
+from core.house_messages import (
+    PeersAdvertised,
+)
 from core.ids import Endpoint, PeerId
 from core.messages import (
     AnswerCall,
@@ -37,7 +40,6 @@ from core.messages import (
     GetTriedPeers,
     NodeInfoAnswer,
     PeerList,
-    PeersAdvertised,
     RequestAnswered,
     SendMessage,
     SendRequest,

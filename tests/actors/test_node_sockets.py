@@ -10,7 +10,15 @@ import pytest
 from core.config import NodeConfig
 from core.errors import StartFailed
 from core.events import ConnectOutbound, MessageReceived, NewInboundPeer, RequestReceived
-from core.messages import AnswerCall, BroadcastMessage, Done, NodeStarted, RequestAnswered, SendRequest, StartNode
+from core.messages import (
+    AnswerCall,
+    BroadcastMessage,
+    Done,
+    NodeStarted,
+    RequestAnswered,
+    SendRequest,
+    StartNode,
+)
 from tests.actors.bases.conftest import open_descriptors
 from tests.actors.nodes import TestNode
 from tests.actors.world import Complaints, RealWorld

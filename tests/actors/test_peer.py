@@ -19,14 +19,8 @@ from actors.wiring import Charter, PrepareInbound, Rooms, StartOutbound, Subscri
 from core.config import NodeConfig
 from core.errors import RequestFailed, SendFailed
 from core.events import ConnectOutbound, Event, FailedToSendMessage, MessageReceived, NewInboundPeer, RequestReceived
-from core.ids import CloseCode, Direction, Endpoint, PeerKind
-from core.messages import (
-    AnswerCall,
-    ApplyPenalty,
+from core.house_messages import (
     ClosePeer,
-    Done,
-    EventBatch,
-    Failed,
     GetSample,
     NodeInfoChanged,
     PeerClosed,
@@ -35,6 +29,14 @@ from core.messages import (
     PeersAdvertised,
     PeerSample,
     PeerTraffic,
+)
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
+from core.messages import (
+    AnswerCall,
+    ApplyPenalty,
+    Done,
+    EventBatch,
+    Failed,
     RefuseCall,
     RequestAnswered,
     SendMessage,

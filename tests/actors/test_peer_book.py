@@ -10,31 +10,33 @@ from actors.peer_book import PeerBook
 from actors.wiring import Charter, Init, Rooms, Subscriber
 from core.config import NodeConfig
 from core.events import BanPeer, DiscoveredPeer, PeerInfo, UnbanPeer
-from core.ids import Endpoint, PeerId
-from core.messages import (
+from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
-    BanAddress,
     BansInForce,
     BookCounts,
     ChooseFeeler,
     ChoosePeers,
     ChosenPeers,
     DecisionsTaken,
-    Done,
-    EventBatch,
-    Failed,
     FeelerChosen,
     ForgetPeer,
     GetSample,
-    GetTriedPeers,
     InboundSeen,
-    ListKnownPeers,
     OutboundFailed,
     OutboundSucceeded,
-    PeerList,
     PeersAdvertised,
     PeerSample,
+)
+from core.ids import Endpoint, PeerId
+from core.messages import (
+    BanAddress,
+    Done,
+    EventBatch,
+    Failed,
+    GetTriedPeers,
+    ListKnownPeers,
+    PeerList,
     UnbanAddress,
 )
 from tests.actors.remote import node_info

@@ -15,34 +15,36 @@ from core.config import NodeConfig
 from core.effects import ForwardToPeer
 from core.errors import PeerNotFound
 from core.events import PeerInfo
-from core.ids import Direction, Endpoint
-from core.messages import (
+from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
     AdmitInbound,
     AllPeersClosed,
-    Ban,
     BansInForce,
-    BroadcastMessage,
     ChooseFeeler,
     ChoosePeers,
     ChosenPeers,
     CloseAllPeers,
     DialAnchors,
-    Done,
-    Failed,
     FeelerChosen,
-    GetConnectedPeers,
-    GetDisconnectedPeers,
     InboundRefused,
     InboundSeen,
     KeepAnchors,
-    ListKnownPeers,
     NodeInfoChanged,
     OutboundFailed,
     OutboundSucceeded,
-    PeerList,
     PoolCounts,
+)
+from core.ids import Direction, Endpoint
+from core.messages import (
+    Ban,
+    BroadcastMessage,
+    Done,
+    Failed,
+    GetConnectedPeers,
+    GetDisconnectedPeers,
+    ListKnownPeers,
+    PeerList,
     SendMessage,
     SendRequest,
 )

@@ -13,20 +13,22 @@ from actors.peer_server import EXHAUSTED_PAUSE_S, PeerServer
 from actors.wiring import Charter, InboundAdmitted, Init, Listen, Rooms, Subscriber, TakenOver, TakeOver
 from core.config import NodeConfig
 from core.events import FailedToAddInboundPeer, NewInboundPeerConnection
-from core.ids import CloseCode, Direction, Endpoint
-from core.messages import (
+from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
     AdmitInbound,
-    Ban,
     BansInForce,
     ClosePeer,
-    EventBatch,
     InboundRefused,
     NodeInfoChanged,
     PeerMisbehaved,
     ServerFailed,
     ServerListening,
+)
+from core.ids import CloseCode, Direction, Endpoint
+from core.messages import (
+    Ban,
+    EventBatch,
 )
 from core.wire.payloads import NodeInfo
 from tests.actors.remote import Remote, node_info, opener

@@ -13,8 +13,13 @@ from typing import Any
 import pytest
 
 from core.events import BanPeer, ConnectAbortOutbound, ConnectOutbound, OutboundSocketError, PenaltyApplied
+from core.house_messages import (
+    PeersAdvertised,
+)
 from core.ids import Endpoint
-from core.messages import GetBans, PeersAdvertised
+from core.messages import (
+    GetBans,
+)
 from tests.actors.nodes import TestNode
 from tests.actors.raw_wire import RawEnd, RawListener
 from tests.actors.transport.fakes import PING, PONG, SWITCHING, TEXT, frame

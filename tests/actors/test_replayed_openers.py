@@ -14,7 +14,11 @@ import pytest
 
 from core.events import BanPeer, PenaltyApplied, RequestReceived
 from core.ids import Endpoint
-from core.messages import AnswerCall, EventBatch, GetBans
+from core.messages import (
+    AnswerCall,
+    EventBatch,
+    GetBans,
+)
 from core.penalties import REPUTATION_AT_START
 from tests.actors.nodes import TestNode
 from tests.actors.raw_wire import HANDSHAKE, QUERY, RawOpener

@@ -11,7 +11,11 @@ from thespian.actors import ActorExitRequest
 
 from actors.seed_resolver import TIMEOUT_S, SeedResolver
 from actors.transport.resolver import Lookup
-from core.messages import HostsResolved, ResolvedHost, ResolveHosts
+from core.house_messages import (
+    HostsResolved,
+    ResolvedHost,
+    ResolveHosts,
+)
 from tests.actors.world import Complaints, Probe, World, WorldCell
 
 

@@ -17,8 +17,19 @@ from actors.peer_server import PeerServer
 from actors.seed_resolver import SeedResolver
 from core.errors import Misuse
 from core.events import ConnectOutbound, NetworkReady, UnbanPeer
+from core.house_messages import (
+    HostsResolved,
+    NamedSeedsChanged,
+    ResolveHosts,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
-from core.messages import BanAddress, BanList, Done, Failed, GetBans, HostsResolved, NamedSeedsChanged, ResolveHosts
+from core.messages import (
+    BanAddress,
+    BanList,
+    Done,
+    Failed,
+    GetBans,
+)
 from tests.actors.nodes import TestNode, connect
 from tests.actors.remote import node_info, opener
 from tests.actors.world import Complaints, World

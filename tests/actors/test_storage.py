@@ -12,7 +12,9 @@ from actors.storage import Disk, MemoryDisk, Storage, storage_of
 from actors.storage_sqlite import SqliteDisk
 from core.errors import StartFailed
 from core.ids import Endpoint
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 from core.stored import MAX_ANCHORS, MAX_REASON_CHARACTERS, Snapshot, Stored
 from tests.actors.storage_tools import NOW_S, PATIENCE_S, SECRET, ban, record, same, settle, snapshot
 

@@ -14,6 +14,9 @@ from core.book import Table
 from core.config import NodeConfig
 from core.errors import StartFailed
 from core.events import UnbanPeer
+from core.house_messages import (
+    PeersAdvertised,
+)
 from core.ids import Endpoint, PeerId
 from core.messages import (
     Ban,
@@ -21,7 +24,6 @@ from core.messages import (
     Done,
     GetBans,
     GetTriedPeers,
-    PeersAdvertised,
     StartNode,
     StopNode,
     UnbanAddress,

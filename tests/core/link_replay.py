@@ -26,11 +26,13 @@ from core.effects import (
     SendText,
     Tell,
 )
+from core.house_messages import (
+    InboundRefused,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.link import Link
 from core.link_base import Stage
 from core.link_settings import LinkSettings
-from core.messages import InboundRefused
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 

@@ -15,11 +15,17 @@ from typing import Any, TypeVar
 
 from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendText, Tell
 from core.events import Event
+from core.house_messages import (
+    PeerClosed,
+    PeerConnected,
+)
 from core.ids import Direction, Endpoint, PeerKind
 from core.link import Link
 from core.link_base import Stage
 from core.link_settings import LinkSettings
-from core.messages import ActorMessage, PeerClosed, PeerConnected
+from core.messages import (
+    ActorMessage,
+)
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from core.wire.query import Refusal, check_compatibility

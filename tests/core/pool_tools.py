@@ -25,17 +25,19 @@ from core.effects import (
     TellPeer,
 )
 from core.events import Event, PeerInfo
-from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
-from core.messages import (
-    ActorMessage,
+from core.house_messages import (
     AllPeersClosed,
-    Ban,
-    BroadcastMessage,
     ChoosePeers,
     ChosenPeers,
     ClosePeer,
     PeerClosed,
     PoolCounts,
+)
+from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
+from core.messages import (
+    ActorMessage,
+    Ban,
+    BroadcastMessage,
     SendMessage,
     SendRequest,
 )

@@ -25,8 +25,12 @@ from core.effects import (
     Tell,
 )
 from core.events import FailedToAddInboundPeer, NewInboundPeerConnection, PenaltyApplied
+from core.house_messages import (
+    AdmitInbound,
+    InboundRefused,
+    PeerMisbehaved,
+)
 from core.ids import CloseCode, Direction, PeerId, PeerKind
-from core.messages import AdmitInbound, InboundRefused, PeerMisbehaved
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from core.wire.query import PeerQuery, Refusal, check_compatibility

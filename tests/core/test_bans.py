@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from core import bans as module
 from core.bans import Bans, Blacklist, canonical_ip, trusted_ips
 from core.config import NodeConfig
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 
 DAY_S = 86400.0
 

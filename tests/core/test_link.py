@@ -18,9 +18,15 @@ from core.events import (
     PenaltyApplied,
     UpdatedPeerInfo,
 )
+from core.house_messages import (
+    PeerClosed,
+    PeerConnected,
+    PeerMisbehaved,
+    PeerTraffic,
+    PeerUpdated,
+)
 from core.ids import Direction, PeerKind
 from core.link_base import Stage
-from core.messages import PeerClosed, PeerConnected, PeerMisbehaved, PeerTraffic, PeerUpdated
 from tests.core.link_rig import (
     ABORT,
     OURS,

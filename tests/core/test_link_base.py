@@ -15,9 +15,17 @@ from core.events import (
     OutboundSocketError,
     PenaltyApplied,
 )
+from core.house_messages import (
+    PeerClosed,
+    PeerMisbehaved,
+    PeerTraffic,
+    PeerUpdated,
+)
 from core.ids import CloseCode, Direction, PeerKind
 from core.link_base import Stage
-from core.messages import Failed, PeerClosed, PeerMisbehaved, PeerTraffic, PeerUpdated
+from core.messages import (
+    Failed,
+)
 from core.wire.lisk10 import Lisk10
 from tests.core.link_rig import ABORT, CHAIN, REMOTE, THEIRS, WALL_S, Rig, inbound, outbound
 

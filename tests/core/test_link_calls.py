@@ -9,9 +9,16 @@ import pytest
 from core.effects import Room
 from core.errors import RequestFailed, RequestRefused, RequestTimedOut
 from core.events import InvalidRequestReceived, PenaltyApplied, RequestReceived
+from core.house_messages import (
+    GetSample,
+    PeerUpdated,
+)
 from core.ids import Direction, Endpoint, PeerKind
 from core.link_base import Stage
-from core.messages import Failed, GetSample, PeerUpdated, RequestAnswered
+from core.messages import (
+    Failed,
+    RequestAnswered,
+)
 from tests.core.link_rig import (
     OURS,
     Rig,

@@ -8,10 +8,15 @@ import pytest
 
 from core.config import NodeConfig
 from core.events import InvalidMessageReceived, MessageReceived, PenaltyApplied, RequestReceived
+from core.house_messages import (
+    PeerConnected,
+    PeerMisbehaved,
+    PeersAdvertised,
+    PeerUpdated,
+)
 from core.ids import PeerKind
 from core.link_base import Stage
 from core.link_settings import LinkSettings
-from core.messages import PeerConnected, PeerMisbehaved, PeersAdvertised, PeerUpdated
 from tests.core.link_rig import Rig, inbound, info_bytes, message_packet, outbound, request_packet
 
 ECHO = request_packet("echo", b"\x01", 5)

@@ -20,9 +20,14 @@ from core.events import (
     PenaltyApplied,
     UpdatedPeerInfo,
 )
+from core.house_messages import (
+    PeerClosed,
+    PeerConnected,
+    PeersAdvertised,
+    PeerUpdated,
+)
 from core.ids import CloseCode, Endpoint, PeerKind
 from core.link_base import Stage
-from core.messages import PeerClosed, PeerConnected, PeersAdvertised, PeerUpdated
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from core.wire.query import Refusal

@@ -15,8 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from core.events import RequestReceived
+from core.house_messages import (
+    GetSample,
+    PeerMisbehaved,
+)
 from core.ids import Direction, Endpoint
-from core.messages import GetSample, PeerMisbehaved
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import CHAIN, Rig

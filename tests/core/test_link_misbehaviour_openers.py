@@ -10,8 +10,11 @@ from __future__ import annotations
 import pytest
 
 from core.events import RequestReceived
+from core.house_messages import (
+    GetSample,
+    PeerMisbehaved,
+)
 from core.ids import Endpoint
-from core.messages import GetSample, PeerMisbehaved
 from core.wire.lisk10 import Lisk10
 from core.wire.packets import PacketFault
 from core.wire.payloads import NodeInfo

@@ -12,7 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from core.ids import Direction, Endpoint, PeerKind
 from core.link_base import Stage
-from core.messages import Failed, RequestAnswered
+from core.messages import (
+    Failed,
+    RequestAnswered,
+)
 from tests.core.link_rig import (
     OURS,
     SESSION_ID,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from core.house_messages import (
+    PeerMisbehaved,
+)
 from core.ids import PeerKind
-from core.messages import PeerMisbehaved
 from tests.core.link_rig import REMOTE, inbound, outbound
 
 BANS, WIRE = "LIP 0004, Penalties and bans", "docs/protocol.md, Misbehaviour"

@@ -14,10 +14,12 @@ from core.book.book import Book
 from core.book.config import BookConfig
 from core.config import NodeConfig
 from core.events import PenaltyApplied
+from core.house_messages import (
+    PeerMisbehaved,
+)
 from core.ids import CloseCode, Endpoint, PeerKind
 from core.link_base import Stage
 from core.link_settings import LinkSettings
-from core.messages import PeerMisbehaved
 from core.penalties import REPUTATION_AT_START
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import CHAIN, OURS, THEIRS, Fixed, Rig, inbound, info_bytes, outbound

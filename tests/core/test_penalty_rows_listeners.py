@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from core.events import ConnectOutbound, FailedToFetchPeers, InvalidMessageReceived, PenaltyApplied
+from core.house_messages import (
+    PeerMisbehaved,
+    PeersAdvertised,
+)
 from core.ids import CloseCode, Endpoint, PeerKind
 from core.link_base import Stage
-from core.messages import PeerMisbehaved, PeersAdvertised
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import ABORT, REMOTE, Rig, info_bytes, outbound, peers_bytes, request_packet
 

@@ -18,9 +18,13 @@ from core.config import NodeConfig
 from core.dialects import dialect_for
 from core.effects import Effect, Emit, Tell
 from core.events import InvalidMessageReceived, InvalidRequestReceived, PeerInfo, PenaltyApplied, RequestReceived
+from core.house_messages import (
+    GetSample,
+    PeerClosed,
+    PeerMisbehaved,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.link_base import Stage
-from core.messages import GetSample, PeerClosed, PeerMisbehaved
 from core.pool import Pool
 from core.pool_inbound import GOODBYE_WINDOW_S, MAX_GOODBYES
 from core.pool_settings import PoolSettings

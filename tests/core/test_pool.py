@@ -9,11 +9,9 @@ import pytest
 from core.config import NodeConfig
 from core.effects import Room
 from core.events import NetworkReady, RemovePeer
-from core.ids import CloseCode, Endpoint, PeerKind
-from core.messages import (
+from core.house_messages import (
     AllPeersClosed,
     AskForPeers,
-    Ban,
     ChoosePeers,
     ClosePeer,
     ForgetPeer,
@@ -21,6 +19,10 @@ from core.messages import (
     OutboundFailed,
     OutboundSucceeded,
     PoolCounts,
+)
+from core.ids import CloseCode, Endpoint, PeerKind
+from core.messages import (
+    Ban,
 )
 from core.netgroup import net_group
 from core.pool import ASK_PAUSE_S, MAX_SEED_GUESTS

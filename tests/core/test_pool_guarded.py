@@ -10,8 +10,15 @@ import pytest
 from core.config import NodeConfig
 from core.effects import Room
 from core.events import RemovePeer
+from core.house_messages import (
+    ChooseFeeler,
+    FeelerChosen,
+    KeepAnchors,
+    OutboundFailed,
+    OutboundSucceeded,
+    PoolCounts,
+)
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
-from core.messages import ChooseFeeler, FeelerChosen, KeepAnchors, OutboundFailed, OutboundSucceeded, PoolCounts
 from core.pool_guarded import ANCHOR_AGE_S
 from core.pool_settings import PoolSettings
 from tests.core.pool_tools import Driven, at, info

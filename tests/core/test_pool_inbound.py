@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 
 from core.effects import CreateInbound, Reply, Room
 from core.evict import NO_PROTECTION, ProtectionRatios
+from core.house_messages import (
+    InboundRefused,
+    InboundSeen,
+    OutboundFailed,
+)
 from core.ids import CloseCode, Endpoint, PeerKind
-from core.messages import InboundRefused, InboundSeen, OutboundFailed
 from core.pool import Pool
 from core.pool_settings import PoolSettings
 from tests.core.pool_tools import IN, OUT, OWN_NONCE, Driven, at

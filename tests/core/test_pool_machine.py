@@ -7,8 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from core.effects import CreateInbound, Room
+from core.house_messages import (
+    ChoosePeers,
+    NamedSeedsChanged,
+    ResolvedHost,
+)
 from core.ids import CloseCode, Direction, Endpoint
-from core.messages import ApplyPenalty, ChoosePeers, NamedSeedsChanged, ResolvedHost
+from core.messages import (
+    ApplyPenalty,
+)
 from core.seeds import SeedName
 from tests.core.pool_tools import IN, OUT, Driven, info
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from core.evict import NO_PROTECTION, ProtectionRatios
 from core.ids import CloseCode, Direction
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 from tests.core.pool_tools import IN, Driven, at
 
 SELECTION, LISTS = "LIP 0004, Selection", "LIP 0004, Static lists"

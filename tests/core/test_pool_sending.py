@@ -11,7 +11,13 @@ from core.effects import ForwardToPeer, Reply
 from core.errors import NotActive, PeerNotFound
 from core.events import PeerInfo
 from core.ids import Endpoint, PeerId
-from core.messages import ApplyPenalty, Done, Failed, SendMessage, SendRequest
+from core.messages import (
+    ApplyPenalty,
+    Done,
+    Failed,
+    SendMessage,
+    SendRequest,
+)
 from core.select import Selection
 from tests.core.pool_tools import IN, OUT, Driven, at
 

@@ -12,8 +12,14 @@ import pytest
 from core.config import NodeConfig
 from core.effects import CreateInbound, Reply, Room
 from core.evict import VictimRule
+from core.house_messages import (
+    AskForPeers,
+    ChoosePeers,
+    InboundRefused,
+    NamedSeedsChanged,
+    ResolvedHost,
+)
 from core.ids import CloseCode, Endpoint, PeerKind
-from core.messages import AskForPeers, ChoosePeers, InboundRefused, NamedSeedsChanged, ResolvedHost
 from core.pool_settings import PoolSettings
 from core.seeds import SeedName
 from tests.core.pool_tools import IN, OUT, Driven, at

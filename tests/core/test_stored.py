@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from core.book import EntryRecord
 from core.ids import Endpoint
-from core.messages import Ban
+from core.messages import (
+    Ban,
+)
 from core.netgroup import net_group
 from core.stored import (
     MAX_ENTRIES,
