@@ -139,12 +139,12 @@ RAW = {
 DEVIATIONS = {
     **dict.fromkeys(
         ["unknown_field", "reserved_authenticate", "reserved_subscribe", "reserved_unsubscribe", "reserved_publish"],
-        "WIRE defect 15: the real node answers the packet before it bans for it.",
+        "lisk-p2p defect 15: the real node answers the packet before it bans for it.",
     ),
     "getNodeInfo_x2_fast": "The real node counts it a second time at the end of the second, and does not answer.",
     "getPeers_x2_fast": "The real node counts it a second time at the end of the second, and does not answer.",
-    "disconnect_once": "WIRE defect 8: the real node leaves the socket open and stops counting it; we close.",
-    "disconnect_11": "WIRE defect 8: we close at the first; only those of other connections count with it.",
+    "disconnect_once": "lisk-p2p defect 8: the real node leaves the socket open and stops counting it; we close.",
+    "disconnect_11": "lisk-p2p defect 8: we close at the first; only those of other connections count with it.",
     "postNodeInfo_20480": "Its nonce has 20,463 characters; we take 256.",
 }
 

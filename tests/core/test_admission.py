@@ -183,7 +183,7 @@ def test_a_handshake_in_a_binary_frame_is_one() -> None:
 
 
 def test_openers_over_ipv6_are_welcome() -> None:
-    """lisk-p2p crashes (WIRE defect 5); 4503 is never sent by us."""
+    """lisk-p2p crashes (lisk-p2p defect 5); 4503 is never sent by us."""
     entrance = at_pool(ip="2001:db8::1")
     assert entrance.mind.announced is not None
 
@@ -217,7 +217,7 @@ CHECKS = [
     ({"chainID": "0000ffff"}, 4104, "Peer chainID did not match our own"),
     ({"networkVersion": "2.0"}, 4104, "Peer has incompatible protocol version"),
 ]
-"""One failure for each check, in the order of WIRE.md section 5."""
+"""One failure for each check, in the order of docs/protocol.md, Handshake checks."""
 
 
 @pytest.mark.parametrize(("changes", "code", "reason"), CHECKS)
@@ -297,7 +297,7 @@ def test_a_first_packet_that_no_opener_sends_destroys_the_connection_and_bans(pa
 
 
 def test_a_ban_is_never_filed_under_the_source_port() -> None:
-    """WIRE defects 9 and 17: lisk-p2p files them under the ephemeral port, without end."""
+    """lisk-p2p defects 9 and 17: lisk-p2p files them under the ephemeral port, without end."""
     entrance = Entrance()
     entrance.upgrade("/rpc/")
     tell = entrance.packet(b"garbage")[1]
@@ -317,7 +317,7 @@ NOT_HANDSHAKE = [
 
 
 def test_trusted_addresses_are_penalised_but_not_banned() -> None:
-    """WIRE defect 17: raw-frame bans hit lisk-p2p's fixed and whitelisted peers."""
+    """lisk-p2p defect 17: raw-frame bans hit lisk-p2p's fixed and whitelisted peers."""
     entrance = Entrance(trusted=True)
     entrance.upgrade()
     assert summary(entrance.heed(entrance.mind.on_control_frame(entrance.now))) == [penalty("control_frame")]

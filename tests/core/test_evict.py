@@ -93,7 +93,7 @@ def test_groups_are_protected_by_a_key_that_the_attacker_does_not_know() -> None
 
 
 def test_the_youngest_of_the_largest_group_goes() -> None:
-    """SIMULATION.md, part B: a uniform choice loses 41 of 100 honest peers to a flood, this rule 1 to 5."""
+    """Simulated: a uniform choice loses 41 of 100 honest peers to a flood, this rule 1 to 5."""
     honest = [peer(number) for number in range(30)]
     flood = [peer(number, f"66.66.0.{number}") for number in range(50, 60)]
     assert victims(honest + flood, NO_PROTECTION) == {flood[-1].peer_id}

@@ -268,7 +268,7 @@ def test_in_the_handshake_it_leaves_with_4003_and_keeps_the_listeners_reason() -
 
 
 def test_a_listener_closes_after_disconnect_and_does_not_wait_for_ever() -> None:
-    """WIRE defect 8: lisk-p2p leaves the socket open and does not count it any more."""
+    """lisk-p2p defect 8: lisk-p2p leaves the socket open and does not count it any more."""
     rig = inbound()
     rig.receive({"event": "#disconnect", "data": {"code": 1000}})
     assert (rig.take_sent(), rig.ends) == ([], [1000])
@@ -282,7 +282,7 @@ def test_a_listener_closes_after_disconnect_and_does_not_wait_for_ever() -> None
 )
 @BOTH
 def test_an_odd_disconnect_is_an_orderly_end(connected: Any, data: object) -> None:
-    """WIRE defect 3: these crash a lisk-p2p opener."""
+    """lisk-p2p defect 3: these crash a lisk-p2p opener."""
     rig = connected()
     rig.receive({"event": "#disconnect"} if data == "absent" else {"event": "#disconnect", "data": data})
     assert rig.ends == [1000]
@@ -403,7 +403,7 @@ def test_latency_is_the_smallest_round_trip_of_this_connection() -> None:
     ],
 )
 def test_any_answer_to_a_ping_is_one(answer: object) -> None:
-    """WIRE defect 1: four of these crash a lisk-p2p listener."""
+    """lisk-p2p defect 1: four of these crash a lisk-p2p listener."""
     rig = inbound()
     rig.advance(19.0)
     rig.receive("#2")

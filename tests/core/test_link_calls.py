@@ -88,7 +88,7 @@ def test_an_error_answer_is_a_refusal_with_the_peers_words() -> None:
     "packet", [{"rid": 1}, {"rid": 1, "data": {"data": {"x": 1}}}, {"rid": 1, "data": {"data": 5}}]
 )
 def test_an_answer_in_an_unknown_form_fails_the_request_and_nothing_else(packet: object) -> None:
-    """WIRE defects 1 and 4: such answers crash a lisk-p2p node."""
+    """lisk-p2p defects 1 and 4: such answers crash a lisk-p2p node."""
     rig = inbound()
     rig.request("getBlock")
     rig.receive(packet)
@@ -328,7 +328,7 @@ def test_calls_that_nobody_answers_expire() -> None:
 )
 @BOTH
 def test_a_malformed_request_is_answered_with_an_error_and_costs_nothing(connected: Any, inner: object) -> None:
-    """WIRE defect 2: one without data crashes a lisk-p2p opener."""
+    """lisk-p2p defect 2: one without data crashes a lisk-p2p opener."""
     rig = connected()
     packet: dict[str, object] = {"event": "rpc-request", "cid": 8}
     if inner is not None:
@@ -444,7 +444,7 @@ def test_a_trusted_peer_that_repeats_itself_is_answered_all_the_same() -> None:
 
 
 def test_packets_after_the_one_that_bans_are_not_acted_upon() -> None:
-    """WIRE defect 15: lisk-p2p executes first and judges later."""
+    """lisk-p2p defect 15: lisk-p2p executes first and judges later."""
     rig = inbound()
     rig.receive(
         request_packet("before", cid=1),

@@ -45,7 +45,7 @@ DEVIATIONS: dict[Key, Deviation] = {
         },
     ),
     ("incompatible_server", 0, OPENER): Deviation(
-        "WIRE defect 22: lisk-p2p keeps an incompatible listener and its outbound slot for ever; we close.",
+        "lisk-p2p defect 22: lisk-p2p keeps an incompatible listener and its outbound slot for ever; we close.",
         {},
         (
             '{"event":"#disconnect","data":{"code":4104,"data":"Peer chainID did not match our own"}}',
@@ -56,8 +56,8 @@ DEVIATIONS: dict[Key, Deviation] = {
 
 NOT_REPLAYED: dict[Key, str] = {
     ("incompatible_server", 0, LISTENER): "Its peerHandshakeCheck was replaced by one that accepts everybody.",
-    ("seed_disconnect_immediate", 0, OPENER): "Nothing was sent: the dial was cancelled (WIRE defect 23).",
-    ("seed_disconnect_immediate", 0, LISTENER): "Nothing was sent: the dial was cancelled (WIRE defect 23).",
+    ("seed_disconnect_immediate", 0, OPENER): "Nothing was sent: the dial was cancelled (lisk-p2p defect 23).",
+    ("seed_disconnect_immediate", 0, LISTENER): "Nothing was sent: the dial was cancelled (lisk-p2p defect 23).",
 }
 
 CLOCK_TOLERANCE_S = 0.5

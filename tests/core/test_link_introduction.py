@@ -227,7 +227,7 @@ def test_a_bare_answer_is_a_failed_one() -> None:
     ids=["missing", "object", "number", "empty", "garbage", "trailing", "oversized", "other schema"],
 )
 def test_lip_0004_an_unusable_answer_to_get_node_info_costs_100(packet: object) -> None:
-    """WIRE defects 4 and 21: a non-string crashes a lisk-p2p opener, an oversized one goes unpunished."""
+    """lisk-p2p defects 4 and 21: a non-string crashes a lisk-p2p opener, an oversized one goes unpunished."""
     rig = outbound(Stage.NODE_INFO)
     rig.receive(packet)
     assert rig.ends == [1000]
@@ -254,7 +254,7 @@ def test_an_unusable_trusted_peer_is_given_up_without_a_ban() -> None:
 )
 @pytest.mark.parametrize("kind", SELF_CLOSING)
 def test_an_incompatible_listener_loses_the_slot(kind: PeerKind, theirs: NodeInfo, code: int, reason: str) -> None:
-    """WIRE defect 22: lisk-p2p keeps the connection and its outbound slot for ever."""
+    """lisk-p2p defect 22: lisk-p2p keeps the connection and its outbound slot for ever."""
     rig = outbound(Stage.NODE_INFO, kind=kind)
     rig.reply(2, info_bytes(theirs))
     assert rig.take_sent() == [{"event": "#disconnect", "data": {"code": code, "data": reason}}]
@@ -276,7 +276,7 @@ def test_the_program_may_decide_itself_who_belongs_together() -> None:
 
 
 def test_a_mute_listener_loses_the_slot() -> None:
-    """WIRE defect 22."""
+    """lisk-p2p defect 22."""
     rig = outbound(Stage.NODE_INFO)
     rig.advance(1.999)
     assert rig.ends == []
@@ -331,7 +331,7 @@ def test_so_is_one_that_refuses(packet: object) -> None:
     ids=["missing", "list", "garbage", "trailing", "201 peers", "no IPv4", "port 0"],
 )
 def test_lip_0004_an_unusable_peer_list_costs_100(packet: object) -> None:
-    """WIRE defect 21: lisk-p2p does not punish undecodable lists."""
+    """lisk-p2p defect 21: lisk-p2p does not punish undecodable lists."""
     rig = outbound(Stage.PEERS)
     rig.receive(packet)
     assert rig.ends == [1000]

@@ -37,9 +37,9 @@ class Deviation(NamedTuple):
     ban: bool | None = None
 
 
-CRASH = "The real node crashed (WIRE section 12)."
+CRASH = "The real node crashed (docs/defects.md)."
 CLIENT = "The SocketCluster client answers or acts on events of its own that no listener of this network sends."
-SLOT = "WIRE defect 22: the real node keeps the connection and its slot for ever; we give the peer up."
+SLOT = "lisk-p2p defect 22: the real node keeps the connection and its slot for ever; we give the peer up."
 DISCONNECT = '{"event":"#disconnect","data":{"code":1000}}'
 FAILED = '{"event":"#disconnect","data":{"code":1000,"data":"getNodeInfo failed: %s"}}'
 

@@ -49,7 +49,7 @@ def test_row_ping_or_pong_destroys_the_connection_and_bans(stage: Stage) -> None
 
 @pytest.mark.parametrize("data", [None, b"", b"\xff" * 9, info_bytes() + b"\0", info_bytes() + bytes(20_480)])
 def test_row_get_node_info_answered_with_missing_undecodable_or_oversized_data(data: bytes | None) -> None:
-    """The oversized one costs nothing in the real node (WIRE defect 21)."""
+    """The oversized one costs nothing in the real node (lisk-p2p defect 21)."""
     rig = outbound(Stage.NODE_INFO)
     rig.reply(2, data)
     assert_banned(rig, "invalid_node_info")
@@ -92,7 +92,7 @@ def test_row_200_peers_are_accepted() -> None:
 
 @pytest.mark.parametrize("data", [b"\xff", peers_bytes(Endpoint("10.0.0.1", 1))[:-1]])
 def test_row_undecodable_peer_lists_ban_here(data: bytes) -> None:
-    """They cost nothing in the real node (WIRE defect 21); LIP 0004: getPeers malformed, 100 points."""
+    """They cost nothing in the real node (lisk-p2p defect 21); LIP 0004: getPeers malformed, 100 points."""
     rig = outbound(Stage.PEERS)
     rig.reply(3, data)
     assert_banned(rig, "invalid_peer_list")

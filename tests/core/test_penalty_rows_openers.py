@@ -105,7 +105,7 @@ def test_row_not_json_empty_keep_alives_scalars_and_batches(packet: object, bina
     ],
 )
 def test_row_unknown_members_and_members_of_the_wrong_type(change: dict[str, Any], rule: str) -> None:
-    """The real node answers a valid request inside before it bans (WIRE defect 15)."""
+    """The real node answers a valid request inside before it bans (lisk-p2p defect 15)."""
     rig = inbound()
     rig.receive({**ECHO, **change})
     assert rig.of(RequestReceived) == []
@@ -399,7 +399,7 @@ def test_row_silence_for_20_s_is_closed_with_4001_without_a_ban() -> None:
 
 
 def test_row_disconnect_without_closing_the_socket_is_closed_by_us() -> None:
-    """WIRE defect 8: the real node forgets the peer and leaves the socket open."""
+    """lisk-p2p defect 8: the real node forgets the peer and leaves the socket open."""
     rig = inbound()
     rig.receive({"event": "#disconnect", "data": {"code": 1000}})
     rig.advance(2.0)
