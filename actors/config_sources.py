@@ -7,10 +7,9 @@ variable, or the argument. :mod:`core.config` knows what the options mean; this 
 from __future__ import annotations
 
 import difflib
-import importlib
 import stat
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -264,22 +263,3 @@ def _suggest(name: str) -> str:
         if meant:
             return meant
     return ""
-
-
-def resolve_function(text_or_callable: Callable[..., Any] | str, option: str) -> Callable[..., Any]:
-    """Return the callable that an option names as ``module:function``; a callable is returned as it is.
-
-    Imports the module: only for names that the operator wrote. Raises ConfigError if there is no such thing.
-    """
-    if not isinstance(text_or_callable, str):
-        return text_or_callable
-    module_name, _, path = text_or_callable.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError([f"{option}: {text_or_callable!r} cannot be imported: {error}"]) from error
-    if not callable(found):
-        raise ConfigError([f"{option}: expected a function, {text_or_callable!r} is {type(found).__name__}"])
-    return found  # type: ignore[no-any-return]

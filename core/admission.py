@@ -1,9 +1,10 @@
 """Admission: an accepted connection from its first byte to the peer actor that takes it over.
 
-HTTP upgrade, ``#handshake``, then the checks of docs/protocol.md ("Handshake checks") in lisk-p2p's order and with its
-close codes, then the pool is asked for room. Everything is judged before anything of it is acted upon. Threats: mute
-connections (every step has a deadline, and the server caps how many there are), banned addresses (401, as lisk-p2p
-answers), oversized or malformed first packets.
+HTTP upgrade, ``#handshake``, then the checks of docs/protocol.md ("Checks of the listener") in lisk-p2p's order and
+with its close codes, then the pool is asked for room. Everything is judged before anything of it is acted upon.
+
+Threats: mute connections (every step has a deadline, and the server caps how many there are), banned addresses (401, as
+lisk-p2p answers), oversized or malformed first packets.
 """
 
 from __future__ import annotations

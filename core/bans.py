@@ -48,10 +48,6 @@ class Bans:
         """The bans in force, in the order they were made."""
         return tuple(self._bans.values())
 
-    def is_blacklisted(self, ip: str) -> bool:
-        """Whether the configuration refuses this literal address for ever."""
-        return ip in self._blacklist
-
     def is_refused(self, ip: str) -> bool:
         """Banned or blacklisted."""
         return ip in self._bans or ip in self._blacklist

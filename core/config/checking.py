@@ -68,11 +68,6 @@ class OptionDoc:
     type: Any
     convert: Callable[[object], Any]
 
-    @property
-    def python_name(self) -> str:
-        """The name of the field."""
-        return self.name.rpartition(".")[2]
-
 
 def option(
     group: str,

@@ -17,7 +17,6 @@ from actors.config_sources import (
     Text,
     env_variable,
     load_config,
-    resolve_function,
 )
 from actors.config_table import as_text, plain
 from core.config import FrozenDict, NodeConfig, OptionDoc, flatten, options
@@ -270,18 +269,6 @@ def _written(document: OptionDoc) -> str:
 
 def test_an_invalid_value_is_reported_even_if_a_later_source_replaces_it(file: Path) -> None:
     assert len(complaints_about(file, "port: x\n", overrides={"port": 1})) == 1
-
-
-def test_functions_are_resolved_by_name() -> None:
-    assert resolve_function("os.path:join", "x") is os.path.join
-    assert resolve_function(len, "x") is len
-    for text, expected in (
-        ("no.such.module:f", "cannot be imported"),
-        ("os.path:nothing", "cannot be imported"),
-        ("os.path:sep", "expected a function, 'os.path:sep' is str"),
-    ):
-        with pytest.raises(ConfigError, match=expected):
-            resolve_function(text, "peer_handshake_check")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)

@@ -217,7 +217,7 @@ CHECKS = [
     ({"chainID": "0000ffff"}, 4104, "Peer chainID did not match our own"),
     ({"networkVersion": "2.0"}, 4104, "Peer has incompatible protocol version"),
 ]
-"""One failure for each check, in the order of docs/protocol.md, Handshake checks."""
+"""One failure for each check, in the order of docs/protocol.md, Checks of the listener."""
 
 
 @pytest.mark.parametrize(("changes", "code", "reason"), CHECKS)

@@ -170,7 +170,6 @@ def test_an_address_displaced_and_banned_again_is_not_told_to_be_free(monkeypatc
 def test_the_blacklist_refuses_addresses_and_prefixes_for_ever() -> None:
     bans = make(blacklisted_ips=["1.2.3.4", "10.0.0.0/8", "2001:db8::/32"])
     for ip in ("1.2.3.4", "10.255.0.1", "2001:db8::5"):
-        assert bans.is_blacklisted(ip)
         assert bans.is_refused(ip)
     for ip in ("1.2.3.5", "11.0.0.1", "2001:db9::5", "::1"):
         assert not bans.is_refused(ip)
