@@ -184,7 +184,7 @@ def test_a_full_listener_evicts_somebody_for_a_newcomer(lisk_node: MakeLisk, ens
 
     first = ensemble_node(seed_peers=[lisk], max_outbound_connections=1)
     lisk.wait_connected(first)
-    first.wait_connected(lisk)  # on both sides: evicted before that, it would be an aborted dial and no closed connection
+    first.wait_connected(lisk)  # evicted before that, it would be an aborted dial and no closed connection
     second = ensemble_node(seed_peers=[lisk], max_outbound_connections=1)
     evicted = first.wait_event(CloseOutbound)
     assert (evicted.code, evicted.reason) == (4418, f"Evicted inbound peer {first.peer_id}")
