@@ -54,8 +54,9 @@ def assert_whole(node: EnsembleNode) -> None:
 
 def survives(opener: RawConnection) -> bool:
     """Whether the node still answers on this connection, or has closed it."""
-    opener.send({"event": "rpc-request", "data": {"procedure": "getPeers"}, "cid": 99})
     try:
+        # It may have closed before we ask, which the sending then says, or while we wait.
+        opener.send({"event": "rpc-request", "data": {"procedure": "getPeers"}, "cid": 99})
         opener.receive(lambda packet: packet.get("rid") == 99)
     except ConnectionClosed:
         return False
