@@ -1,0 +1,1 @@
+"""Measures that every experiment can use: reach, hops, propagation, connections, bans."""

@@ -1,0 +1,1 @@
+"""Scenarios as data: what a simulation file says, checked; how its expectations are judged. Pure."""
