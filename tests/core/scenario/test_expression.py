@@ -24,7 +24,8 @@ def resolve(name: str, arguments: tuple[float | str, ...], named: dict[str, floa
     [
         ("reach", 0.98), ("reach(m1)", 0.98), ("reach(m1) >= 0.98", 1.0), ("reach > 98%", 0.0), ("hops.mean", 2.5),
         ("hops(m1).max - hops.min", 3.0), ("hops.p50", 2.5), ("hops.count == 4 and reach < 1", 1.0),
-        ("2 * -held", -6.0), ("not held == 3 or 1 < 2", 1.0), ("(1 + 2) * 3", 9.0), ("1 - 2 - 3", -4.0), ("12 / 2 / 3", 2.0),
+        ("2 * -held", -6.0), ("not held == 3 or 1 < 2", 1.0), ("(1 + 2) * 3", 9.0),
+        ("1 - 2 - 3", -4.0), ("12 / 2 / 3", 2.0),
         ("echo(120ms) < 1s", 1.0), ("echo(value=7)", 7.0), ("hops.sd", 1.2909944487358056), ("reach.mean", 0.98),
         ("hops.sum", 10.0), ("hops.median", 2.5), ("1 != 2", 1.0), ("0.1 + 0.2 == 0.3", 1.0), ("not 1", 0.0),
     ],
