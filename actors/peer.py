@@ -27,8 +27,8 @@ from actors.transport.events import (
 from actors.transport.port import network_of
 from actors.transport.websocket import OpenerChannel
 from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, TakenOver, TakeOver
-from core.dialects import dialect_for
-from core.effects import AbortChannel, CloseChannel, SendText
+from core.dialects import Languages, languages_of
+from core.effects import AbortChannel, CloseChannel, SendPacket
 from core.errors import SendFailed
 from core.events import FailedToSendMessage
 from core.house_messages import (
@@ -84,12 +84,13 @@ class PeerActor(HouseActor):
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
         self._adopt_charter(charter)
+        self._languages: Languages = languages_of(charter.config)
         now = self.now()
         return Link(
             direction=direction,
             endpoint=endpoint,
             kind=kind,
-            dialect=dialect_for(charter.config),
+            dialect=self._languages.main,
             own=charter.node_info,
             settings=LinkSettings.from_config(charter.config),
             rng=self.environment.rng(f"peer {charter.node_info.nonce} {direction.value} {endpoint.peer_id}"),
@@ -129,6 +130,7 @@ class PeerActor(HouseActor):
             if isinstance(event, ControlFrame):
                 self.apply(link.on_control_frame(now))
             elif isinstance(event, Opened):
+                link.speak(self._languages.of_opener(event.headers))
                 self.apply(link.on_opened(now))
             elif isinstance(event, UpgradeRefused):
                 self.apply(link.on_refused(event.status, event.body, now))
@@ -194,10 +196,10 @@ class PeerActor(HouseActor):
 
     # ---- effects ----
 
-    def do_send_text(self, effect: SendText) -> None:
+    def do_send_packet(self, effect: SendPacket) -> None:
         """Queue a packet. A remote that does not read fills its queue and is dropped, not buffered for ever."""
         channel = self._channel
-        if channel is not None and not channel.send_text(effect.text) and channel.is_open:
+        if channel is not None and not channel.send(effect.packet) and channel.is_open:
             self.link.traffic.messages_dropped += 1
             self._overflowed = self._overflowed or channel.queued_bytes > 0
 
@@ -321,13 +323,14 @@ class OutboundPeer(PeerActor):
             return  # told twice
         charter = message.charter
         self._link = link = self._make_link(charter, Direction.OUTBOUND, message.endpoint, message.kind)
-        target = dialect_for(charter.config).request_target(charter.node_info, charter.listening_port)
+        offer = self._languages.offer(charter.node_info, charter.listening_port)
         self.apply(link.start_outbound(self.now()))
         try:
             self._channel = OpenerChannel(
                 network_of(self),
                 message.endpoint,
-                target,
+                offer.target,
+                extra_headers=offer.headers,
                 max_message_bytes=charter.config.ws_max_payload_bytes,
                 max_queued_bytes=charter.config.max_send_queue_bytes,
             )
@@ -372,6 +375,7 @@ class InboundPeer(PeerActor):
         finally:
             self.send(sender, TakenOver(message.hand_over.token))
         session_id = base64.urlsafe_b64encode(self.environment.token_bytes(SESSION_ID_BYTES)).decode()
+        self.link.speak(self._languages.named(message.dialect))
         self.apply(self.link.start_inbound(message.announced, message.cid, session_id, self.now()))
         self._on_channel_events(channel.on_readable())
         self._settle()

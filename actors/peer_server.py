@@ -30,8 +30,8 @@ from core.bans import trusted_ips
 from core.config import NodeConfig
 from core.deadlines import earliest
 from core.decisions import DecisionKind, decided
-from core.dialects import dialect_for
-from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, Record, RejectUpgrade, SendText
+from core.dialects import Languages, languages_of
+from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, Record, RejectUpgrade, SendPacket
 from core.events import FailedToAddInboundPeer
 from core.house_messages import (
     AddressBanned,
@@ -48,7 +48,6 @@ from core.ids import CloseCode
 from core.netgroup import is_loopback
 from core.penalties import DRY_RUN
 from core.static_lists import Blacklist
-from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
 
 BACKLOG = 128
@@ -100,7 +99,7 @@ class PeerServer(HouseActor):
         self._adopt_charter(message.charter)
         config = message.charter.config
         self._own: NodeInfo = message.charter.node_info
-        self._dialect: Dialect = dialect_for(config)
+        self._languages: Languages = languages_of(config)
         self._settings = AdmissionSettings(
             upgrade_timeout_s=config.upgrade_timeout_s,
             handshake_timeout_s=config.handshake_timeout_s,
@@ -187,7 +186,7 @@ class PeerServer(HouseActor):
             return
         ticket = self._next_ticket
         self._next_ticket += 1
-        channel = ListenerChannel(stream, path=self._dialect.path, max_message_bytes=config.ws_max_payload_bytes)
+        channel = ListenerChannel(stream, path=self._languages.path, max_message_bytes=config.ws_max_payload_bytes)
         admission = Admission(
             ticket=ticket,
             remote_ip=ip,
@@ -195,7 +194,7 @@ class PeerServer(HouseActor):
             blacklisted=ip in self._blacklist,
             trusted=ip in self._trusted or ip in self._named_seeds,
             own=self._own,
-            dialect=self._dialect,
+            languages=self._languages,
             settings=self._settings,
             now=self.now(),
             compatibility=self._check.of_opener(ip),
@@ -216,7 +215,7 @@ class PeerServer(HouseActor):
                 return
             admission, now = arrival.admission, self.now()
             if isinstance(event, UpgradeRequested):
-                self._carry_out(arrival, admission.on_upgrade(event.target, now))
+                self._carry_out(arrival, admission.on_upgrade(event.target, event.headers, now))
             elif isinstance(event, MessageReceived):
                 self._carry_out(arrival, admission.on_packet(event.payload, event.binary, now))
             elif isinstance(event, ControlFrame):
@@ -272,7 +271,7 @@ class PeerServer(HouseActor):
     def do_accept_upgrade(self, effect: AcceptUpgrade) -> None:
         """101; a hasty opener may have sent its first packet already."""
         arrival = self._here
-        events = arrival.channel.accept()
+        events = arrival.channel.accept(effect.headers)
         self._on_channel_events(arrival.admission.ticket, events)
         self._current = arrival
 
@@ -280,9 +279,9 @@ class PeerServer(HouseActor):
         """An HTTP error."""
         self._here.channel.reject(effect.status, effect.body)
 
-    def do_send_text(self, effect: SendText) -> None:
+    def do_send_packet(self, effect: SendPacket) -> None:
         """A packet before the hand-over."""
-        self._here.channel.send_text(effect.text)
+        self._here.channel.send(effect.packet)
 
     def do_close_channel(self, effect: CloseChannel) -> None:
         """Refused: close with a code, and read on for the answer."""
@@ -303,7 +302,7 @@ class PeerServer(HouseActor):
         self._by_fd.pop(arrival.channel.fileno(), None)
         arrival.released = True
         hand_over = arrival.channel.detach(admission.ticket)
-        self.send(arrival.peer, TakeOver(hand_over, announced, effect.cid))
+        self.send(arrival.peer, TakeOver(hand_over, announced, effect.cid, admission.dialect))
 
     # ---- the clock ----
 

@@ -101,11 +101,15 @@ class InboundAdmitted(Query, frozen=True):
 
 
 class TakeOver(ActorMessage, frozen=True):
-    """PeerServer -> InboundPeer: the connection, what the opener said of itself, and its handshake's number."""
+    """PeerServer -> InboundPeer: the connection, and what the opener said of itself.
+
+    ``cid`` is its handshake's number, ``dialect`` the name of what the upgrade agreed on.
+    """
 
     hand_over: HandOver
     announced: NodeInfo
     cid: int | None
+    dialect: str
 
 
 class TakenOver(ActorMessage, frozen=True):

@@ -10,12 +10,13 @@ lisk-p2p answers), oversized or malformed first packets.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from core import rules
 from core.decisions import DecisionKind, Rule, decided
+from core.dialects import Languages
 from core.effects import (
     AbortChannel,
     AcceptUpgrade,
@@ -26,7 +27,7 @@ from core.effects import (
     Record,
     RejectUpgrade,
     Room,
-    SendText,
+    SendPacket,
     Tell,
 )
 from core.events import Event, FailedToAddInboundPeer, NewInboundPeerConnection, PeerInfo, PenaltyApplied
@@ -37,7 +38,6 @@ from core.house_messages import (
 )
 from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
 from core.penalties import FATAL
-from core.wire.dialect import Dialect
 from core.wire.packets import Handshake, PacketFault
 from core.wire.payloads import NodeInfo
 from core.wire.query import PeerQuery, Refusal, check_compatibility
@@ -87,7 +87,7 @@ class Admission:
         banned: bool,
         trusted: bool,
         own: NodeInfo,
-        dialect: Dialect,
+        languages: Languages,
         settings: AdmissionSettings,
         now: float,
         compatibility: Callable[[PeerQuery, NodeInfo], Refusal | None] = check_compatibility,
@@ -102,7 +102,8 @@ class Admission:
         self._banned_by = rules.BLACKLISTED if blacklisted else rules.BANNED
         self._trusted = trusted
         self._own = own
-        self._dialect = dialect
+        self._languages = languages
+        self._dialect = languages.main  # until the upgrade says more
         self._settings = settings
         self._compatibility = compatibility
         self._deadline: float | None = now + settings.upgrade_timeout_s
@@ -118,19 +119,30 @@ class Admission:
 
     # ---- HTTP ----
 
-    def on_upgrade(self, target: str, now: float) -> list[Effect]:
-        """The upgrade request is read. Its query is judged now, but refused after the handshake, as lisk-p2p does."""
+    @property
+    def dialect(self) -> str:
+        """The name of what the connection speaks."""
+        return self._dialect.name
+
+    def on_upgrade(self, target: str, headers: Mapping[str, str], now: float) -> list[Effect]:
+        """The upgrade request is read; ``headers`` have their names in lower case.
+
+        Its query is judged now, but refused after the handshake, as lisk-p2p does.
+        """
         if self.step is not Step.UPGRADE:
             return []
         if self._banned:
             return self._reject(BANNED_STATUS, BANNED_BODY, now, self._banned_by)
-        if not self._dialect.matches_path(target):
+        agreement = self._languages.of_listener(target, headers)
+        if agreement is None:
             return self._reject(BAD_PATH_STATUS, BAD_PATH_BODY, now, rules.WRONG_PATH)
+        self._dialect = agreement.dialect
         self._query = self._dialect.parse_query(target, source_ip=self.remote_ip, own_nonce=self._own.nonce)
         self.step = Step.HANDSHAKE
         self._deadline = now + self._settings.handshake_timeout_s
-        self._beat_at = now + self._settings.keep_alive_interval_s
-        return [AcceptUpgrade()]
+        if self._dialect.keep_alive_ping is not None:
+            self._beat_at = now + self._settings.keep_alive_interval_s
+        return [AcceptUpgrade(agreement.headers)]
 
     def _reject(self, status: int, body: str, now: float, rule: Rule) -> list[Effect]:
         self._to(Step.CLOSING, now + self._settings.close_timeout_s)
@@ -144,10 +156,11 @@ class Admission:
         if self.step is not Step.HANDSHAKE:
             return []
         try:
-            packet = self._dialect.decode_packet(payload, binary=binary)
+            packets = self._dialect.decode_packets(payload, binary=binary)
         except PacketFault as fault:
             punished = self._punish(fault.rule)
             return [*punished, *self._refuse_first_packet(now)] if self._spares else punished
+        packet = packets[0] if len(packets) == 1 else None
         if not isinstance(packet, Handshake):
             return self._refuse_first_packet(now)
         self._handshake_cid = packet.cid
@@ -218,9 +231,10 @@ class Admission:
             mute = [self._record(DecisionKind.REFUSED, rules.MUTE, waited)] if self.step is Step.UPGRADE else []
             self._to(Step.CLOSING, None)
             return [AbortChannel(), *mute]
-        if self._beat_at is not None and self._beat_at <= now:
+        beat = self._dialect.keep_alive_ping
+        if beat is not None and self._beat_at is not None and self._beat_at <= now:
             self._beat_at = now + self._settings.keep_alive_interval_s
-            return [SendText(self._dialect.keep_alive_ping)]
+            return [SendPacket(beat)]
         return []
 
     def on_closed(self) -> None:
@@ -239,7 +253,7 @@ class Admission:
     ) -> list[Effect]:
         """Close with a code. ``rule`` None: the one that the code stands for. ``recorded``: by who decided it."""
         self._to(Step.CLOSING, now + self._settings.close_timeout_s)
-        effects: list[Effect] = [SendText(self._dialect.encode_disconnect(code, reason or None))] if announce else []
+        effects: list[Effect] = [SendPacket(self._dialect.encode_disconnect(code, reason or None))] if announce else []
         if not recorded:
             effects.append(self._record(DecisionKind.REFUSED, rule or rules.refusal(code), ("code", code)))
         return [*effects, CloseChannel(code), Emit((self._failed(code, reason),))]

@@ -28,10 +28,10 @@ class Room(enum.Enum):
     SERVER = "server"
 
 
-class SendText(msgspec.Struct, frozen=True):
-    """Queue one WebSocket text message."""
+class SendPacket(msgspec.Struct, frozen=True):
+    """Queue one packet: text as a WebSocket text message of its own, bytes for a binary message."""
 
-    text: str
+    packet: str | bytes
 
 
 class CloseChannel(msgspec.Struct, frozen=True):
@@ -45,7 +45,9 @@ class AbortChannel(msgspec.Struct, frozen=True):
 
 
 class AcceptUpgrade(msgspec.Struct, frozen=True):
-    """Answer the HTTP upgrade with 101."""
+    """Answer the HTTP upgrade with 101 and these headers, as (name, value), besides the usual ones."""
+
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class RejectUpgrade(msgspec.Struct, frozen=True):
@@ -126,7 +128,7 @@ class ResolveSeedNames(msgspec.Struct, frozen=True):
 
 
 Effect: TypeAlias = (
-    SendText
+    SendPacket
     | CloseChannel
     | AbortChannel
     | AcceptUpgrade

@@ -88,7 +88,7 @@ class Link(LinkIntroduction):
 
     # ---- what arrives ----
 
-    def on_packets(self, packets: Sequence[tuple[bytes, bool]], now: float) -> list[Effect]:
+    def on_packets(self, messages: Sequence[tuple[bytes, bool]], now: float) -> list[Effect]:
         """Whole WebSocket messages as (payload, is binary), in order of arrival.
 
         What follows a packet that ends the connection is not acted upon (lisk-p2p executes first and judges later).
@@ -98,20 +98,26 @@ class Link(LinkIntroduction):
             return self._flush()
         self._heartbeat.heard(now)
         self._count_traffic(now)
-        self._punish(self._conduct.packets(len(packets), now), "packet_rate", now)
-        decode = self._dialect.decode_packet
+        self._punish(self._conduct.packets(len(messages), now), "packet_rate", now)
         handlers = _PACKET_HANDLERS
-        for payload, binary in packets:
+        for payload, binary in messages:
             if self.stage >= closing:
                 break
+            if self.stage is Stage.HANDSHAKE:
+                self._dialect = self._dialect.settle(payload, self._own)
             try:
-                packet = decode(payload, binary=binary)
+                packets = self._dialect.decode_packets(payload, binary=binary)
             except PacketFault as fault:
                 self._on_fault(fault, now)
-                continue
-            handler = handlers.get(type(packet))
-            if handler is not None:
-                handler(self, packet, now)
+                packets = ()
+            if len(packets) > 1:  # the message itself is counted already
+                self._punish(self._conduct.packets(len(packets) - 1, now), "packet_rate", now)
+            for packet in packets:
+                if self.stage >= closing:
+                    break
+                handler = handlers.get(type(packet))
+                if handler is not None:
+                    handler(self, packet, now)
         return self._flush()
 
     def on_control_frame(self, now: float) -> list[Effect]:
@@ -211,7 +217,8 @@ class Link(LinkIntroduction):
             self._close(code, "silent for too long", now, announce=False)
             return
         if heartbeat.beat_at is not None and heartbeat.beat_at <= now:
-            self._send(self._dialect.keep_alive_ping)
+            if self._dialect.keep_alive_ping is not None:
+                self._send(self._dialect.keep_alive_ping)
             heartbeat.beaten(now)
         if heartbeat.ping_at is not None and heartbeat.ping_at <= now:
             heartbeat.pinged()

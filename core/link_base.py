@@ -16,7 +16,7 @@ from core.calls import OpenCalls, PendingRequests, ResponseRate
 from core.conduct import Conduct
 from core.deadlines import earliest
 from core.decisions import Decision, DecisionKind, Rule, decided
-from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendText, Tell
+from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendPacket, Tell
 from core.errors import ConnectionLost
 from core.events import (
     CloseInbound,
@@ -44,7 +44,7 @@ from core.messages import (
 )
 from core.rate import Pacer
 from core.traffic import TrafficCount
-from core.wire.dialect import Dialect
+from core.wire.dialect import Dialect, Outgoing
 from core.wire.payloads import NodeInfo
 from core.wire.query import Refusal, check_compatibility
 
@@ -159,6 +159,12 @@ class LinkBase:
             reputation=self._conduct.reputation,
             connected_at=None if self._connected_at is None else self._connected_at + self._wall_offset_s,
         )
+
+    def speak(self, dialect: Dialect) -> None:
+        """What the HTTP upgrade agreed on, for everything that follows. Raises RuntimeError after the handshake."""
+        if self.stage >= Stage.HANDSHAKE:
+            raise RuntimeError(f"the dialect of {self.peer_id} cannot change any more")
+        self._dialect = dialect
 
     def next_deadline(self) -> float | None:
         """When :meth:`on_time` wants to be called (monotonic seconds); None: only after the next input."""
@@ -307,8 +313,8 @@ class LinkBase:
         self.stage = stage
         self._step_deadline = deadline
 
-    def _send(self, text: str) -> None:
-        self._out.append(SendText(text))
+    def _send(self, packet: Outgoing) -> None:
+        self._out.append(SendPacket(packet))
 
     def _tell(self, room: Room, message: ActorMessage) -> None:
         self._out.append(Tell(room, message))

@@ -21,7 +21,7 @@ from core.admission import Admission, AdmissionSettings
 from core.bans import Bans
 from core.book.sample import WIRE_CAP
 from core.config import NodeConfig
-from core.dialects import dialect_for
+from core.dialects import Languages, dialect_for
 from core.effects import AbortChannel, CreateInbound, DialPeer, Effect, Tell, TellPeer
 from core.errors import StartFailed
 from core.events import ConnectOutbound, InvalidMessageReceived, PeerInfo
@@ -312,7 +312,7 @@ def admission(*, trusted: bool) -> Admission:
         banned=False,
         trusted=trusted,
         own=OURS,
-        dialect=Lisk10(),
+        languages=Languages(Lisk10()),
         settings=AdmissionSettings(),
         now=0.0,
     )
@@ -322,7 +322,7 @@ def test_defect_17_a_fault_before_the_handshake_bans_by_address_and_no_trusted_o
     target = Lisk10().request_target(NodeInfo(CHAIN, "1.1", "n"), 5001)
     for trusted in (False, True):
         door = admission(trusted=trusted)
-        door.on_upgrade(target, 0.0)
+        door.on_upgrade(target, {}, 0.0)
         effects = door.on_packet(b"not json", False, 0.0)
         told = [one.message for one in effects if isinstance(one, Tell) and isinstance(one.message, PeerMisbehaved)]
         assert [(one.ip, one.peer_id) for one in told] == ([] if trusted else [("10.0.0.1", "10.0.0.1:5001")])

@@ -241,6 +241,10 @@ class Channel:
         """
         return self._send(_TEXT, text.encode() if isinstance(text, str) else text)
 
+    def send(self, packet: str | bytes) -> bool:
+        """Queue a packet: text as a text message, bytes as a binary one; otherwise as :meth:`send_text`."""
+        return self.send_text(packet) if isinstance(packet, str) else self._send(_BINARY, packet)
+
     def send_binary(self, data: bytes) -> bool:
         """Queue a binary message; otherwise as :meth:`send_text`."""
         return self._send(_BINARY, data)

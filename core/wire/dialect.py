@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeAlias
 
 from core.ids import Endpoint
 from core.wire.packets import Packet, Response
 from core.wire.payloads import MAX_PEERS, NodeInfo
 from core.wire.query import PeerQuery, Refusal
 
+Outgoing: TypeAlias = str | bytes
+"""One encoded packet: text goes as a text message of its own, bytes go in binary messages."""
+
 
 class Dialect(Protocol):
     """How packets and payloads look on the wire. Stateless: one object serves any number of connections.
 
-    Encoders return one WebSocket message: text for a text frame. They assume valid arguments (names of at most
-    ``MAX_NAME_CHARACTERS``); what a program passes in is checked where it comes in.
+    Encoders assume valid arguments (names of at most ``MAX_NAME_CHARACTERS``); what a program passes in is checked
+    where it comes in.
     """
 
     @property
@@ -27,15 +30,11 @@ class Dialect(Protocol):
         """The path of the HTTP upgrade."""
 
     @property
-    def subprotocols(self) -> tuple[str, ...]:
-        """The WebSocket subprotocols to offer, best first."""
+    def keep_alive_ping(self) -> Outgoing | None:
+        """What a listener sends at short intervals to hear whether the opener is alive; None: nothing."""
 
     @property
-    def keep_alive_ping(self) -> str:
-        """What a listener sends to hear whether the opener is alive."""
-
-    @property
-    def keep_alive_pong(self) -> str:
+    def keep_alive_pong(self) -> Outgoing:
         """The opener's answer to it."""
 
     def matches_path(self, target: str) -> bool:
@@ -47,31 +46,41 @@ class Dialect(Protocol):
     def parse_query(self, target: str, *, source_ip: str, own_nonce: str) -> PeerQuery | Refusal:
         """Return what an opener said about itself in its request target, or why it is refused."""
 
-    def decode_packet(self, text: str | bytes, *, binary: bool = False) -> Packet:
-        """Return the packet in one WebSocket message; ``binary`` tells the kind of frame. Raises PacketFault."""
+    def settle(self, payload: bytes, own: NodeInfo) -> Dialect:
+        """Return what an opener that is ``own`` speaks from here on, the message ``payload`` included.
+
+        Asked for each message that comes before the opener is acknowledged. Every dialect but one that has to listen
+        before it knows returns itself.
+        """
+
+    def decode_packets(self, payload: bytes, *, binary: bool) -> Sequence[Packet]:
+        """Return the packets in one WebSocket message, in order; ``binary`` tells the kind of frame.
+
+        Raises PacketFault if there is anything in it that no correct peer sends: then nothing of it counts.
+        """
 
     def accept_ack(self, packet: Response) -> int:
         """Return the ping time-out in ms from the answer to ``#handshake``. Raises PacketFault if it is none."""
 
-    def encode_handshake(self, cid: int) -> str:
+    def encode_handshake(self, cid: int) -> Outgoing:
         """Return the opener's first packet."""
 
-    def encode_ack(self, rid: int, session_id: str, ping_timeout_ms: int) -> str:
+    def encode_ack(self, rid: int, session_id: str, ping_timeout_ms: int) -> Outgoing:
         """Return the listener's acknowledgement of it."""
 
-    def encode_request(self, procedure: str, data: bytes | None, cid: int | None) -> str:
+    def encode_request(self, procedure: str, data: bytes | None, cid: int | None) -> Outgoing:
         """Return a call; ``cid`` None asks for no answer."""
 
-    def encode_response(self, rid: int, data: bytes | None, peer_id: str) -> str:
+    def encode_response(self, rid: int, data: bytes | None, peer_id: str) -> Outgoing:
         """Return the answer to call ``rid``; ``peer_id`` names the asking side."""
 
-    def encode_error(self, rid: int, message: str, code: int | None = None) -> str:
+    def encode_error(self, rid: int, message: str, code: int | None = None) -> Outgoing:
         """Return the error answer to call ``rid``."""
 
-    def encode_message(self, event: str, data: bytes | None) -> str:
+    def encode_message(self, event: str, data: bytes | None) -> Outgoing:
         """Return a one-way message."""
 
-    def encode_disconnect(self, code: int, reason: str | None) -> str:
+    def encode_disconnect(self, code: int, reason: str | None) -> Outgoing:
         """Return the announcement of a close."""
 
     def encode_node_info(self, info: NodeInfo) -> bytes:

@@ -36,11 +36,11 @@ class Lisk10:
 
     name = "lisk-0.10"
     path = "/rpc/"
-    subprotocols: tuple[str, ...] = ()
     keep_alive_ping = socketcluster.KEEP_ALIVE_PING
     keep_alive_pong = socketcluster.KEEP_ALIVE_PONG
 
     decode_packet = staticmethod(socketcluster.decode_packet)
+    decode_packets = staticmethod(socketcluster.decode_packets)
     encode_handshake = staticmethod(socketcluster_writer.encode_handshake)
     encode_ack = staticmethod(socketcluster_writer.encode_ack)
     encode_request = staticmethod(socketcluster_writer.encode_request)
@@ -71,6 +71,10 @@ class Lisk10:
     def parse_query(self, target: str, *, source_ip: str, own_nonce: str) -> PeerQuery | Refusal:
         """See :func:`core.wire.query.parse_query`."""
         return query.parse_query(target, source_ip=source_ip, own_nonce=own_nonce)
+
+    def settle(self, payload: bytes, own: NodeInfo) -> Lisk10:
+        """Nothing is left to find out."""
+        return self
 
     def accept_ack(self, packet: Response) -> int:
         """Return the ping time-out in ms from the answer to ``#handshake``.

@@ -163,6 +163,11 @@ def decode_packet(text: str | bytes, *, binary: bool = False) -> Packet:
     return _decode_carefully(text, binary)
 
 
+def decode_packets(payload: bytes, *, binary: bool) -> tuple[Packet]:
+    """Return the one packet that every WebSocket message of this protocol holds. Raises PacketFault."""
+    return (decode_packet(payload, binary=binary),)
+
+
 def sendable_close_code(code: int) -> bool:
     """Tell whether a close frame may carry ``code`` (RFC 6455 section 7.4)."""
     return 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))

@@ -111,7 +111,7 @@ class Rig:
         self.remote = Remote(self.world, Channel(remote, Protocol(Side.CLIENT, logger=QUIET), max_queued_bytes=1 << 20))
         given = HandOver(token=5, fd=ours.fileno(), remote_ip=THERE.ip, remote_port=40_000)
         prepare = (self.pool, PrepareInbound(self.charter, THERE, PeerKind.NONE))
-        take = (self.server, TakeOver(given, node_info("theirs"), 1))
+        take = (self.server, TakeOver(given, node_info("theirs"), 1, "lisk-0.10"))
         for probe, message in (prepare, take) if prepared_first else (take, prepare):
             probe.tell(self.address, message)
         self.world.run(0.01)
@@ -243,7 +243,7 @@ def test_a_hand_over_that_comes_too_late_is_declined(make: Any) -> None:
     rig.pool.wait(PeerClosed)
     ours, theirs = socket.socketpair()
     given = HandOver(token=6, fd=ours.fileno(), remote_ip=THERE.ip, remote_port=40_000)
-    rig.server.tell(rig.address, TakeOver(given, node_info("theirs"), 1))
+    rig.server.tell(rig.address, TakeOver(given, node_info("theirs"), 1, "lisk-0.10"))
     assert rig.server.wait(TakenOver) == TakenOver(6)
     ours.close()  # as the server does then
     assert theirs.recv(1) == b""
@@ -267,7 +267,7 @@ def test_a_connection_that_is_lost_on_the_way_is_reported(make: Any, world: Worl
     os.close(number)
     given = HandOver(token=5, fd=number, remote_ip=THERE.ip, remote_port=40_000)
     rig.pool.tell(rig.address, PrepareInbound(rig.charter, THERE, PeerKind.NONE))
-    rig.server.tell(rig.address, TakeOver(given, node_info("theirs"), 1))
+    rig.server.tell(rig.address, TakeOver(given, node_info("theirs"), 1, "lisk-0.10"))
     assert "lost in the hand-over" in rig.closed().reason
     assert rig.server.of(TakenOver) == [TakenOver(5)]
     ours.close()

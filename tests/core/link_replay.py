@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from core.admission import Admission, AdmissionSettings, Step
+from core.dialects import Languages
 from core.effects import (
     AbortChannel,
     AcceptUpgrade,
@@ -23,7 +24,7 @@ from core.effects import (
     HandOver,
     RejectUpgrade,
     Room,
-    SendText,
+    SendPacket,
     Tell,
 )
 from core.house_messages import (
@@ -119,7 +120,7 @@ class Replay:
     def _do(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             match effect:
-                case SendText(text):
+                case SendPacket(str(text)):
                     self._put(text)
                 case CloseChannel(code):
                     self._closing = True
@@ -169,11 +170,11 @@ class Replay:
             banned=self._banned,
             trusted=False,
             own=self._own,
-            dialect=self._dialect,
+            languages=Languages(self._dialect),
             settings=AdmissionSettings(),
             now=self.now,
         )
-        self._do(self._admission.on_upgrade(target, self.now))
+        self._do(self._admission.on_upgrade(target, {}, self.now))
 
     def _on_admit(self) -> None:
         """The pool decides as the real node did."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, TypeVar
 
-from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendText, Tell
+from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendPacket, Tell
 from core.events import Event
 from core.house_messages import (
     PeerClosed,
@@ -109,7 +109,7 @@ class Rig:
         """Carry out effects and check what must always hold."""
         for effect in effects:
             match effect:
-                case SendText(text):
+                case SendPacket(str(text)):
                     assert not self.ends, f"{text} after the close frame"
                     self.sent.append(text)
                 case CloseChannel(code):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.admission import Admission, AdmissionSettings, Step
+from core.dialects import Agreement, Languages
 from core.effects import (
     AbortChannel,
     AcceptUpgrade,
@@ -21,7 +22,7 @@ from core.effects import (
     Record,
     RejectUpgrade,
     Room,
-    SendText,
+    SendPacket,
     Tell,
 )
 from core.events import FailedToAddInboundPeer, NewInboundPeerConnection, PenaltyApplied
@@ -58,6 +59,7 @@ class Entrance:
         trusted: bool = False,
         blacklisted: bool = False,
         compatibility: Callable[[PeerQuery, NodeInfo], Refusal | None] = check_compatibility,
+        languages: Languages | None = None,
         **settings: Any,
     ) -> None:
         self.now = 100.0
@@ -69,14 +71,14 @@ class Entrance:
             trusted=trusted,
             blacklisted=blacklisted,
             own=OWN,
-            dialect=Lisk10(),
+            languages=languages or Languages(Lisk10()),
             settings=AdmissionSettings(**settings),
             compatibility=compatibility,
             now=self.now,
         )
 
     def upgrade(self, wanted: str | None = None) -> list[Effect]:
-        return self.heed(self.mind.on_upgrade(target() if wanted is None else wanted, self.now))
+        return self.heed(self.mind.on_upgrade(target() if wanted is None else wanted, {}, self.now))
 
     def packet(self, payload: bytes = HANDSHAKE, binary: bool = False) -> list[Effect]:
         return self.heed(self.mind.on_packet(payload, binary, self.now))
@@ -114,7 +116,7 @@ def summary(effects: Sequence[Effect]) -> list[object]:
     short: list[object] = []
     for effect in effects:
         match effect:
-            case SendText(text):
+            case SendPacket(str(text)):
                 short.append(text if text.startswith("#") else json.loads(text))
             case CloseChannel(code):
                 short.append(int(code))
@@ -154,6 +156,27 @@ def test_a_good_opener_is_offered_to_the_pool_and_handed_over() -> None:
     assert entrance.mind.announced == NodeInfo(b"\0\0\0\1", "1.1", "00000000000000bb", True)
     assert entrance.mind.on_admitted(entrance.now) == [HandOver(1)]
     assert entrance.mind.step is Step.HANDED_OVER
+
+
+def test_the_upgrade_agrees_on_a_dialect_for_all_that_follows() -> None:
+    class Loud(Lisk10):
+        name = "loud"
+
+        @staticmethod
+        def encode_disconnect(code: int, reason: str | None) -> str:
+            return f"# {code}"
+
+    class Choosy(Languages):
+        def of_listener(self, target: str, headers: Mapping[str, str]) -> Agreement | None:
+            return Agreement(Loud(), (("X-Loud", "yes"),)) if headers.get("x-loud") == "?" else Agreement(self.main, ())
+
+    entrance = Entrance(languages=Choosy(Lisk10()))
+    assert entrance.mind.dialect == "lisk-0.10"
+    assert entrance.heed(entrance.mind.on_upgrade(target(port="0"), {"x-loud": "?"}, entrance.now)) == [
+        AcceptUpgrade((("X-Loud", "yes"),))
+    ]
+    assert entrance.mind.dialect == "loud"
+    assert entrance.packet()[0] == SendPacket("# 4105")
 
 
 def test_an_opener_may_ask_not_to_be_advertised() -> None:

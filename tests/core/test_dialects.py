@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.config import NodeConfig
-from core.dialects import dialect_for
+from core.dialects import Languages, dialect_for, languages_of
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from core.wire.schema import SchemaError
@@ -40,3 +40,38 @@ def test_a_schema_that_cannot_be_used_is_refused() -> None:
     broken = NodeConfig(custom_node_info_schema={"type": "object", "properties": {"x": {"dataType": "no such type"}}})
     with pytest.raises(SchemaError):
         dialect_for(broken)
+
+
+# ---- which of them a connection speaks
+
+
+class Other(Lisk10):
+    """A dialect of another name and path."""
+
+    name = "other"
+    path = "/other/"
+
+
+def test_what_is_agreed_without_a_word_is_the_main_dialect() -> None:
+    languages = languages_of(NodeConfig())
+    info = NodeInfo(b"\0\0\0\1", "1.1", "nonce")
+    offer = languages.offer(info, 7001)
+    assert offer.target == languages.main.request_target(info, 7001)
+    agreement = languages.of_listener(offer.target, {})
+    assert agreement is not None
+    assert (agreement.dialect, agreement.headers) == (languages.main, ())
+    assert languages.of_opener({}) is languages.main
+
+
+def test_a_target_of_no_dialect_is_refused() -> None:
+    assert languages_of(NodeConfig()).of_listener("/other/?port=1", {}) is None
+
+
+def test_dialects_are_found_by_their_names() -> None:
+    main, other = Lisk10(), Other()
+    languages = Languages(main, other)
+    assert languages.named("lisk-0.10") is main
+    assert languages.named("other") is other
+    with pytest.raises(KeyError, match=r"'third' is not among lisk-0\.10, other"):
+        languages.named("third")
+    assert languages.path == "/rpc/"

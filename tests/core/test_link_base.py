@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.effects import Room
@@ -27,7 +29,21 @@ from core.messages import (
     Failed,
 )
 from core.wire.lisk10 import Lisk10
-from tests.core.link_rig import ABORT, CHAIN, REMOTE, THEIRS, WALL_S, Rig, inbound, outbound
+from core.wire.payloads import NodeInfo
+from tests.core.link_rig import (
+    ABORT,
+    CHAIN,
+    OURS,
+    REMOTE,
+    THEIRS,
+    WALL_S,
+    Rig,
+    ack_packet,
+    inbound,
+    info_bytes,
+    message_packet,
+    outbound,
+)
 
 OPEN_STAGES = [Stage.NODE_INFO, Stage.PEERS, Stage.READY]
 BEFORE_CLOSING = [stage for stage in Stage if stage < Stage.CLOSING]
@@ -327,3 +343,58 @@ def test_silence_is_answered_with_a_close_frame_and_no_disconnect() -> None:
     rig = outbound()
     rig.advance(20.0)
     assert (rig.sent, rig.ends) == ([], [4000])
+
+
+# ---- the dialect
+
+
+class Listening(Lisk10):
+    """A dialect that only learns from the listener's first message what it is."""
+
+    name = "listening"
+
+    def __init__(self, follows: Lisk10) -> None:
+        super().__init__()
+        self.follows = follows
+        self.asked: list[tuple[bytes, NodeInfo]] = []
+
+    def settle(self, payload: bytes, own: NodeInfo) -> Lisk10:
+        self.asked.append((payload, own))
+        return self.follows
+
+
+class Loud(Lisk10):
+    """Tells itself apart by what it sends."""
+
+    name = "loud"
+
+    @staticmethod
+    def encode_request(procedure: str, data: bytes | None, cid: int | None) -> str:
+        return f"# {procedure}"
+
+
+def test_what_the_upgrade_agreed_on_is_spoken() -> None:
+    rig = Rig(Direction.OUTBOUND)
+    rig.do(rig.link.start_outbound(rig.now))
+    rig.do(rig.link.on_connected(rig.now))
+    rig.link.speak(Loud())
+    rig.do(rig.link.on_opened(rig.now))
+    rig.receive(ack_packet())
+    assert rig.take_sent()[-1] == "# getNodeInfo"
+
+
+def test_after_the_handshake_has_begun_the_dialect_stays() -> None:
+    rig = outbound(Stage.HANDSHAKE)
+    with pytest.raises(RuntimeError, match=r"the dialect of .* cannot change"):
+        rig.link.speak(Loud())
+    with pytest.raises(RuntimeError):
+        inbound().link.speak(Loud())
+
+
+def test_a_dialect_may_follow_from_the_listeners_first_message() -> None:
+    listening = Listening(Loud())
+    rig = outbound(Stage.HANDSHAKE, dialect=listening)
+    first = message_packet("postNodeInfo", info_bytes())
+    rig.receive(first, ack_packet())
+    assert listening.asked == [(json.dumps(first).encode(), OURS)], "asked once: Loud answers from then on"
+    assert rig.take_sent()[-1] == "# getNodeInfo"

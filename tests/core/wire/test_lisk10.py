@@ -37,9 +37,9 @@ def _node_info(value: dict[str, Any]) -> NodeInfo:
 
 
 def test_what_a_connection_needs_to_know() -> None:
-    assert (_DIALECT.name, _DIALECT.path, _DIALECT.subprotocols) == ("lisk-0.10", "/rpc/", ())
-    assert _DIALECT.decode_packet(_DIALECT.keep_alive_ping) == KeepAlivePing()
-    assert _DIALECT.decode_packet(_DIALECT.keep_alive_pong) == KeepAlivePong()
+    assert (_DIALECT.name, _DIALECT.path) == ("lisk-0.10", "/rpc/")
+    assert Lisk10.decode_packet(Lisk10.keep_alive_ping) == KeepAlivePing()
+    assert Lisk10.decode_packet(Lisk10.keep_alive_pong) == KeepAlivePong()
     assert _DIALECT.decode_packet(_DIALECT.encode_handshake(1)) == Handshake(1)
     assert _DIALECT.app_payload({"n": 1}) == b'{"n":1}'
 
