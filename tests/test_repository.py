@@ -35,7 +35,7 @@ def load_script(name: str) -> types.ModuleType:
 
 def own_files() -> Iterator[tuple[Path, str]]:
     """Every text file of ours with its content."""
-    files = [path for path in ROOT.iterdir() if path.is_file()]
+    files = [path for path in ROOT.iterdir() if path.is_file() and path.name not in GENERATED]  # .git: a worktree's
     for place in PLACES:
         files += [path for path in (ROOT / place).rglob("*") if path.is_file() and not GENERATED & set(path.parts)]
     for path in files:
