@@ -52,7 +52,7 @@ from core.static_lists import static_lists
 from core.stats import Stats
 from core.wire.codec import CodecError
 from core.wire.payloads import NodeInfo
-from core.wire.schema import SchemaError
+from core.wire.schema import SchemaError, parse_schema, read_hex
 
 NONCE_BYTES = 8
 SECRET_BYTES = 32
@@ -151,7 +151,10 @@ class NodeLife(HouseActor):
     def _make_node_info(self, config: NodeConfig) -> NodeInfo:
         said = config.node_info
         nonce = said.nonce or self.environment.token_bytes(NONCE_BYTES).hex()
-        info = NodeInfo(said.chain_id_bytes, said.network_version, nonce, said.advertise_address, dict(said.options))
+        options = dict(said.options)
+        if config.custom_node_info_schema is not None:
+            options = read_hex(parse_schema(config.custom_node_info_schema), options)
+        info = NodeInfo(said.chain_id_bytes, said.network_version, nonce, said.advertise_address, options)
         self._encode(config, info)
         return info
 

@@ -66,7 +66,7 @@ class NodeInfoConfig(msgspec.Struct, frozen=True, kw_only=True):
         option(
             GROUP,
             "The application's own properties, sent with the node info. They need custom_node_info_schema, and a "
-            "value for every property in it.",
+            "value for every property in it; bytes are written as hex text.",
             lisk="nodeInfo.options",
             convert=values.mapping,
             expected="a mapping",

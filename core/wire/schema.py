@@ -76,6 +76,31 @@ def parse_schema(source: Mapping[str, object]) -> Schema:
     return reader.read_object(source, "schema", 1)
 
 
+def read_hex(schema: Schema, value: Mapping[str, object], place: str = "") -> dict[str, object]:
+    """Return ``value`` with hex text read as bytes where the schema wants bytes: a configuration file has no bytes.
+
+    Everything else is left as it is, for the codec to judge. Raises SchemaError for text that is not hex.
+    """
+    kinds = {field.name: field.type for field in schema.fields}
+    return {
+        name: _read_hex(kinds[name], item, f"{place}.{name}".lstrip(".")) if name in kinds else item
+        for name, item in value.items()
+    }
+
+
+def _read_hex(kind: DataType | Schema, value: object, place: str) -> object:
+    if isinstance(value, list | tuple):
+        return [_read_hex(kind, item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if isinstance(kind, Schema):
+        return read_hex(kind, value, place) if isinstance(value, Mapping) else value
+    if kind is not DataType.BYTES or not isinstance(value, str):
+        return value
+    try:
+        return bytes.fromhex(value)
+    except ValueError:
+        raise SchemaError(f"{place}: expected bytes as hex text, got {_show(value)}") from None
+
+
 class _Reader:
     """One pass over a JSON schema; counts the fields of all levels."""
 

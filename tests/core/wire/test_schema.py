@@ -15,6 +15,7 @@ from core.wire.schema import (
     Schema,
     SchemaError,
     parse_schema,
+    read_hex,
 )
 
 
@@ -124,3 +125,31 @@ def test_the_deepest_and_the_widest_schema_allowed() -> None:
 def test_fields_out_of_order_or_with_equal_names_are_refused(fields: tuple[Field, ...]) -> None:
     with pytest.raises(SchemaError):
         Schema(fields)
+
+
+def test_hex_text_is_read_where_bytes_are_wanted_and_nowhere_else() -> None:
+    schema = parse_schema(
+        _object(
+            id={"dataType": "bytes", "fieldNumber": 1},
+            name={"dataType": "string", "fieldNumber": 2},
+            many={"type": "array", "fieldNumber": 3, "items": {"dataType": "bytes"}},
+            deep={
+                "type": "object",
+                "fieldNumber": 4,
+                "properties": {"id": {"dataType": "bytes", "fieldNumber": 1}},
+            },
+        )
+    )
+    value = {"id": "00ff", "name": "00ff", "many": ("", b"\x01", "02"), "deep": {"id": "0a"}, "other": "0b"}
+    assert read_hex(schema, value) == {
+        "id": b"\x00\xff",
+        "name": "00ff",
+        "many": [b"", b"\x01", b"\x02"],
+        "deep": {"id": b"\x0a"},
+        "other": "0b",
+    }
+    assert read_hex(schema, {"id": 7, "deep": 7, "many": 7}) == {"id": 7, "deep": 7, "many": 7}
+    for wrong, place in (({"id": "zz"}, "id"), ({"deep": {"id": "0"}}, "deep.id"), ({"many": ["01", "x"]}, "many[1]")):
+        with pytest.raises(SchemaError, match="expected bytes as hex text") as caught:
+            read_hex(schema, wrong)
+        assert str(caught.value).startswith(f"{place}: ")
