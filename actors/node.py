@@ -13,6 +13,7 @@ import msgspec
 
 from actors.node_life import NodeLife
 from actors.wiring import Forwarded, Subscriber, SubscribersChanged
+from core.decisions import Decisions
 from core.errors import InvalidNodeInfo, Misuse, NotActive
 from core.events import DecisionTaken
 from core.house_messages import (
@@ -134,13 +135,17 @@ class Node(NodeLife):
         if self.is_wanted(DecisionTaken):
             self.emit(tuple(DecisionTaken(decision=decision) for decision in message.decisions))
 
+    def decisions_about(self, subject: str) -> Decisions:
+        """What :class:`Explain` is answered with. Raises ValueError for what is neither a peer id nor an address."""
+        return self._decisions.story(subject)
+
     def receiveMsg_Explain(self, message: Explain, sender: Any) -> None:
         """The story of one peer."""
         if not self._running:
             self._refuse_inactive(message, sender)
             return
         try:
-            story = self._decisions.story(message.subject)
+            story = self.decisions_about(message.subject)
         except ValueError as error:
             self.send(sender, Failed(message.request_id, Misuse(f"not a peer id or an IP address: {error}")))
             return

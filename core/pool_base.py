@@ -52,6 +52,10 @@ class PoolBase:
         """Every connected peer, outbound first."""
         return tuple(self._slots.connected())
 
+    def slots_of(self, direction: Direction) -> list[Slot]:
+        """The slots of one direction that are not leaving, whether connected or on the way: for looking only."""
+        return self._slots.of(direction)
+
     def send(self, command: SendMessage, ask_id: int) -> list[Effect]:
         """To one peer, or to the peers that the selection rule picks."""
         if command.peer_id is not None:

@@ -33,6 +33,7 @@ class Trace:
         self._keep = keep
         self._hash = hashlib.sha256()
         self._lines: list[str] = []
+        self._before: list[str] = []
         self._stamp = -1.0
         self.count = 0
         """Lines so far."""
@@ -52,11 +53,15 @@ class Trace:
         """Hash, and hand on, what has been collected."""
         lines = self._lines
         if lines:
+            self._before, self._lines = lines, []
             self.count += len(lines)
             self._hash.update(("\n".join(lines) + "\n").encode())
             if self._keep is not None:
                 self._keep(lines)
-            self._lines = []
+
+    def recent(self, count: int) -> list[str]:
+        """The last lines, up to ``count`` (2,000 at most), with the instants between them."""
+        return (self._before + self._lines)[-count:]
 
     def digest(self) -> str:
         """SHA-256 over all lines so far, hex."""

@@ -82,6 +82,12 @@ class SimulationBase(InProcessBase):
         self.post_office = Post(self, reordering, derive_rng(seed, "post")) if reordering is not None else None
         self._messages_per_visit = MESSAGES_PER_VISIT if reordering is None else 1
         self._messages_per_instant = messages_per_instant
+        self.frozen: dict[Identity, list[Any]] = {}
+        """Nodes that stand still, and their actors that have mail since."""
+        self.inspect: Callable[[], None] | None = None
+        """Called between events, once ``inspect_at`` has passed; it sets that anew. It may look at everything and must
+        change nothing: it is no event, and no part of the trace."""
+        self.inspect_at = math.inf
         self._home = Identity("system", self.make_environment("system"))
         self.birthplace = self._home
         super().__init__(logDefs=False, strict=strict, drive="caller", environment=self._home.environment)
@@ -139,9 +145,22 @@ class SimulationBase(InProcessBase):
         cells = (cell for cell in self.cells.values() if isinstance(cell, SimActorCell))
         return {cell.label: cell for cell in cells if cell.identity is identity}
 
+    def freeze(self, identity: Identity) -> None:
+        """Let the actors of a node handle nothing until :meth:`thaw`."""
+        self.frozen.setdefault(identity, [])
+
+    def thaw(self, identity: Identity) -> bool:
+        """Let them go on; False if they do already."""
+        parked = self.frozen.pop(identity, None)
+        if parked is not None:
+            for cell in parked:
+                self.ready.append(cell)
+        return parked is not None
+
     def vanish(self, identity: Identity) -> int:
         """Take every actor of a node out of the world, without a word to anybody; return how many there were."""
         gone = self.population(identity)
+        self.thaw(identity)
         for cell in gone.values():
             cell.instance = cell.leaving = None
             self._release(cell)
@@ -228,6 +247,8 @@ class SimulationBase(InProcessBase):
 
     def _advance(self, end: float) -> bool:
         """Go to the next event that is not after ``end`` and let it happen; otherwise go to ``end``, and say False."""
+        if self.inspect_at < math.inf:
+            self._let_inspect(end)
         if self.stopping and self._stop_deadline <= end:
             # The deadline is no event: whatever is due first.
             if not self.timers.run_next(self._stop_deadline):
@@ -238,6 +259,15 @@ class SimulationBase(InProcessBase):
         if end != math.inf:
             self.clock.now = end
         return False
+
+    def _let_inspect(self, end: float) -> None:
+        """Let whoever inspects do so, if its time comes before anything happens: once, just before that. In between
+        everything is as it is now, however long it takes."""
+        due = self.timers.next_due
+        until = end if due is None else min(due, end)
+        if self.inspect is not None and self.inspect_at < until < math.inf:
+            self.clock.now = until
+            self.inspect()
 
     def _finish_instant(self) -> None:
         """Run the actors until none has mail and no watched descriptor is ready."""
@@ -259,6 +289,9 @@ class SimulationBase(InProcessBase):
         end = self.delivered + budget
         while ready and self.delivered < end:
             cell: Any = ready.popleft()
+            if self.frozen and (parked := self.frozen.get(getattr(cell, "identity", self._home))) is not None:
+                parked.append(cell)  # still marked as scheduled, so that it is not queued twice
+                continue
             inbox = cell.inbox
             try:
                 count = min(len(inbox), visit)

@@ -1,7 +1,7 @@
-"""How long bytes take from one simulated node to another: latency, jitter, bandwidth.
+"""How long bytes take from one simulated node to another: latency, jitter, bandwidth; and how long connections live.
 
-The latency of a link is drawn once for each pair of nodes, and is the same in both directions; jitter is drawn anew
-for each packet. Both come from seeded streams. A packet never overtakes an earlier one of its connection.
+The latency of a link is drawn once for each pair of nodes; jitter is drawn anew for each packet. Both come from seeded
+streams. A packet never overtakes an earlier one of its connection.
 """
 
 from __future__ import annotations
@@ -10,100 +10,71 @@ import dataclasses
 import math
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
+from actors.transport.sim_distributions import (
+    Constant,
+    Distribution,
+    Exponential,
+    LogNormal,
+    Pareto,
+    Uniform,
+    Weibull,
+    check_seconds,
+)
+from actors.transport.sim_regions import SIMBLOCK_2019, Regions
 
-class Distribution(Protocol):
-    """Where random seconds come from."""
-
-    def draw(self, rng: Random, /) -> float:
-        """Seconds, 0 or more."""
-
-
-def _check(name: str, value: float) -> None:
-    if not 0.0 <= value < math.inf:
-        raise ValueError(f"expected {name} as seconds, 0 or more, got {value!r}")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Constant:
-    """Always the same. Raises ValueError for a negative time, as all of them do."""
-
-    seconds: float
-
-    def __post_init__(self) -> None:
-        _check("seconds", self.seconds)
-
-    def draw(self, rng: Random, /) -> float:
-        return self.seconds
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Uniform:
-    """Anything from ``low_s`` to ``high_s`` alike."""
-
-    low_s: float
-    high_s: float
-
-    def __post_init__(self) -> None:
-        _check("low_s", self.low_s)
-        _check("high_s", self.high_s)
-        if self.low_s > self.high_s:
-            raise ValueError(f"expected low_s to be at most high_s ({self.high_s}), got {self.low_s}")
-
-    def draw(self, rng: Random, /) -> float:
-        return self.low_s + (self.high_s - self.low_s) * rng.random()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LogNormal:
-    """Half of them below ``median_s``, with a long tail: what round trips over the Internet look like.
-
-    ``sigma`` is the standard deviation of the logarithm (0.5: the slowest 5 of 100 take 2.3 medians and more).
-    """
-
-    median_s: float
-    sigma: float = 0.5
-
-    def __post_init__(self) -> None:
-        _check("median_s", self.median_s)
-        _check("sigma", self.sigma)
-
-    def draw(self, rng: Random, /) -> float:
-        # Box-Muller by hand: random.lognormvariate may be made differently in another version of Python. What the
-        # machine's logarithm adds of its own, in the last digit, is lost when times are rounded to ticks.
-        radius = math.sqrt(-2.0 * math.log(1.0 - rng.random()))
-        return self.median_s * math.exp(self.sigma * radius * math.cos(math.tau * rng.random()))
-
+__all__ = [
+    "SIMBLOCK_2019",
+    "Constant",
+    "Distribution",
+    "Exponential",
+    "LatencyOf",
+    "LinkTable",
+    "Links",
+    "LogNormal",
+    "Pareto",
+    "Regions",
+    "Uniform",
+    "Weibull",
+]
 
 LatencyOf = Callable[[str, str], float]
 """Seconds from the first node to the second, by their names."""
 
 NO_JITTER = Constant(0.0)
+USUAL_LATENCY = Constant(0.05)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Links:
     """The links between all nodes.
 
-    ``latency``: a distribution from which each pair of nodes draws once, or a function of two names (which may give
-    each direction another value). ``jitter`` is added to each packet. ``bandwidth_bytes_per_s`` is shared by all
-    connections from one node to another; None is unlimited. ``loopback_s``: from a node to itself.
-    ``buffer_bytes``: what one direction of a connection holds, under way or unread, before the sender has to wait.
+    ``latency``: a distribution from which each pair of nodes draws once, a matrix of regions, or a function of two
+    names (which may give each direction another value). ``jitter`` is added to each packet.
+    ``bandwidth_bytes_per_s`` is shared by all connections from one node to another, ``uplink_bytes_per_s`` by
+    everything that a node sends; None is unlimited. ``loopback_s``: from a node to itself. ``buffer_bytes``: what one
+    direction of a connection holds, under way or unread, before the sender has to wait. ``lost_per_s``: each
+    connection breaks (both ends get a reset) after a random time; this is the rate, the inverse of the mean time.
     """
 
-    latency: Distribution | LatencyOf = Constant(0.05)
+    latency: Distribution | Regions | LatencyOf = USUAL_LATENCY
     jitter: Distribution = NO_JITTER
     bandwidth_bytes_per_s: float | None = None
     loopback_s: float = 0.0
     buffer_bytes: int = 256 * 1024
+    uplink_bytes_per_s: float | None = None
+    lost_per_s: float = 0.0
 
     def __post_init__(self) -> None:
-        _check("loopback_s", self.loopback_s)
-        if self.bandwidth_bytes_per_s is not None and not self.bandwidth_bytes_per_s > 0.0:
-            raise ValueError(f"expected bandwidth_bytes_per_s above 0, got {self.bandwidth_bytes_per_s!r}")
+        check_seconds("loopback_s", self.loopback_s)
+        for name in ("bandwidth_bytes_per_s", "uplink_bytes_per_s"):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                raise ValueError(f"expected {name} above 0, got {value!r}")
         if self.buffer_bytes < 1:
             raise ValueError(f"expected buffer_bytes of 1 or more, got {self.buffer_bytes!r}")
+        if not 0.0 <= self.lost_per_s < math.inf:
+            raise ValueError(f"expected lost_per_s of 0 or more, got {self.lost_per_s!r}")
 
 
 class LinkTable:
@@ -111,15 +82,44 @@ class LinkTable:
 
     def __init__(self, links: Links, stream_of: Callable[..., Random]) -> None:
         self.links = links
+        self.uplinks: dict[str, float] = {}
+        """Bytes per second of nodes whose uplink is their own."""
         self._stream_of = stream_of
+        self._regions: dict[str, str] = {}
         self._latencies: dict[tuple[str, str], float] = {}
         self._free_at: dict[tuple[str, str], float] = {}
+        self._uplink_free_at: dict[str, float] = {}
         self._jitter = stream_of("jitter")
+        self._losses = stream_of("losses")
 
     @property
     def is_plain(self) -> bool:
         """A packet takes the latency of its link and nothing else."""
-        return self.links.jitter is NO_JITTER and self.links.bandwidth_bytes_per_s is None
+        links = self.links
+        limits = (links.bandwidth_bytes_per_s, links.uplink_bytes_per_s)
+        return links.jitter is NO_JITTER and limits == (None, None) and not self.uplinks
+
+    # ---- regions
+
+    def place(self, name: str, region: str) -> None:
+        """Say where a node is. Raises ValueError if the links have no regions, or not this one."""
+        regions = self.links.latency
+        if not isinstance(regions, Regions):
+            raise ValueError(f"{name!r} cannot be in {region!r}: these links have no regions")
+        regions.index(region)
+        self._regions[name] = region
+
+    def region_of(self, name: str) -> str | None:
+        """Where a node is: where it was placed, or drawn by the shares; None if the links have no regions."""
+        regions = self.links.latency
+        if not isinstance(regions, Regions):
+            return None
+        region = self._regions.get(name)
+        if region is None:
+            region = self._regions[name] = regions.draw_region(self._stream_of("region", name))
+        return region
+
+    # ---- times
 
     def latency_s(self, source: str, target: str) -> float:
         """The time that a packet without size or jitter takes. Raises ValueError if a function gives nonsense."""
@@ -133,9 +133,12 @@ class LinkTable:
         if source == target:
             return self.links.loopback_s
         kind = self.links.latency
-        if callable(kind):
+        if isinstance(kind, Regions):
+            here, there = self.region_of(source), self.region_of(target)
+            kind = kind.between(str(here), str(there))
+        elif callable(kind):
             latency = float(kind(source, target))
-            _check(f"the latency from {source} to {target}", latency)
+            check_seconds(f"the latency from {source} to {target}", latency)
             return latency
         first, second = sorted((source, target))
         return kind.draw(self._stream_of("latency", first, second))
@@ -148,9 +151,19 @@ class LinkTable:
         links = self.links
         if links.jitter is not NO_JITTER:
             latency += links.jitter.draw(self._jitter)
-        if links.bandwidth_bytes_per_s is None or not size_bytes:
-            return now + latency
-        pair = (source, target)
-        sent = max(now, self._free_at.get(pair, 0.0)) + size_bytes / links.bandwidth_bytes_per_s
-        self._free_at[pair] = sent
+        sent = now
+        if size_bytes:
+            uplink = self.uplinks.get(source, links.uplink_bytes_per_s)
+            if uplink is not None:
+                sent = max(sent, self._uplink_free_at.get(source, 0.0)) + size_bytes / uplink
+                self._uplink_free_at[source] = sent
+            if links.bandwidth_bytes_per_s is not None:
+                pair = (source, target)
+                sent = max(sent, self._free_at.get(pair, 0.0)) + size_bytes / links.bandwidth_bytes_per_s
+                self._free_at[pair] = sent
         return sent + latency
+
+    def life_s(self) -> float | None:
+        """How long a new connection will live, if something breaks it; None: for ever."""
+        rate = self.links.lost_per_s
+        return Exponential(1.0 / rate).draw(self._losses) if rate else None

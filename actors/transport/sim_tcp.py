@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _BOTH = EVENT_READ | EVENT_WRITE
 
+SLOW_READ_S = 0.1
+"""A program that reads slowly takes what it can in this time, then waits until the time has passed."""
+
 
 class Packet(enum.Enum):
     """What travels besides data."""
@@ -48,7 +51,6 @@ class End:
     """One end of a connection, as its host's kernel has it. Several descriptors may stand for it (``fds``)."""
 
     __slots__ = (
-        "_credits_under_way",
         "_error",
         "_fin_received",
         "_inbox",
@@ -56,6 +58,7 @@ class End:
         "_last_arrival",
         "_latency_s",
         "_moving",
+        "_read_again_at",
         "_shut",
         "_under_way",
         "_unread_at_peer",
@@ -105,6 +108,7 @@ class End:
         self._moving = False  # the first packet under way has an event
         self._unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
         self._is_waiting_for_room = False
+        self._read_again_at = 0.0
         host.ends[self] = None
 
     # ---- for programs
@@ -115,11 +119,16 @@ class End:
         if self.state is State.LOST or self._shut:
             return _BOTH
         mask = EVENT_READ if self._inbox or self._fin_received else 0
+        if mask and self._read_again_at > self.internet.clock.now:
+            mask = 0
         return mask | EVENT_WRITE if self._unread_at_peer < self.internet.buffer_bytes else mask
 
     def recv(self, max_bytes: int) -> bytes:
         inbox = self._inbox
         if inbox:
+            rate = self.host.read_bytes_per_s
+            if rate is not None:
+                max_bytes = self._read_slowly(max_bytes, rate)
             if len(inbox) == 1 and len(inbox[0]) <= max_bytes:
                 data = inbox.pop()
             else:
@@ -128,7 +137,7 @@ class End:
                 data = whole[:max_bytes]
                 if len(whole) > max_bytes:
                     inbox.append(whole[max_bytes:])
-            self._report_room(len(data))
+            self.report_room(len(data))
             return data
         if self._error:
             self._raise_error()
@@ -137,6 +146,25 @@ class End:
         if self.state is State.CONNECTING:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def _read_slowly(self, max_bytes: int, rate: float) -> int:
+        """How much may be read now by a program that is slow; the next time is planned. Raises BlockingIOError."""
+        now = self.internet.clock.now
+        if now < self._read_again_at:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        count = max(1, min(max_bytes, int(rate * SLOW_READ_S), sum(map(len, self._inbox))))
+        self._read_again_at = now + count / rate
+        self.internet.call_at(self._read_again_at, self._may_read_again)
+        return count
+
+    def _may_read_again(self, _: Any, __: Any) -> None:
+        if self._read_again_at <= self.internet.clock.now:
+            self.read_at_once()
+
+    def read_at_once(self) -> None:
+        """The program does not have to wait before it reads again."""
+        self._read_again_at = 0.0
+        self.internet.touch(self)
 
     def send(self, data: bytes | memoryview) -> int:
         if self._error:
@@ -237,7 +265,7 @@ class End:
     def _arrives(self, _: Any, __: Any) -> None:
         """Our first packet under way has reached the other host, and perhaps more with it."""
         internet = self.internet
-        if internet.is_cut(self.host, self.remote_host):
+        if internet.is_cut_anywhere and internet.is_cut(self.host, self.remote_host):
             internet.note(f"{self.label} held")
             internet.hold(self)
             return
@@ -290,14 +318,17 @@ class End:
 
     # ---- room
 
-    def _report_room(self, count: int) -> None:
+    def report_room(self, count: int) -> None:
         """Our program has read ``count`` bytes. A sender that waits hears of it a latency later."""
         peer = self.peer
         if peer is None or peer.state is not State.OPEN:
             return
-        if peer._is_waiting_for_room:
-            latency_s = self.internet.links.latency_s(self.host.name, peer.host.name)
-            self.internet.call_at(self.internet.clock.now + latency_s, peer._hear_of_room, count)
+        internet = self.internet
+        if internet.is_cut_anywhere and internet.is_cut(self.host, peer.host):
+            internet.hold_room(self, count)
+        elif peer._is_waiting_for_room:
+            latency_s = internet.links.latency_s(self.host.name, peer.host.name)
+            internet.call_at(internet.clock.now + latency_s, peer._hear_of_room, count)
         else:
             peer._unread_at_peer -= count
 

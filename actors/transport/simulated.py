@@ -6,9 +6,9 @@
 One :class:`Internet` for all nodes; each node's actors see it through their own :class:`SimNetwork`, which knows only
 the node's own addresses. Connections behave as TCP does towards programs: :mod:`actors.transport.sim_tcp`.
 
-Partitions hold packets back: what would arrive over a cut link waits and arrives, in order, one latency after the cut
-is healed (TCP sends it again until then). Or, with ``reset=True``, connections over the cut end at once on both sides,
-as behind a firewall that forgets its table. What is under way when a link is cut is judged when it would arrive.
+Cuts and partitions hold packets back: what would arrive over a cut link waits and arrives, in order, one latency after
+the cut is healed (TCP sends it again until then). Or, with ``reset=True``, connections over the cut end at once on both
+sides, as behind a firewall that forgets its table. What is under way when a link is cut is judged when it would arrive.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from random import Random
 from typing import Any, Protocol
 
 from actors.transport.handover import HandOver
+from actors.transport.sim_cuts import Cut, Cuts
 from actors.transport.sim_links import Links, LinkTable
 from actors.transport.sim_tcp import End, Packet, SimListener, SimStream
 from core.ids import Endpoint
@@ -66,6 +67,8 @@ class Host:
         self.name = name
         self.ips = ips
         self.powered = True
+        self.read_bytes_per_s: float | None = None
+        """How fast its programs read from each connection; None: at once."""
         self.listeners: dict[tuple[str, int], SimListener] = {}
         self.ends: dict[End, None] = {}
         self._next_port = FIRST_EPHEMERAL_PORT
@@ -131,8 +134,10 @@ class Internet:
         self._by_ip: dict[str, Host] = {}
         self._nobody = Host("(nobody)", ())
         self._nobody.powered = False
-        self._groups: dict[str, int] | None = None
+        self._cuts = Cuts(self._hosts)
+        self.is_cut_anywhere = False
         self._held: dict[End, None] = {}
+        self._held_room: dict[End, int] = {}
 
     # ---- hosts
 
@@ -173,13 +178,20 @@ class Internet:
         """A host that lost power answers again: packets of connections that it has forgotten with a reset."""
         self._hosts[name].powered = True
 
+    def set_read_rate(self, name: str, bytes_per_s: float | None) -> None:
+        """Let the programs of a host read no faster from each of their connections; None: at once."""
+        host = self._hosts[name]
+        host.read_bytes_per_s = bytes_per_s
+        for end in list(host.ends):
+            end.read_at_once()
+
     def open_at(self, name: str) -> list[str]:
         """What programs of this host hold: its listeners and connections, in words."""
         host = self._hosts[name]
         listeners = [f"a listener at {listener.endpoint.peer_id}" for listener in host.listeners.values()]
         return listeners + [f"the connection {end.label}" for end in host.ends]
 
-    # ---- partitions
+    # ---- cuts
 
     def partition(self, groups: Iterable[Iterable[str]], *, reset: bool = False) -> None:
         """Cut all links between groups of hosts. Hosts that are in none form a group of their own.
@@ -187,38 +199,59 @@ class Internet:
         Replaces an earlier partition: what no longer separates two hosts lets through what it held. Raises ValueError
         for an unknown name, or one that is in two groups.
         """
-        numbers: dict[str, int] = {}
-        for number, group in enumerate(groups, 1):
-            for name in group:
-                if name not in self._hosts:
-                    raise ValueError(f"there is no host called {name!r}")
-                if name in numbers:
-                    raise ValueError(f"{name!r} is in two groups")
-                numbers[name] = number
-        self._groups = numbers
-        self.note("net partition")
+        self._cuts.partition(groups)
+        self._cuts_changed("net partition", reset=reset)
+
+    def cut(
+        self,
+        sources: Iterable[str],
+        targets: Iterable[str] | None = None,
+        *,
+        both_ways: bool = True,
+        reset: bool = False,
+    ) -> Cut:
+        """Cut the links from some hosts to others (None: to all others); see :class:`.sim_cuts.Cut`.
+
+        Raises ValueError for an unknown name.
+        """
+        cut = self._cuts.add(sources, targets, both_ways=both_ways)
+        self._cuts_changed("net cut", reset=reset)
+        return cut
+
+    def heal(self, cut: Cut | None = None) -> None:
+        """End one cut; without an argument, every cut and the partition."""
+        self._cuts.end(cut)
+        self._cuts_changed("net heal")
+
+    def _cuts_changed(self, note: str, *, reset: bool = False) -> None:
+        self.is_cut_anywhere = bool(self._cuts)
+        self.note(note)
         if reset:
-            for host in self._hosts.values():
-                for end in list(host.ends):
-                    if end.peer is not None and self.is_cut(host, end.peer.host):
-                        end.lose(errno.ECONNRESET)
+            self._reset_cut_connections()
         self._release()
 
-    def heal(self) -> None:
-        """End the partition."""
-        self._groups = None
-        self.note("net heal")
-        self._release()
+    def _reset_cut_connections(self) -> None:
+        for host in self._hosts.values():
+            for end in list(host.ends):
+                peer = end.peer
+                if peer is not None and (self.is_cut(host, peer.host) or self.is_cut(peer.host, host)):
+                    end.lose(errno.ECONNRESET)
 
-    def is_cut(self, one: Host, other: Host) -> bool:
-        groups = self._groups
-        return groups is not None and groups.get(one.name, 0) != groups.get(other.name, 0)
+    def is_cut(self, source: Host, target: Host) -> bool:
+        """Whether nothing gets from one host to another now."""
+        return self.is_cut_anywhere and self._cuts.blocks(source.name, target.name)
 
     def _release(self) -> None:
+        now = self.clock.now
         for end in list(self._held):
             if not self.is_cut(end.host, end.remote_host):
                 del self._held[end]
-                end.release(self.clock.now + self.links.latency_s(end.host.name, end.remote_host.name))
+                end.release(now + self.links.latency_s(end.host.name, end.remote_host.name))
+        for reader in list(self._held_room):
+            writer = reader.peer
+            if writer is None or not self.is_cut(reader.host, writer.host):
+                count = self._held_room.pop(reader)
+                reader.report_room(count)
 
     # ---- packets
 
@@ -232,6 +265,10 @@ class Internet:
     def hold(self, end: End) -> None:
         """What this end sent cannot arrive before a cut is healed."""
         self._held[end] = None
+
+    def hold_room(self, reader: End, count: int) -> None:
+        """A sender cannot hear yet that so many bytes were read."""
+        self._held_room[reader] = self._held_room.get(reader, 0) + count
 
     def touch(self, end: End) -> None:
         """Something about an end has changed that those who watch it may care for."""
@@ -251,12 +288,20 @@ class Internet:
             # A full queue drops the packet, as Linux does: the opener waits.
             end = End(self, host, opener.remote_ip, opener.remote_port, opener.local_ip, opener.local_port, opener.host)
             end.accept_from(opener)
+            life_s = self.links.life_s()
+            if life_s is not None:
+                self.call_at(self.clock.now + life_s, _breaks, opener, end)
             listener.queue.append(end)
             self.kernel.touch(listener.fileno())
 
 
 def _refused(opener: End, _: Any) -> None:
     opener.lose(errno.ECONNREFUSED)
+
+
+def _breaks(one: End, other: End) -> None:
+    one.lose(errno.ECONNRESET)
+    other.lose(errno.ECONNRESET)
 
 
 class SimNetwork:

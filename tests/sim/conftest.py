@@ -1,26 +1,52 @@
-"""Simulations for tests: closed afterwards, and no actor of theirs may have failed."""
+"""Simulations for tests: watched by a monitor, closed afterwards, and no actor of theirs may have failed.
+
+A test that fails says how far its simulations have come, and how to run it again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 
+from actors.bases.sim_monitor import Rules
 from actors.bases.sim_nodes import SimNode, Simulation
 
 MakeSimulation = Callable[..., Simulation]
 
 
-@pytest.fixture
-def simulate(caplog: pytest.LogCaptureFixture) -> Iterator[MakeSimulation]:
-    """Make simulations: ``simulate(seed=7, links=...)``. An error that any actor logs fails the test."""
-    made: list[Simulation] = []
+_MADE = pytest.StashKey[list[Simulation]]()
 
-    def make(seed: int | str = 1, **options: Any) -> Simulation:
-        made.append(Simulation(seed, **options))
-        return made[-1]
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for sim in item.stash.get(_MADE, []):
+            report.sections.append(("simulation", sim.how_to_replay()))
+    return report
+
+
+@pytest.fixture
+def simulate(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[MakeSimulation]:
+    """Make simulations: ``simulate(seed=7, links=...)``. An error that any actor logs fails the test.
+
+    ``rules`` are the monitor's; with ``monitor=False`` there is none.
+    """
+    made = request.node.stash[_MADE] = []
+    replay = f"python -m pytest {shlex.quote(request.node.nodeid)}"
+
+    def make(seed: int | str = 1, *, monitor: bool = True, rules: Rules | None = None, **options: Any) -> Simulation:
+        sim = Simulation(seed, **({"replay": replay} | options))
+        made.append(sim)
+        if monitor:
+            sim.monitor(rules)
+        return sim
 
     with caplog.at_level(logging.ERROR):
         yield make

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
+import glob
+import itertools
 import os
 import subprocess
 import sys
@@ -10,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from actors.bases.sim_cell import Reordering
+from actors.bases.sim_check import NotDeterministic, check_determinism
+from actors.bases.sim_nodes import Simulation
 from actors.transport.sim_links import Links, LogNormal, Uniform
 from tests.sim.conftest import MakeSimulation, all_connected, one_seed_network
 
@@ -35,9 +40,9 @@ with Simulation("a seed", links=links, reordering=Reordering(0.005)) as sim:
 """
 
 
-def run_script(hash_seed: int) -> str:
+def run_script(hash_seed: int, python: str = sys.executable) -> str:
     environment = os.environ | {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", SCRIPT]
+    command = [python, "-c", SCRIPT]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
@@ -90,3 +95,71 @@ def test_keeping_and_looking_change_nothing(simulate: MakeSimulation) -> None:
                 sim.digest()
         digests.append(sim.digest())
     assert digests[0] == digests[1]
+
+
+def small_network(sim: Simulation) -> None:
+    one_seed_network(sim, 4)
+    sim.start_all()
+    sim.run_for(20.0)
+
+
+def test_a_script_that_is_deterministic_passes_the_check() -> None:
+    with Simulation(5) as sim:
+        small_network(sim)
+        digest = sim.digest()
+    assert check_determinism(small_network, 5) == digest
+
+
+def test_the_check_shows_the_first_difference() -> None:
+    runs = itertools.count()
+
+    def script(sim: Simulation) -> None:
+        small_network(sim)
+        sim.nodes["n1"].crash(silent=bool(next(runs)))
+        sim.run_for(20.0)
+
+    with pytest.raises(NotDeterministic) as caught:
+        check_determinism(script, 5)
+    assert (caught.value.first, caught.value.second) == ("n1 crashes", "n1 crashes silently")
+    assert "before that, in both:\n    " in str(caught.value)
+
+
+def test_a_run_that_is_longer_differs_too() -> None:
+    runs = itertools.count()
+
+    def script(sim: Simulation) -> None:
+        small_network(sim)
+        sim.run_for(10.0 * next(runs))
+
+    with pytest.raises(NotDeterministic, match="first run:  the end"):
+        check_determinism(script, 5)
+
+
+def other_pythons() -> list[str]:
+    """Interpreters of other versions from 3.11 on, wherever they are usually installed."""
+    found = {}
+    for pattern in ("/usr/bin/python3.1[1-9]", "/usr/local/bin/python3.1[1-9]", "/opt/python*/bin/python3.1[1-9]"):
+        for path in glob.glob(pattern):
+            found[Path(path).name] = path
+    for path in glob.glob(str(Path.home() / ".pyenv/versions/3.1[1-9]*/bin/python")):
+        found[".".join(["python3", Path(path).parents[1].name.split(".")[1]])] = path
+    found.pop(f"python3.{sys.version_info.minor}", None)
+    return [found[name] for name in sorted(found)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_other_python_versions_agree(tmp_path: Path) -> None:
+    pythons = other_pythons()
+    if not pythons:
+        pytest.skip("no other Python from 3.11 on is here")
+    expected = run_script(1)
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    needed = parser["options"]["install_requires"].split()
+    for python in pythons:
+        venv = tmp_path / Path(python).name
+        subprocess.run([python, "-m", "venv", str(venv)], check=True, timeout=60)
+        install = [str(venv / "bin/python"), "-m", "pip", "install", "-q", *needed]
+        subprocess.run(install, check=True, timeout=180)
+        assert run_script(1, str(venv / "bin/python")) == expected, python

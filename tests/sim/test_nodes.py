@@ -90,7 +90,7 @@ def test_a_connection_lives_through_a_day(pair: Pair) -> None:
 def test_a_ban_ends_after_exactly_24_hours(simulate: MakeSimulation) -> None:
     sim = simulate()
     alice = sim.add_node("alice")
-    bob = sim.add_node("bob", fixed_peers=[alice.peer_id])
+    bob = sim.add_node("bob", fixed_peers=[alice.peer_id], is_honest=False)
     sim.start_all()
     assert sim.run_until(lambda: alice.is_connected_to(bob), 10.0)
     alice.ask(m.ApplyPenalty(0, bob.peer_id, 100, "flooding"))

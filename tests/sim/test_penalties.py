@@ -26,7 +26,7 @@ def host_and_fan(sim: Simulation, patience_s: float = PATIENCE_S, **options: obj
         "outbound_shuffle_interval_s": DAY_S,
     }
     alice = sim.add_node("alice", **sleepy, **options)
-    bob = sim.add_node("bob", seed_peers=[alice.peer_id], **sleepy)
+    bob = sim.add_node("bob", seed_peers=[alice.peer_id], is_honest=False, **sleepy)
     sim.start_all()
     assert sim.run_until(lambda: alice.is_connected_to(bob), 10.0)
     return alice, bob
@@ -85,7 +85,7 @@ def test_a_ban_of_40_days_lasts_40_days(simulate: MakeSimulation) -> None:
 
 def test_lip_a_banned_peer_is_not_dialled_and_is_forgotten(simulate: MakeSimulation) -> None:
     sim = simulate()
-    bob = sim.add_node("bob")
+    bob = sim.add_node("bob", is_honest=False)
     alice = sim.add_node("alice", previous_peers=[bob.peer_id])
     sim.start_all()
     assert sim.run_until(lambda: alice.is_connected_to(bob), 20.0)

@@ -127,7 +127,7 @@ def test_a_burst_above_the_packet_rate_is_priced_once_at_the_end_of_its_second(s
     """350 packets in a second cost 30, as measured on lisk-p2p; 1,100 are a ban."""
     sim = simulate()
     hub = sim.add_node("hub", **NO_FEELERS)
-    chatty = sim.add_node("chatty", seed_peers=[hub.peer_id], **NO_FEELERS)
+    chatty = sim.add_node("chatty", seed_peers=[hub.peer_id], is_honest=False, **NO_FEELERS)
     sim.start_all()
     assert sim.run_until(lambda: hub.is_connected_to(chatty), 10.0)
     sim.run_for(5.0)
