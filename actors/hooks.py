@@ -16,8 +16,9 @@ from typing import Any
 from core.errors import StartFailed
 from core.events import PeerInfo
 from core.ids import CloseCode, Direction, Endpoint
+from core.link_base import Review
 from core.wire.payloads import NodeInfo
-from core.wire.query import PeerQuery, Refusal, check_compatibility
+from core.wire.query import PeerQuery, Refusal
 
 Rule = Callable[..., Any]
 
@@ -88,26 +89,30 @@ class HandshakeCheck:
         self._rule = load_rule("peer_handshake_check", value)
         self._log = log
 
-    def of_opener(self, ip: str) -> Callable[[PeerQuery, NodeInfo], Refusal | None]:
-        """The check for an opener at this address, by its query."""
+    def of_opener(self, ip: str) -> Callable[[PeerQuery, NodeInfo, Refusal | None], Refusal | None] | None:
+        """The review of an opener at this address, by its query; None without a rule."""
 
-        def check(query: PeerQuery, own: NodeInfo) -> Refusal | None:
-            return self._judge(Endpoint(ip, query.port), Direction.INBOUND, query, own)
+        def review(query: PeerQuery, own: NodeInfo, verdict: Refusal | None) -> Refusal | None:
+            return self._judge(Endpoint(ip, query.port), Direction.INBOUND, query, own, verdict)
 
-        return check_compatibility if self._rule is None else check
+        return None if self._rule is None else review
 
-    def of(self, endpoint: Endpoint, direction: Direction) -> Callable[[NodeInfo, NodeInfo], Refusal | None]:
-        """The check for the node info of a remote."""
+    def of(self, endpoint: Endpoint, direction: Direction) -> Review | None:
+        """The review of the node info of a remote; None without a rule."""
 
-        def check(info: NodeInfo, own: NodeInfo) -> Refusal | None:
-            return self._judge(endpoint, direction, info, own)
+        def review(info: NodeInfo, own: NodeInfo, verdict: Refusal | None) -> Refusal | None:
+            return self._judge(endpoint, direction, info, own, verdict)
 
-        return check_compatibility if self._rule is None else check
+        return None if self._rule is None else review
 
     def _judge(
-        self, endpoint: Endpoint, direction: Direction, theirs: PeerQuery | NodeInfo, own: NodeInfo
+        self,
+        endpoint: Endpoint,
+        direction: Direction,
+        theirs: PeerQuery | NodeInfo,
+        own: NodeInfo,
+        default: Refusal | None,
     ) -> Refusal | None:
-        default = check_compatibility(theirs, own)
         if self._rule is None or (default is not None and default.code is CloseCode.OWN_NONCE):
             return default
         try:
@@ -132,7 +137,7 @@ def _peer_info(endpoint: Endpoint, direction: Direction, theirs: PeerQuery | Nod
         chain_id=theirs.chain_id,
         network_version=theirs.network_version,
         nonce=theirs.nonce,
-        options=theirs.options if isinstance(theirs, NodeInfo) else {},
+        options=theirs.options,
         advertise_address=theirs.advertise_address,
         direction=direction,
     )

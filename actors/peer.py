@@ -95,7 +95,7 @@ class PeerActor(HouseActor):
             settings=LinkSettings.from_config(charter.config),
             rng=self.environment.rng(f"peer {charter.node_info.nonce} {direction.value} {endpoint.peer_id}"),
             wall_offset_s=self.environment.wall_now() - now,
-            compatibility=HandshakeCheck(charter.config.peer_handshake_check, self.log).of(endpoint, direction),
+            review=HandshakeCheck(charter.config.peer_handshake_check, self.log).of(endpoint, direction),
         )
 
     # ---- the channel ----

@@ -197,7 +197,7 @@ class PeerServer(HouseActor):
             languages=self._languages,
             settings=self._settings,
             now=self.now(),
-            compatibility=self._check.of_opener(ip),
+            review=self._check.of_opener(ip),
         )
         self._arrivals[ticket] = Arrival(channel, admission)
         self._by_fd[channel.fileno()] = ticket

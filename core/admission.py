@@ -40,7 +40,7 @@ from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
 from core.penalties import FATAL
 from core.wire.packets import Handshake, PacketFault
 from core.wire.payloads import NodeInfo
-from core.wire.query import PeerQuery, Refusal, check_compatibility
+from core.wire.query import PeerQuery, Refusal
 
 BANNED_STATUS = 401
 BANNED_BODY = "Peer is not allowed to connect"
@@ -90,7 +90,7 @@ class Admission:
         languages: Languages,
         settings: AdmissionSettings,
         now: float,
-        compatibility: Callable[[PeerQuery, NodeInfo], Refusal | None] = check_compatibility,
+        review: Callable[[PeerQuery, NodeInfo, Refusal | None], Refusal | None] | None = None,
         blacklisted: bool = False,
     ) -> None:
         self.ticket = ticket
@@ -105,7 +105,7 @@ class Admission:
         self._languages = languages
         self._dialect = languages.main  # until the upgrade says more
         self._settings = settings
-        self._compatibility = compatibility
+        self._review = review
         self._deadline: float | None = now + settings.upgrade_timeout_s
         self._beat_at: float | None = None
         self._query: PeerQuery | Refusal = Refusal(CloseCode.INVALID_QUERY, "no upgrade yet")
@@ -167,7 +167,9 @@ class Admission:
         query = self._query
         if isinstance(query, Refusal):
             return self._refuse(query.code, query.reason, now)
-        incompatible = self._compatibility(query, self._own)
+        incompatible = self._dialect.check_compatibility(query, self._own)
+        if self._review is not None:
+            incompatible = self._review(query, self._own, incompatible)
         if incompatible is not None:
             return self._refuse(incompatible.code, incompatible.reason, now)
         return self._ask_pool(query, now)
@@ -180,7 +182,7 @@ class Admission:
         return self._refuse(CloseCode.NOT_HANDSHAKE, "first packet was not #handshake", now, announce=False)
 
     def _ask_pool(self, query: PeerQuery, now: float) -> list[Effect]:
-        self.announced = NodeInfo(query.chain_id, query.network_version, query.nonce, query.advertise_address)
+        self.announced = query.node_info()
         self._to(Step.POOL, now + self._settings.pool_timeout_s)
         endpoint = Endpoint(self.remote_ip, query.port)
         peer = PeerInfo(

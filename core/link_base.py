@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from core import rules
 from core.calls import OpenCalls, PendingRequests, ResponseRate
@@ -46,7 +46,7 @@ from core.rate import Pacer
 from core.traffic import TrafficCount
 from core.wire.dialect import Dialect, Outgoing
 from core.wire.payloads import NodeInfo
-from core.wire.query import Refusal, check_compatibility
+from core.wire.query import Refusal
 
 TRUSTED = frozenset({PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED})
 """LIP 0004: fixed, whitelisted and seed peers are never banned."""
@@ -55,6 +55,10 @@ OWN_INFO_PER_WINDOW = 3
 """LIP 0004, "Penalties and bans": we ourselves send at most 3 postNodeInfo within 10 s."""
 
 OWN_INFO_WINDOW_S = 10.0
+
+
+Review: TypeAlias = Callable[[NodeInfo, NodeInfo, Refusal | None], Refusal | None]
+"""What a program says about a remote's node info and ours, given the dialect's own verdict; None lets it in."""
 
 
 class Stage(enum.IntEnum):
@@ -81,7 +85,7 @@ class End(NamedTuple):
 class LinkBase:
     """Stages, deadlines, conduct and the end of one connection.
 
-    ``compatibility`` says why a remote's node info does not go with ours, or None.
+    ``review`` may overrule the dialect's verdict on a remote's node info; None: the verdict stands.
     ``wall_offset_s`` is Unix time minus the monotonic time of the ``now`` arguments.
     """
 
@@ -96,7 +100,7 @@ class LinkBase:
         settings: LinkSettings,
         rng: Random,
         wall_offset_s: float = 0.0,
-        compatibility: Callable[[NodeInfo, NodeInfo], Refusal | None] = check_compatibility,
+        review: Review | None = None,
     ) -> None:
         self.direction = direction
         self.endpoint = endpoint
@@ -107,7 +111,7 @@ class LinkBase:
         self._dialect = dialect
         self._own = own
         self._settings = settings
-        self._compatibility = compatibility
+        self._review = review
         self._wall_offset_s = wall_offset_s
         self._remote: NodeInfo | None = None
         self._connected_at: float | None = None

@@ -59,8 +59,9 @@ class LinkCalls(LinkBase):
 
     def _ask(self, procedure: str, now: float) -> None:
         """Ask on the link's own behalf."""
-        request = self._pending.add(procedure, None, self._request_timeout_s(), now)
-        self._send(self._dialect.encode_request(procedure, None, request.cid))
+        cid = self._pending.add(procedure, None, self._request_timeout_s(), now).cid
+        encode_ping, encode_request = self._dialect.encode_ping, self._dialect.encode_request
+        self._send(encode_ping(cid) if procedure == PING else encode_request(procedure, None, cid))
 
     def _request_timeout_s(self) -> float:
         if self.direction is Direction.OUTBOUND:
@@ -150,7 +151,8 @@ class LinkCalls(LinkBase):
 
     def _on_ping(self, packet: Request, now: float) -> None:
         # lisk-p2p listeners hand "ping" to their application; a program has better things to answer.
-        self._respond(packet.cid, self._dialect.ping_answer())
+        if packet.cid and self.stage < Stage.CLOSING:
+            self._send(self._dialect.encode_pong(packet.cid, self.peer_id))
 
     def _respond(self, cid: int | None, data: bytes | None) -> None:
         if cid and self.stage < Stage.CLOSING:

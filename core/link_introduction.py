@@ -176,7 +176,9 @@ class LinkIntroduction(LinkCalls):
             if self.stage < Stage.CLOSING:  # a trusted peer is not banned for it, but of no use
                 self._give_up("node info is unusable", now)
             return
-        refusal = self._compatibility(info, self._own)
+        refusal = self._dialect.check_compatibility(info, self._own)
+        if self._review is not None:
+            refusal = self._review(info, self._own, refusal)
         if refusal is not None:
             # lisk-p2p keeps such a connection and its outbound slot for ever.
             self._fetch_failed(FailedToFetchPeerInfo, refusal.reason)

@@ -32,9 +32,9 @@ Value: TypeAlias = "int | bool | str | bytes | dict[str, Value] | list[Value]"
 
 _VARINT, _LENGTH = 0, 2
 
-_BITS = {DataType.UINT32: 32, DataType.UINT64: 64, DataType.SINT32: 32, DataType.SINT64: 64}
-_SIGNED = frozenset({DataType.SINT32, DataType.SINT64})
-_PACKED = frozenset({*_BITS, DataType.BOOLEAN})
+BITS = {DataType.UINT32: 32, DataType.UINT64: 64, DataType.SINT32: 32, DataType.SINT64: 64}
+SIGNED = frozenset({DataType.SINT32, DataType.SINT64})
+PACKED = frozenset({*BITS, DataType.BOOLEAN})
 """Types whose arrays are one field with all values in a row."""
 
 
@@ -57,87 +57,97 @@ class CodecLimit(CodecError):
 # Encoding.
 
 
-def encode(schema: Schema, value: Mapping[str, object]) -> bytes:
+def encode(schema: Schema, value: Mapping[str, object], *, normalise: bool = True) -> bytes:
     """Return ``value`` as a record of ``schema``.
 
     Integers are ``int``, booleans ``bool``, bytes anything with the buffer protocol of ``bytes``, objects mappings,
-    arrays sequences. Raises CodecError, naming the field, for a missing or unknown property or a wrong value.
+    arrays sequences. Texts are brought into Unicode normal form C; ``normalise`` False writes them as they are, as
+    lisk-codec did before 0.4. Raises CodecError, naming the field, for a missing or unknown property or a wrong value.
     """
-    out = bytearray()
-    _encode_record(schema, value, out, "")
-    return bytes(out)
+    encoder = _Encoder(normalise)
+    encoder.record(schema, value, "")
+    return bytes(encoder.out)
 
 
-def _encode_record(schema: Schema, value: object, out: bytearray, path: str) -> None:
-    if not isinstance(value, Mapping):
-        raise CodecError(path, f"expected an object, got {type(value).__name__}")
-    known = {field.name for field in schema.fields}
-    for name in value:
-        if name not in known:
-            raise CodecError(_join(path, str(name)[:80]), "no such property in the schema")
-    for field in schema.fields:
-        place = _join(path, field.name)
-        if field.name not in value:
-            raise CodecError(place, "the property is missing")
-        if field.repeated:
-            _encode_array(field, value[field.name], out, place)
+class _Encoder:
+    """What is written so far, and how texts are written."""
+
+    __slots__ = ("_normalise", "out")
+
+    def __init__(self, normalise: bool) -> None:
+        self._normalise = normalise
+        self.out = bytearray()
+
+    def record(self, schema: Schema, value: object, path: str) -> None:
+        if not isinstance(value, Mapping):
+            raise CodecError(path, f"expected an object, got {type(value).__name__}")
+        known = {field.name for field in schema.fields}
+        for name in value:
+            if name not in known:
+                raise CodecError(join(path, str(name)[:80]), "no such property in the schema")
+        for field in schema.fields:
+            place = join(path, field.name)
+            if field.name not in value:
+                raise CodecError(place, "the property is missing")
+            if field.repeated:
+                self._array(field, value[field.name], place)
+            else:
+                _write_key(field, self.out)
+                self._value(field.type, value[field.name], place)
+
+    def _array(self, field: Field, value: object, path: str) -> None:
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
+            raise CodecError(path, f"expected a list, got {type(value).__name__}")
+        if field.type not in PACKED:
+            for index, item in enumerate(value):
+                _write_key(field, self.out)
+                self._value(field.type, item, f"{path}[{index}]")
+        elif value:
+            packed = _Encoder(self._normalise)
+            for index, item in enumerate(value):
+                packed._value(field.type, item, f"{path}[{index}]")
+            _write_varint(field.number << 3 | _LENGTH, self.out)
+            self._chunk(packed.out)
+
+    def _value(self, kind: DataType | Schema, value: object, path: str) -> None:
+        if isinstance(kind, Schema):
+            nested = _Encoder(self._normalise)
+            nested.record(kind, value, path)
+            self._chunk(nested.out)
+        elif kind is DataType.BOOLEAN:
+            if not isinstance(value, bool):
+                raise CodecError(path, f"expected True or False, got {type(value).__name__}")
+            self.out.append(value)
+        elif kind in BITS:
+            _write_varint(_unsigned(kind, value, path), self.out)
+        elif kind is DataType.STRING:
+            self._chunk(self._text(value, path))
         else:
-            _write_key(field, out)
-            _encode_value(field.type, value[field.name], out, place)
+            self._chunk(_plain_bytes(value, path))
 
+    def _text(self, value: object, path: str) -> bytes:
+        if not isinstance(value, str):
+            raise CodecError(path, f"expected a text, got {type(value).__name__}")
+        text = unicodedata.normalize("NFC", value) if self._normalise else value
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:
+            raise CodecError(path, "expected valid Unicode text") from error
 
-def _encode_array(field: Field, value: object, out: bytearray, path: str) -> None:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray):
-        raise CodecError(path, f"expected a list, got {type(value).__name__}")
-    if field.type not in _PACKED:
-        for index, item in enumerate(value):
-            _write_key(field, out)
-            _encode_value(field.type, item, out, f"{path}[{index}]")
-    elif value:
-        packed = bytearray()
-        for index, item in enumerate(value):
-            _encode_value(field.type, item, packed, f"{path}[{index}]")
-        _write_varint(field.number << 3 | _LENGTH, out)
-        _write_varint(len(packed), out)
-        out += packed
-
-
-def _encode_value(kind: DataType | Schema, value: object, out: bytearray, path: str) -> None:
-    if isinstance(kind, Schema):
-        nested = bytearray()
-        _encode_record(kind, value, nested, path)
-        _write_varint(len(nested), out)
-        out += nested
-    elif kind is DataType.BOOLEAN:
-        if not isinstance(value, bool):
-            raise CodecError(path, f"expected True or False, got {type(value).__name__}")
-        out.append(value)
-    elif kind in _BITS:
-        _write_varint(_unsigned(kind, value, path), out)
-    else:
-        data = _text_bytes(value, path) if kind is DataType.STRING else _plain_bytes(value, path)
-        _write_varint(len(data), out)
-        out += data
+    def _chunk(self, data: bytes | bytearray) -> None:
+        _write_varint(len(data), self.out)
+        self.out += data
 
 
 def _unsigned(kind: DataType, value: object, path: str) -> int:
     """Return the integer as it is written: itself, or zig-zag for the signed types."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise CodecError(path, f"expected an integer, got {type(value).__name__}")
-    bits = _BITS[kind]
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind in _SIGNED else (0, (1 << bits) - 1)
+    bits = BITS[kind]
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind in SIGNED else (0, (1 << bits) - 1)
     if not low <= value <= high:
         raise CodecError(path, f"expected an integer from {low} to {high}")
-    return (value << 1 if value >= 0 else ~(value << 1)) if kind in _SIGNED else value
-
-
-def _text_bytes(value: object, path: str) -> bytes:
-    if not isinstance(value, str):
-        raise CodecError(path, f"expected a text, got {type(value).__name__}")
-    try:
-        return unicodedata.normalize("NFC", value).encode()
-    except UnicodeEncodeError as error:
-        raise CodecError(path, "expected valid Unicode text") from error
+    return (value << 1 if value >= 0 else ~(value << 1)) if kind in SIGNED else value
 
 
 def _plain_bytes(value: object, path: str) -> bytes:
@@ -147,7 +157,7 @@ def _plain_bytes(value: object, path: str) -> bytes:
 
 
 def _write_key(field: Field, out: bytearray) -> None:
-    _write_varint(field.number << 3 | (_VARINT if field.type in _PACKED else _LENGTH), out)
+    _write_varint(field.number << 3 | (_VARINT if field.type in PACKED else _LENGTH), out)
 
 
 def _write_varint(value: int, out: bytearray) -> None:
@@ -157,7 +167,7 @@ def _write_varint(value: int, out: bytearray) -> None:
     out.append(value)
 
 
-def _join(path: str, name: str) -> str:
+def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
@@ -188,7 +198,7 @@ class _Decoder:
         """Read all fields of ``schema``, which must end exactly at ``end``."""
         result: dict[str, Value] = {}
         for field in schema.fields:
-            place = _join(path, field.name)
+            place = join(path, field.name)
             result[field.name] = self._array(field, end, place) if field.repeated else self._single(field, end, place)
         if self._at != end:
             raise CodecError(path, f"expected the record to end at byte {end}, its fields end at byte {self._at}")
@@ -200,12 +210,12 @@ class _Decoder:
         number, wire = self._key(end, path)
         if number != field.number:
             raise CodecError(path, f"expected field {field.number}, got field {number}")
-        if wire != (_VARINT if field.type in _PACKED else _LENGTH):
+        if wire != (_VARINT if field.type in PACKED else _LENGTH):
             raise CodecError(path, f"wrong wire type {wire}")
         return self._value(field.type, end, path)
 
     def _array(self, field: Field, end: int, path: str) -> Value:
-        if field.type in _PACKED:
+        if field.type in PACKED:
             return self._packed(field, end, path)
         items: list[Value] = []
         while self._at < end:
@@ -243,9 +253,9 @@ class _Decoder:
             return self.record(kind, stop, path)
         if kind is DataType.BOOLEAN:
             return self._boolean(end, path)
-        if kind in _BITS:
-            value = self._varint(_BITS[kind], end, path)
-            return value >> 1 ^ -(value & 1) if kind in _SIGNED else value
+        if kind in BITS:
+            value = self._varint(BITS[kind], end, path)
+            return value >> 1 ^ -(value & 1) if kind in SIGNED else value
         stop = self._length(end, path)
         start, self._at = self._at, stop
         chunk = self._data[start:stop]

@@ -46,6 +46,9 @@ class Dialect(Protocol):
     def parse_query(self, target: str, *, source_ip: str, own_nonce: str) -> PeerQuery | Refusal:
         """Return what an opener said about itself in its request target, or why it is refused."""
 
+    def check_compatibility(self, theirs: PeerQuery | NodeInfo, own: NodeInfo) -> Refusal | None:
+        """Return why a node that is ``own`` cannot be the peer of ``theirs``, or None if it can."""
+
     def settle(self, payload: bytes, own: NodeInfo) -> Dialect:
         """Return what an opener that is ``own`` speaks from here on, the message ``payload`` included.
 
@@ -101,5 +104,8 @@ class Dialect(Protocol):
     def app_payload(self, value: object) -> bytes | None:
         """Return what an application sends as bytes. Raises Misuse."""
 
-    def ping_answer(self) -> bytes:
-        """Return the payload that answers the procedure ``ping``."""
+    def encode_ping(self, cid: int) -> str:
+        """Return the call ``cid`` by which a listener hears whether, and how fast, an opener answers."""
+
+    def encode_pong(self, rid: int, peer_id: str) -> str:
+        """Return the answer to it; ``peer_id`` names the asking side."""

@@ -6,16 +6,16 @@ records, networks told apart by ``chainID``.
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
-from core.wire import codec, payloads, peerlist, query, socketcluster, socketcluster_writer
-from core.wire.packets import PacketFault, Response
+from core.ids import CloseCode
+from core.wire import codec, payloads, peerlist, query
+from core.wire.lisk import Base64Payloads
+from core.wire.packets import PacketFault
 from core.wire.payloads import NodeInfo
 from core.wire.query import PeerQuery, Refusal
 from core.wire.schema import DataType, Field, Schema
-
-DEFAULT_PING_TIMEOUT_MS = 20_000
-"""Silence after which an opener gives up when the acknowledgement names no other (lisk-p2p's value)."""
 
 _NODE_INFO_FIELDS = (
     Field(1, "chainID", DataType.BYTES),
@@ -25,8 +25,12 @@ _NODE_INFO_FIELDS = (
 )
 _OPTIONS_FIELD_NUMBER = 5
 
+_NETWORK = "chainID"
+_PARAMETERS = frozenset({"networkVersion", _NETWORK, "nonce", "advertiseAddress", "port"})
+_CHAIN_ID = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 
-class Lisk10:
+
+class Lisk10(Base64Payloads):
     """:class:`core.wire.dialect.Dialect` for lisk-p2p 0.9 and 0.10.
 
     ``custom_schema`` describes ``options`` of the node info. Both ends must have the same one, or none: each refuses
@@ -35,22 +39,8 @@ class Lisk10:
     """
 
     name = "lisk-0.10"
-    path = "/rpc/"
-    keep_alive_ping = socketcluster.KEEP_ALIVE_PING
-    keep_alive_pong = socketcluster.KEEP_ALIVE_PONG
 
-    decode_packet = staticmethod(socketcluster.decode_packet)
-    decode_packets = staticmethod(socketcluster.decode_packets)
-    encode_handshake = staticmethod(socketcluster_writer.encode_handshake)
-    encode_ack = staticmethod(socketcluster_writer.encode_ack)
-    encode_request = staticmethod(socketcluster_writer.encode_request)
-    encode_response = staticmethod(socketcluster_writer.encode_response)
-    encode_error = staticmethod(socketcluster_writer.encode_error)
-    encode_message = staticmethod(socketcluster_writer.encode_message)
-    encode_disconnect = staticmethod(socketcluster_writer.encode_disconnect)
-    encode_peers = staticmethod(peerlist.encode_peers)
     decode_peers = staticmethod(peerlist.decode_peers)
-    app_payload = staticmethod(payloads.app_payload)
 
     def __init__(
         self, custom_schema: Schema | None = None, *, max_node_info_bytes: int = payloads.MAX_NODE_INFO_BYTES
@@ -60,33 +50,46 @@ class Lisk10:
         self._node_info = Schema(_NODE_INFO_FIELDS + options)
         self._max_node_info_bytes = max_node_info_bytes
 
-    def matches_path(self, target: str) -> bool:
-        """Tell whether a request target has exactly the path ``/rpc/``."""
-        return target.partition("?")[0] == self.path
-
     def request_target(self, info: NodeInfo, port: int) -> str:
         """Return the target of the upgrade request of an opener that is ``info`` and listens on ``port``."""
-        return query.build_target(self.path, info, port)
+        version, nonce = query.escape(info.network_version), query.escape(info.nonce)
+        advertise = "true" if info.advertise_address else "false"
+        return (
+            f"{self.path}?networkVersion={version}&chainID={info.chain_id.hex()}&nonce={nonce}"
+            f"&advertiseAddress={advertise}&port={port}"
+        )
 
     def parse_query(self, target: str, *, source_ip: str, own_nonce: str) -> PeerQuery | Refusal:
-        """See :func:`core.wire.query.parse_query`."""
-        return query.parse_query(target, source_ip=source_ip, own_nonce=own_nonce)
+        """Return what an opener said about itself in its request target, or why it is refused. See
+        :mod:`core.wire.query`.
 
-    def settle(self, payload: bytes, own: NodeInfo) -> Lisk10:
-        """Nothing is left to find out."""
-        return self
-
-    def accept_ack(self, packet: Response) -> int:
-        """Return the ping time-out in ms from the answer to ``#handshake``.
-
-        An answer without any data will do (the time-out is then lisk-p2p's 20 s); one with data must contain a
-        time-out that can be set. Raises PacketFault (``bad_ack``) otherwise: a real opener closes with 4000.
+        A chain id that is not whole bytes in hexadecimal can equal nobody's, and is refused like another network's
+        (4104); lisk-p2p takes ``00000001zz`` for chain 00000001.
         """
-        if packet.ping_timeout_ms is not None:
-            return packet.ping_timeout_ms
-        if packet.bare:
-            return DEFAULT_PING_TIMEOUT_MS
-        raise PacketFault("bad_ack", "expected pingTimeout to be a number of milliseconds from 1 to 2147483647")
+        only = query.read_parameters(target, _PARAMETERS, own_nonce=own_nonce, required=("networkVersion", _NETWORK))
+        if isinstance(only, Refusal):
+            return only
+        port = query.read_port(only.get("port", ""), source_ip)
+        if isinstance(port, Refusal):
+            return port
+        chain_id, version, nonce = only[_NETWORK], only["networkVersion"], only.get("nonce", "")
+        if len(chain_id) > 2 * payloads.MAX_CHAIN_ID_BYTES or query.too_large(version, nonce):
+            return Refusal(CloseCode.INVALID_PEER_INFO, query.REASON_INFO_TOO_LARGE)
+        if not _CHAIN_ID.fullmatch(chain_id):
+            return query.other_network(_NETWORK)
+        return PeerQuery(port, bytes.fromhex(chain_id), version, nonce, only.get("advertiseAddress") != "false")
+
+    def check_compatibility(self, theirs: PeerQuery | NodeInfo, own: NodeInfo) -> Refusal | None:
+        """Return why a node that is ``own`` cannot be the peer of ``theirs``, or None if it can.
+
+        Both must belong to the same chain and have the same major network version, which is at least 1; and they must
+        not be the same process.
+        """
+        if refusal := query.check_nonce(theirs, own):
+            return refusal
+        if theirs.chain_id != own.chain_id:
+            return query.other_network(_NETWORK)
+        return query.check_version(theirs.network_version, own.network_version)
 
     def encode_node_info(self, info: NodeInfo) -> bytes:
         """Return the node info record.
@@ -124,7 +127,3 @@ class Lisk10:
             )
         except ValueError as error:
             raise PacketFault("node_info_limit", str(error)) from error
-
-    def ping_answer(self) -> bytes:
-        """Return the payload that answers the procedure ``ping``."""
-        return payloads.PING_ANSWER

@@ -24,6 +24,9 @@ MAX_PEERS = 200
 """Most entries of one peer list: a lisk-p2p 0.10 node bans the sender of more."""
 
 MAX_CHAIN_ID_BYTES = 64
+MAX_NETWORK_NAME_CHARACTERS = 256
+"""Longest ``networkIdentifier`` and ``networkId``. Those of real networks are SHA-256 values in hex."""
+
 MAX_NETWORK_VERSION_CHARACTERS = 64
 MAX_NONCE_CHARACTERS = 256
 """Real nonces have 16 characters."""
@@ -38,7 +41,13 @@ class NodeInfo:
 
     ``chain_id`` identifies the network, ``network_version`` the protocol (``1.1``; its major number must agree),
     ``nonce`` is new for every process, so that a node recognises itself. ``advertise_address`` False asks others not
-    to gossip the address. ``options`` holds the application's properties by its custom schema, empty without one.
+    to gossip the address. ``options`` holds the application's properties: by its custom schema, empty without one; any
+    JSON values from nodes of lisk-p2p 0.4 and 0.5.
+
+    Older generations name their network otherwise: ``network_identifier`` in lisk-p2p 0.6 to 0.8, ``network_id`` in
+    0.4 and 0.5. A remote's node info has the one that its generation knows; our own has those of all generations that
+    we speak. ``port`` is where the node listens, which node infos of lisk-p2p 0.4 and 0.5 repeat; 0 otherwise.
+    ``version`` is the application's, which the same generation asks for.
 
     Raises ValueError for values beyond the limits of this module. Equal by value, not hashable.
     """
@@ -48,19 +57,26 @@ class NodeInfo:
     nonce: str
     advertise_address: bool = True
     options: Mapping[str, object] = field(default_factory=dict)
+    network_identifier: str = ""
+    network_id: str = ""
+    version: str = ""
+    port: int = 0
 
     def __post_init__(self) -> None:
-        self.network_version.encode()  # a text that no peer could be sent raises UnicodeEncodeError, a ValueError
-        self.nonce.encode()
+        for text in (self.network_version, self.nonce, self.network_identifier, self.network_id, self.version):
+            text.encode()  # a text that no peer could be sent raises UnicodeEncodeError, a ValueError
         if len(self.chain_id) > MAX_CHAIN_ID_BYTES:
             raise ValueError(f"expected a chain id of at most {MAX_CHAIN_ID_BYTES} bytes, got {len(self.chain_id)}")
-        if len(self.network_version) > MAX_NETWORK_VERSION_CHARACTERS:
-            raise ValueError(
-                f"expected a network version of at most {MAX_NETWORK_VERSION_CHARACTERS} characters, "
-                f"got {len(self.network_version)}"
-            )
-        if len(self.nonce) > MAX_NONCE_CHARACTERS:
-            raise ValueError(f"expected a nonce of at most {MAX_NONCE_CHARACTERS} characters, got {len(self.nonce)}")
+        _check_length("network version", self.network_version, MAX_NETWORK_VERSION_CHARACTERS)
+        _check_length("version", self.version, MAX_NETWORK_VERSION_CHARACTERS)
+        _check_length("nonce", self.nonce, MAX_NONCE_CHARACTERS)
+        _check_length("network identifier", self.network_identifier, MAX_NETWORK_NAME_CHARACTERS)
+        _check_length("network id", self.network_id, MAX_NETWORK_NAME_CHARACTERS)
+
+
+def _check_length(what: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise ValueError(f"expected a {what} of at most {limit} characters, got {len(text)}")
 
 
 def checked_peer(ip: str, port: int) -> Endpoint:

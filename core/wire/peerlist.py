@@ -58,11 +58,11 @@ def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...
     Raises CodecError if ``data`` is no list of peer records (lisk-p2p does not punish that), PacketFault
     (``too_many_peers``, ``peer_not_ipv4``, ``peer_bad_port``) for what it bans for.
     """
-    peers = _decode_regular(data, max_peers)
+    peers = decode_regular(data, max_peers)
     return _decode_strictly(data, max_peers) if peers is None else tuple(peers)
 
 
-def _decode_regular(data: bytes, max_peers: int) -> list[Endpoint] | None:
+def decode_regular(data: bytes, max_peers: int) -> list[Endpoint] | None:
     """Return the entries if all of them have the usual shape and are valid, else None."""
     peers: list[Endpoint] = []
     at = 0

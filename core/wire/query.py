@@ -1,29 +1,25 @@
 """The query of the HTTP upgrade: how an opener introduces itself, and what a listener makes of it (docs/protocol.md).
 
-The threat: the query is the first thing a stranger sends, so it is capped, and read strictly where lisk-p2p 0.10 is
-lax. That takes ``00000001zz`` for chain 00000001, ``7114abc`` for port 7114 and the first of two ports; here
+What all generations have in common; each dialect adds the parameters that name its network. The threat: the query is
+the first thing a stranger sends, so it is capped, and read strictly where lisk-p2p is lax. That takes ``7114abc`` for
+port 7114 and the first of two ports; here
 
 * a parameter of ours that appears twice is refused as an invalid query (4502), as is a query that is too long, has too
   many parameters or cannot be percent-decoded;
-* a port that is not the plain decimal number of a port is refused as invalid (4105);
-* a chain id that is not whole bytes in hexadecimal can equal nobody's, and is refused like another network's (4104).
+* a port that is not the plain decimal number of a port is refused as invalid (4105).
 
-No real node ever sends any of these. The order of the checks is that of a lisk-p2p 0.10 listener.
+No real node ever sends any of these. The order of the checks is that of a lisk-p2p listener.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote
 
 from core.ids import MAX_PORT, CloseCode
-from core.wire.payloads import (
-    MAX_CHAIN_ID_BYTES,
-    MAX_NETWORK_VERSION_CHARACTERS,
-    MAX_NONCE_CHARACTERS,
-    NodeInfo,
-)
+from core.wire.payloads import MAX_NETWORK_VERSION_CHARACTERS, MAX_NONCE_CHARACTERS, NodeInfo
 
 MAX_TARGET_CHARACTERS = 8192
 """Longest request target that is looked at. Real ones have about 110 characters."""
@@ -33,13 +29,10 @@ MAX_PARAMETERS = 64
 
 REASON_OWN_NONCE = "Peer cannot connect to itself"
 REASON_INVALID_QUERY = "Peer did not provide valid query parameters as part of the WebSocket connection"
-REASON_OTHER_CHAIN = "Peer chainID did not match our own"
 REASON_OTHER_VERSION = "Peer has incompatible protocol version"
 REASON_INFO_TOO_LARGE = "Peer info is too large"
 
-_KNOWN = frozenset({"networkVersion", "chainID", "nonce", "advertiseAddress", "port"})
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_CHAIN_ID = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
 _MAJOR = re.compile(r"[0-9]{1,9}")
@@ -49,13 +42,32 @@ _UNESCAPED = "!'()*-._~"
 
 @dataclass(frozen=True, slots=True)
 class PeerQuery:
-    """What an opener said about itself. ``port`` is where it listens; ``nonce`` is empty if it gave none."""
+    """What an opener said about itself. ``port`` is where it listens; ``nonce`` is empty if it gave none.
+
+    Of ``chain_id``, ``network_identifier`` and ``network_id`` the one that the dialect has is filled, as in
+    :class:`core.wire.payloads.NodeInfo`. ``options`` are empty where the query of the dialect has none.
+    """
 
     port: int
     chain_id: bytes
     network_version: str
     nonce: str
     advertise_address: bool
+    network_identifier: str = ""
+    network_id: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def node_info(self) -> NodeInfo:
+        """The same without the port. Raises ValueError for values beyond the limits of a node info."""
+        return NodeInfo(
+            self.chain_id,
+            self.network_version,
+            self.nonce,
+            self.advertise_address,
+            self.options,
+            network_identifier=self.network_identifier,
+            network_id=self.network_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,65 +78,69 @@ class Refusal:
     reason: str
 
 
-def build_target(path: str, info: NodeInfo, port: int) -> str:
-    """Return the request target of an opener that is ``info`` and listens on ``port``."""
-    version, nonce = quote(info.network_version, safe=_UNESCAPED), quote(info.nonce, safe=_UNESCAPED)
-    advertise = "true" if info.advertise_address else "false"
-    return (
-        f"{path}?networkVersion={version}&chainID={info.chain_id.hex()}&nonce={nonce}"
-        f"&advertiseAddress={advertise}&port={port}"
-    )
+def escape(text: str) -> str:
+    """Return a value as it stands in a query, percent-encoded as by JavaScript's ``encodeURIComponent``."""
+    return quote(text, safe=_UNESCAPED)
 
 
-def parse_query(target: str, *, source_ip: str, own_nonce: str) -> PeerQuery | Refusal:
-    """Return what the request target says, or why its sender is refused. Does not look at the path.
+def read_parameters(
+    target: str,
+    known: frozenset[str],
+    *,
+    own_nonce: str,
+    required: tuple[str, ...],
+    max_characters: int = MAX_TARGET_CHARACTERS,
+) -> dict[str, str] | Refusal:
+    """Return the values of the ``known`` parameters in a request target, or why its sender is refused.
 
-    ``source_ip`` only serves the text of a refusal; ``own_nonce`` is the listener's, which is checked before anything
-    else as lisk-p2p does. Whether the peer fits the network is for :func:`check_compatibility` to say.
+    ``own_nonce`` is the listener's, which is checked before anything else as lisk-p2p does.
     """
-    values = _parameters(target)
+    values = _parameters(target, known, max_characters)
     if values is None:
         return Refusal(CloseCode.INVALID_QUERY, REASON_INVALID_QUERY)
     if own_nonce in values.get("nonce", ()):
         return Refusal(CloseCode.OWN_NONCE, REASON_OWN_NONCE)
-    if any(len(given) > 1 for given in values.values()) or "networkVersion" not in values or "chainID" not in values:
+    if any(len(given) > 1 for given in values.values()) or any(name not in values for name in required):
         return Refusal(CloseCode.INVALID_QUERY, REASON_INVALID_QUERY)
-    only = {name: given[0] for name, given in values.items()}
-    port = only.get("port", "")
+    return {name: given[0] for name, given in values.items()}
+
+
+def read_port(port: str, source_ip: str) -> int | Refusal:
+    """Return the port that a parameter announces; ``source_ip`` only serves the text of a refusal."""
     if not _PORT.fullmatch(port) or int(port) > MAX_PORT:
         return Refusal(CloseCode.INVALID_PEER_INFO, _invalid_address(source_ip, port))
-    chain_id, version, nonce = only["chainID"], only["networkVersion"], only.get("nonce", "")
-    if (
-        len(chain_id) > 2 * MAX_CHAIN_ID_BYTES
-        or len(version) > MAX_NETWORK_VERSION_CHARACTERS
-        or len(nonce) > MAX_NONCE_CHARACTERS
-    ):
-        return Refusal(CloseCode.INVALID_PEER_INFO, REASON_INFO_TOO_LARGE)
-    if not _CHAIN_ID.fullmatch(chain_id):
-        return Refusal(CloseCode.INCOMPATIBLE, REASON_OTHER_CHAIN)
-    return PeerQuery(int(port), bytes.fromhex(chain_id), version, nonce, only.get("advertiseAddress") != "false")
+    return int(port)
 
 
-def check_compatibility(theirs: PeerQuery | NodeInfo, own: NodeInfo) -> Refusal | None:
-    """Return why a node that is ``own`` cannot be the peer of ``theirs``, or None if it can.
+def too_large(version: str, nonce: str) -> bool:
+    """Tell whether a version or a nonce exceeds the limits of a node info."""
+    return len(version) > MAX_NETWORK_VERSION_CHARACTERS or len(nonce) > MAX_NONCE_CHARACTERS
 
-    Both must belong to the same chain and have the same major network version, which is at least 1; and they must not
-    be the same process.
-    """
+
+def other_network(parameter: str) -> Refusal:
+    """Return the refusal of a node of another network, which ``parameter`` names."""
+    return Refusal(CloseCode.INCOMPATIBLE, f"Peer {parameter} did not match our own")
+
+
+def check_nonce(theirs: PeerQuery | NodeInfo, own: NodeInfo) -> Refusal | None:
+    """Return the refusal if both are the same process."""
     if theirs.nonce and theirs.nonce == own.nonce:
         return Refusal(CloseCode.OWN_NONCE, REASON_OWN_NONCE)
-    if theirs.chain_id != own.chain_id:
-        return Refusal(CloseCode.INCOMPATIBLE, REASON_OTHER_CHAIN)
-    major = _major(theirs.network_version)
-    if major < 1 or major != _major(own.network_version):
+    return None
+
+
+def check_version(theirs: str, own: str) -> Refusal | None:
+    """Return the refusal if the major number of the two versions is not the same, or is not at least 1."""
+    major = _major(theirs)
+    if major < 1 or major != _major(own):
         return Refusal(CloseCode.INCOMPATIBLE, REASON_OTHER_VERSION)
     return None
 
 
-def _parameters(target: str) -> dict[str, list[str]] | None:
-    """Return the values of the parameters we know by name, or None if the query cannot be read."""
+def _parameters(target: str, known: frozenset[str], max_characters: int) -> dict[str, list[str]] | None:
+    """Return the values of the known parameters by name, or None if the query cannot be read."""
     query = target.partition("?")[2]
-    if len(target) > MAX_TARGET_CHARACTERS or _BAD_PERCENT.search(query):
+    if len(target) > max_characters or _BAD_PERCENT.search(query):
         return None
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
@@ -132,7 +148,7 @@ def _parameters(target: str) -> dict[str, list[str]] | None:
         return None
     values: dict[str, list[str]] = {}
     for name, value in pairs:
-        if name in _KNOWN:
+        if name in known:
             values.setdefault(name, []).append(value)
     return values
 

@@ -13,6 +13,7 @@ from actors.hooks import MAX_CHOSEN, UNKNOWN_REASON, HandshakeCheck, chosen, gua
 from core.errors import StartFailed
 from core.events import PeerInfo
 from core.ids import CloseCode, Direction, Endpoint
+from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from core.wire.query import PeerQuery, Refusal
 from tests.actors.world import Complaints
@@ -94,6 +95,16 @@ def test_a_generator_that_never_ends_ends() -> None:
 # ---- the handshake ----
 
 
+def judged(check: HandshakeCheck, theirs: PeerQuery | NodeInfo) -> Refusal | None:
+    """What becomes of a node: the dialect's verdict, reviewed."""
+    verdict = Lisk10().check_compatibility(theirs, OWN)
+    if isinstance(theirs, PeerQuery):
+        opener = check.of_opener("1.2.3.4")
+        return opener(theirs, OWN, verdict) if opener is not None else verdict
+    remote = check.of(HERE, Direction.OUTBOUND)
+    return remote(theirs, OWN, verdict) if remote is not None else verdict
+
+
 def query(**more: Any) -> PeerQuery:
     values = {"chain_id": b"\2", "network_version": "9.9", "nonce": "theirs", "advertise_address": False, **more}
     return PeerQuery(5001, **values)
@@ -113,16 +124,16 @@ def query(**more: Any) -> PeerQuery:
 def test_the_check_decides_in_place_of_chain_and_version(returned: object, reason: str | None) -> None:
     check = HandshakeCheck(lambda peer, own: returned, LOG)
     expected = None if reason is None else Refusal(CloseCode.INCOMPATIBLE, reason)
-    assert check.of_opener("1.2.3.4")(query(), OWN) == expected
+    assert judged(check, query()) == expected
     info = NodeInfo(b"\2", "9.9", "theirs")
-    assert check.of(HERE, Direction.OUTBOUND)(info, OWN) == expected
+    assert judged(check, info) == expected
 
 
 def test_the_check_is_told_what_is_known_of_the_peer() -> None:
     seen: list[tuple[PeerInfo, NodeInfo]] = []
     check = HandshakeCheck(lambda peer, own: seen.append((peer, own)), LOG)
-    check.of_opener("1.2.3.4")(query(), OWN)
-    check.of(HERE, Direction.OUTBOUND)(NodeInfo(b"\2", "9.9", "theirs", False, {"height": 7}), OWN)
+    judged(check, query())
+    judged(check, NodeInfo(b"\2", "9.9", "theirs", False, {"height": 7}))
     inbound, outbound = seen[0][0], seen[1][0]
     assert (inbound.peer_id, inbound.chain_id, inbound.network_version) == ("1.2.3.4:5001", b"\2", "9.9")
     assert (inbound.nonce, inbound.advertise_address, inbound.direction) == ("theirs", False, Direction.INBOUND)
@@ -132,9 +143,9 @@ def test_the_check_is_told_what_is_known_of_the_peer() -> None:
 
 @pytest.mark.parametrize("rule", [broken_rule, lambda peer, own: 7, lambda peer: True, lambda *_: b"text"])
 def test_a_broken_check_leaves_it_to_chain_and_version(rule: Any, complaints: Complaints) -> None:
-    check = HandshakeCheck(rule, LOG).of_opener("1.2.3.4")
-    assert check(query(chain_id=b"\1", network_version="1.9"), OWN) is None
-    refusal = check(query(), OWN)
+    check = HandshakeCheck(rule, LOG)
+    assert judged(check, query(chain_id=b"\1", network_version="1.9")) is None
+    refusal = judged(check, query())
     assert refusal is not None
     assert refusal.code == CloseCode.INCOMPATIBLE
     complaints.expect("peer_handshake_check failed")
@@ -142,12 +153,12 @@ def test_a_broken_check_leaves_it_to_chain_and_version(rule: Any, complaints: Co
 
 def test_no_check_lets_the_node_connect_to_itself() -> None:
     check = HandshakeCheck(lambda peer, own: True, LOG)
-    refusal = check.of_opener("1.2.3.4")(query(nonce="own"), OWN)
+    refusal = judged(check, query(nonce="own"))
     assert refusal is not None
     assert refusal.code == CloseCode.OWN_NONCE
 
 
 def test_without_a_check_chain_and_version_decide() -> None:
     check = HandshakeCheck(None, LOG)
-    assert check.of_opener("1.2.3.4")(query(), OWN) is not None
-    assert check.of(HERE, Direction.OUTBOUND)(NodeInfo(b"\1", "1.5", "theirs"), OWN) is None
+    assert check.of_opener("1.2.3.4") is None
+    assert check.of(HERE, Direction.OUTBOUND) is None

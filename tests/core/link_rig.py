@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -21,14 +21,13 @@ from core.house_messages import (
 )
 from core.ids import Direction, Endpoint, PeerKind
 from core.link import Link
-from core.link_base import Stage
+from core.link_base import Review, Stage
 from core.link_settings import LinkSettings
 from core.messages import (
     ActorMessage,
 )
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
-from core.wire.query import Refusal, check_compatibility
 
 CHAIN = b"\0\0\0\1"
 OURS = NodeInfo(CHAIN, "1.1", "0000000000000001")
@@ -79,7 +78,7 @@ class Rig:
         dialect: Lisk10 | None = None,
         own: NodeInfo = OURS,
         rng: Random | None = None,
-        compatibility: Callable[[NodeInfo, NodeInfo], Refusal | None] = check_compatibility,
+        review: Review | None = None,
         now: float = 1000.0,
         **settings: Any,
     ) -> None:
@@ -93,7 +92,7 @@ class Rig:
             settings=LinkSettings(**settings),
             rng=rng or Fixed(),
             wall_offset_s=WALL_S,
-            compatibility=compatibility,
+            review=review,
         )
         self.sent: list[str] = []
         self.ends: list[int | str] = []  # close codes sent and ABORT, in order

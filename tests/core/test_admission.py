@@ -34,7 +34,7 @@ from core.house_messages import (
 from core.ids import CloseCode, Direction, PeerId, PeerKind
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
-from core.wire.query import PeerQuery, Refusal, check_compatibility
+from core.wire.query import PeerQuery, Refusal
 
 OWN = NodeInfo(b"\0\0\0\1", "1.1", "00000000000000aa")
 GOOD = {"networkVersion": "1.1", "chainID": "00000001", "nonce": "00000000000000bb", "port": "7001"}
@@ -58,8 +58,8 @@ class Entrance:
         banned: bool = False,
         trusted: bool = False,
         blacklisted: bool = False,
-        compatibility: Callable[[PeerQuery, NodeInfo], Refusal | None] = check_compatibility,
         languages: Languages | None = None,
+        review: Callable[[PeerQuery, NodeInfo, Refusal | None], Refusal | None] | None = None,
         **settings: Any,
     ) -> None:
         self.now = 100.0
@@ -73,7 +73,7 @@ class Entrance:
             own=OWN,
             languages=languages or Languages(Lisk10()),
             settings=AdmissionSettings(**settings),
-            compatibility=compatibility,
+            review=review,
             now=self.now,
         )
 
@@ -281,7 +281,7 @@ def test_the_pool_may_refuse(code: int) -> None:
 def test_the_program_may_decide_itself_who_belongs_together() -> None:
     refused = Refusal(CloseCode.INCOMPATIBLE, "not today")
     for nonce, allowed in (("x", False), ("y", True)):
-        entrance = Entrance(compatibility=lambda query, own: refused if query.nonce == "x" else None)
+        entrance = Entrance(review=lambda query, own, verdict: refused if query.nonce == "x" else None)
         entrance.upgrade(target(nonce=nonce, chainID="ffff"))
         effects = entrance.packet()
         assert allowed == (entrance.mind.step is Step.POOL)

@@ -14,7 +14,7 @@ import pytest
 
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
-from core.wire.query import PeerQuery, parse_query
+from core.wire.query import PeerQuery
 from core.wire.schema import DataType, Field, Schema
 from tests.core.link_replay import Replay, Sent
 from tests.core.wire.vectors import captures
@@ -116,7 +116,7 @@ def own_info(key: Key, capture: dict[str, Any], connection: dict[str, Any]) -> N
             if event["dir"] == side and '"postNodeInfo"' in event.get("text", ""):
                 return dialect_of(key).decode_node_info(base64.b64decode(json.loads(event["text"])["data"]["data"]))
     if side == OPENER or name == "self":
-        query = parse_query(recorded(connection, OPENER)[0].what, source_ip="127.0.0.1", own_nonce="-")
+        query = PLAIN.parse_query(recorded(connection, OPENER)[0].what, source_ip="127.0.0.1", own_nonce="-")
         assert isinstance(query, PeerQuery)
         options = {"height": 0, "label": ""} if dialect_of(key) is CUSTOM else {}
         return NodeInfo(query.chain_id, query.network_version, query.nonce, query.advertise_address, options)

@@ -267,10 +267,10 @@ def test_an_incompatible_listener_loses_the_slot(kind: PeerKind, theirs: NodeInf
 
 def test_the_program_may_decide_itself_who_belongs_together() -> None:
     refused = Refusal(CloseCode.INCOMPATIBLE, "not today")
-    rig = outbound(Stage.NODE_INFO, compatibility=lambda theirs, own: refused if theirs.nonce == "x" else None)
+    rig = outbound(Stage.NODE_INFO, review=lambda theirs, own, verdict: refused if theirs.nonce == "x" else None)
     rig.reply(2, info_bytes(NodeInfo(b"another chain", "9.9", "y")))
     assert rig.link.stage is Stage.PEERS
-    rig = outbound(Stage.NODE_INFO, compatibility=lambda theirs, own: refused if theirs.nonce == "x" else None)
+    rig = outbound(Stage.NODE_INFO, review=lambda theirs, own, verdict: refused if theirs.nonce == "x" else None)
     rig.reply(2, info_bytes(NodeInfo(CHAIN, "1.1", "x")))
     assert rig.take_sent() == [{"event": "#disconnect", "data": {"code": 4104, "data": "not today"}}]
 

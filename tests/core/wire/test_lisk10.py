@@ -45,7 +45,7 @@ def test_what_a_connection_needs_to_know() -> None:
 
 
 def test_the_answer_to_ping_is_that_of_the_recordings() -> None:
-    text = _DIALECT.encode_response(1, _DIALECT.ping_answer(), "127.0.0.1:25230")
+    text = _DIALECT.encode_pong(1, "127.0.0.1:25230")
     assert text == '{"rid":1,"data":{"data":"InBvbmci","peerId":"127.0.0.1:25230"}}'
 
 

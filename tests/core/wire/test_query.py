@@ -7,17 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ids import CloseCode
+from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
-from core.wire.query import (
-    MAX_TARGET_CHARACTERS,
-    PeerQuery,
-    Refusal,
-    build_target,
-    check_compatibility,
-    parse_query,
-)
+from core.wire.query import MAX_TARGET_CHARACTERS, PeerQuery, Refusal
 from tests.core.wire.vectors import captured_targets
 
+_DIALECT = Lisk10()
+build_target = _DIALECT.request_target
+check_compatibility = _DIALECT.check_compatibility
+parse_query = _DIALECT.parse_query
 _OWN = NodeInfo(b"\0\0\0\1", "1.1", "00112233445566aa")
 _INVALID_QUERY = Refusal(
     CloseCode.INVALID_QUERY, "Peer did not provide valid query parameters as part of the WebSocket connection"
@@ -47,11 +45,11 @@ def _admit(query: str) -> PeerQuery | Refusal:
 
 def test_the_target_of_an_opener() -> None:
     info = NodeInfo(b"\0\0\0\1", "1.1", "78a1ad05a9bf1f8b")
-    assert build_target("/rpc/", info, 6002) == (
+    assert build_target(info, 6002) == (
         "/rpc/?networkVersion=1.1&chainID=00000001&nonce=78a1ad05a9bf1f8b&advertiseAddress=true&port=6002"
     )
     odd = NodeInfo(b"", "1 1&\u00e9/+!'()*-._~", "%", advertise_address=False)
-    assert build_target("/rpc/", odd, 1) == (
+    assert build_target(odd, 1) == (
         "/rpc/?networkVersion=1%201%26%C3%A9%2F%2B!'()*-._~&chainID=&nonce=%25&advertiseAddress=false&port=1"
     )
 
@@ -68,8 +66,7 @@ def test_the_recordings_are_there() -> None:
 def test_targets_of_real_nodes_are_read_and_built_again(target: str) -> None:
     query = parse_query(target, source_ip="127.0.0.1", own_nonce=_OWN.nonce)
     assert isinstance(query, PeerQuery)
-    info = NodeInfo(query.chain_id, query.network_version, query.nonce, query.advertise_address)
-    assert build_target("/rpc/", info, query.port) == target
+    assert build_target(query.node_info(), query.port) == target
 
 
 @pytest.mark.parametrize(
@@ -216,7 +213,7 @@ def test_compatibility_of_node_infos() -> None:
     st.integers(1, 65535),
 )
 def test_what_an_opener_says_arrives(info: NodeInfo, port: int) -> None:
-    query = parse_query(build_target("/rpc/", info, port), source_ip="127.0.0.1", own_nonce="me")
+    query = parse_query(build_target(info, port), source_ip="127.0.0.1", own_nonce="me")
     if info.nonce == "me":
         assert query == _OWN_NONCE
     else:
