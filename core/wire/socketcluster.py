@@ -18,7 +18,8 @@ an odd number such as ``5.0``) from what is a fault. Both ways apply the same ru
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -146,7 +147,7 @@ def decode_packet(text: str | bytes, *, binary: bool = False) -> Packet:
     try:
         packet = _decode_regular(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _decode_carefully(text, binary)
+        return decode_carefully(text, binary, _BASE64)
     inner = packet.data
     if inner is not UNSET:
         data = None if inner.data is UNSET else inner.data
@@ -160,7 +161,7 @@ def decode_packet(text: str | bytes, *, binary: bool = False) -> Packet:
                 return Request(name, data, None if packet.cid is UNSET else packet.cid)
         elif packet.event is UNSET and packet.rid is not UNSET:
             return Response(packet.rid, data)
-    return _decode_carefully(text, binary)
+    return decode_carefully(text, binary, _BASE64)
 
 
 def decode_packets(payload: bytes, *, binary: bool) -> tuple[Packet]:
@@ -176,7 +177,21 @@ def sendable_close_code(code: int) -> bool:
 # The careful way.
 
 
-def _decode_carefully(text: str | bytes, binary: bool) -> Packet:
+class Bodies(NamedTuple):
+    """How the inner parts of a packet are read: what differs between generations.
+
+    ``request`` is given the member ``data`` and the call's id, ``message`` the member alone, ``response`` the id of the
+    call and the member. ``plain_answers``: an answer may hold any value, not only an object.
+    """
+
+    request: Callable[[Raw | UnsetType, int | None], Packet]
+    message: Callable[[Raw | UnsetType], Packet]
+    response: Callable[[int, Raw | UnsetType], Response]
+    plain_answers: bool = False
+
+
+def decode_carefully(text: str | bytes, binary: bool, bodies: Bodies) -> Packet:
+    """Return the packet in a message of any shape. Raises PacketFault."""
     try:
         if not isinstance(text, str):
             text = str(text, "utf-8")
@@ -184,7 +199,7 @@ def _decode_carefully(text: str | bytes, binary: bool) -> Packet:
             return _PONG
         if not binary and text == KEEP_ALIVE_PING:
             return _PING
-        return _understand(_open_envelope(text))
+        return _understand(_open_envelope(text), bodies)
     except UnicodeError as error:
         raise PacketFault("not_json", "the text is not valid Unicode") from error
     except RecursionError as error:
@@ -199,7 +214,7 @@ def _open_envelope(text: str) -> _Envelope:
         rule = "unknown_member" if text.lstrip(" \t\r\n").startswith("{") else "not_object"
         raise PacketFault(rule, str(error)[:_MAX_DETAIL_CHARACTERS]) from error
     except msgspec.DecodeError as error:
-        repaired = _replace_lone_surrogates(text)
+        repaired = replace_lone_surrogates(text)
         if repaired != text:
             return _open_envelope(repaired)
         raise PacketFault("not_json", str(error)[:_MAX_DETAIL_CHARACTERS]) from error
@@ -212,7 +227,7 @@ _ESCAPE = re.compile(
 )
 
 
-def _replace_lone_surrogates(text: str) -> str:
+def replace_lone_surrogates(text: str) -> str:
     """Return ``text`` with the escapes of unpaired surrogates replaced by that of U+FFFD.
 
     JavaScript's strings may hold them and its JSON writes them as escapes; they are no Unicode text, so a name that
@@ -221,22 +236,23 @@ def _replace_lone_surrogates(text: str) -> str:
     return _ESCAPE.sub(lambda match: "\\ufffd" if match["lone"] else match[0], text, count=_MAX_ESCAPES)
 
 
-def _understand(packet: _Envelope) -> Packet:
+def _understand(packet: _Envelope, bodies: Bodies) -> Packet:
     """Validate every member, then read the packet."""
     event = None if packet.event is UNSET else _event_name(packet.event)
-    if packet.data is not UNSET and event != DISCONNECT_EVENT and _kind(packet.data) != _OBJECT:
+    free = event == DISCONNECT_EVENT or (bodies.plain_answers and event is None)
+    if packet.data is not UNSET and not free and _kind(packet.data) != _OBJECT:
         raise PacketFault("data_not_object", "expected the member data to be an object")
     cid = None if packet.cid is UNSET else _required_integer(packet.cid, "cid")
     rid = None if packet.rid is UNSET else _required_integer(packet.rid, "rid")
     if packet.error is not UNSET and _kind(packet.error) != _OBJECT:
         raise PacketFault("error_not_object", "expected the member error to be an object")
     if event is not None:
-        return _read_event(event, packet.data, cid)
+        return _read_event(event, packet.data, cid, bodies)
     if rid is None:
         return PlainEvent("", cid)
     if packet.error is not UNSET:
         return _read_error(rid, packet.error, packet.data)
-    return _read_response(rid, packet.data)
+    return bodies.response(rid, packet.data)
 
 
 def _event_name(raw: Raw) -> str:
@@ -250,11 +266,11 @@ def _event_name(raw: Raw) -> str:
     return event
 
 
-def _read_event(event: str, data: Raw | UnsetType, cid: int | None) -> Packet:
+def _read_event(event: str, data: Raw | UnsetType, cid: int | None, bodies: Bodies) -> Packet:
     if event == MESSAGE_EVENT:
-        return _read_message(data)
+        return bodies.message(data)
     if event == REQUEST_EVENT:
-        return _read_request(data, cid)
+        return bodies.request(data, cid)
     if event == HANDSHAKE_EVENT:
         return Handshake(cid)
     if event == DISCONNECT_EVENT:
@@ -299,12 +315,20 @@ def _read_response(rid: int, data: Raw | UnsetType) -> Response:
         if _kind(inner.data) != _TEXT:
             return Response(rid, None, malformed=True)
         payload = decode_lenient(_decode_text(inner.data))
-    if inner.pingTimeout is UNSET:
-        return Response(rid, payload)
-    ping_timeout_ms = _number(inner.pingTimeout)
-    if ping_timeout_ms is None or not 1 <= ping_timeout_ms <= MAX_PING_TIMEOUT_MS:
-        return Response(rid, payload, malformed=True)
-    return Response(rid, payload, ping_timeout_ms=int(ping_timeout_ms))
+    return with_ping_timeout(Response(rid, payload), inner.pingTimeout)
+
+
+_BASE64 = Bodies(_read_request, _read_message, _read_response)
+
+
+def with_ping_timeout(response: Response, raw: Raw | UnsetType) -> Response:
+    """Return an answer with the member ``pingTimeout`` added to it, malformed if that is no usable number."""
+    if raw is UNSET:
+        return response
+    timeout_ms = _number(raw)
+    if timeout_ms is None or not 1 <= timeout_ms <= MAX_PING_TIMEOUT_MS:
+        return Response(response.rid, response.data, malformed=True)
+    return Response(response.rid, response.data, ping_timeout_ms=int(timeout_ms))
 
 
 def _read_error(rid: int, error: Raw, data: Raw | UnsetType) -> ErrorResponse:

@@ -86,7 +86,7 @@ def encode_message(event: str, data: bytes | None) -> str:
         body = _MessageBody(event, UNSET if data is None else data)
         return _encode(_MessagePacket(MESSAGE_EVENT, body)).decode()
     except UnicodeEncodeError:
-        return encode_message(_well_formed(event), data)
+        return encode_message(well_formed(event), data)
 
 
 def encode_request(procedure: str, data: bytes | None, cid: int | None) -> str:
@@ -95,7 +95,7 @@ def encode_request(procedure: str, data: bytes | None, cid: int | None) -> str:
         body = _RequestBody(procedure, UNSET if data is None else data)
         return _encode(_RequestPacket(REQUEST_EVENT, body, UNSET if cid is None else cid)).decode()
     except UnicodeEncodeError:
-        return encode_request(_well_formed(procedure), data, cid)
+        return encode_request(well_formed(procedure), data, cid)
 
 
 def encode_response(rid: int, data: bytes | None, peer_id: str) -> str:
@@ -105,13 +105,13 @@ def encode_response(rid: int, data: bytes | None, peer_id: str) -> str:
 
 def encode_error(rid: int, message: str, code: int | None = None) -> str:
     """Return the text of an error answer to call ``rid``."""
-    body = _ErrorBody(_well_formed(message), UNSET if code is None else code)
+    body = _ErrorBody(well_formed(message), UNSET if code is None else code)
     return _encode(_ErrorPacket(rid, body)).decode()
 
 
 def encode_disconnect(code: int, reason: str | None) -> str:
     """Return the text that announces a close; no or an empty ``reason`` is left out."""
-    body = _DisconnectBody(code, _well_formed(reason) if reason else UNSET)
+    body = _DisconnectBody(code, well_formed(reason) if reason else UNSET)
     return _encode(_DisconnectPacket(DISCONNECT_EVENT, body)).decode()
 
 
@@ -125,6 +125,6 @@ def encode_ack(rid: int, session_id: str, ping_timeout_ms: int) -> str:
     return _encode(_AckPacket(rid, _AckBody(session_id, ping_timeout_ms, False))).decode()
 
 
-def _well_formed(text: str) -> str:
+def well_formed(text: str) -> str:
     """Return ``text`` as valid Unicode: surrogates that form a pair joined, others replaced by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from core.wire.dialect import Dialect
+from core.wire.lisk05 import Lisk05
 from core.wire.lisk07 import Lisk07
 from core.wire.lisk10 import Lisk10
 
@@ -17,7 +18,7 @@ def test_there_is_something_to_check() -> None:
     assert {"decode_packets", "encode_message", "decode_node_info", "path"} <= set(_MEMBERS)
 
 
-@pytest.mark.parametrize("dialect", [Lisk07, Lisk10])
+@pytest.mark.parametrize("dialect", [Lisk05, Lisk07, Lisk10])
 @pytest.mark.parametrize("name", _MEMBERS)
 def test_every_dialect_has_it_with_the_same_parameters(name: str, dialect: type[Dialect]) -> None:
     declared, made = inspect.getattr_static(Dialect, name), getattr(dialect(), name)

@@ -16,17 +16,23 @@ def codec_vectors() -> dict[str, Any]:
         return json.load(file)
 
 
-def captures() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and content of each recording of two lisk-p2p 0.10.0 nodes, or of one and a raw client."""
-    for path in sorted((_ROOT / "captures" / "0.10.0").glob("*.json")):
+def lenient_vectors() -> dict[str, Any]:
+    """Return how lisk-codec 0.2 and 0.3 read records that were changed at random."""
+    with (_ROOT / "codec_lenient.json").open(encoding="utf-8") as file:
+        return json.load(file)
+
+
+def captures(version: str = "0.10.0") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and content of each recording of two lisk-p2p nodes of a version, or of one and a raw client."""
+    for path in sorted((_ROOT / "captures" / version).glob("*.json")):
         with path.open(encoding="utf-8") as file:
             yield path.stem, json.load(file)
 
 
-def captured_texts() -> list[tuple[str, str]]:
+def captured_texts(version: str = "0.10.0") -> list[tuple[str, str]]:
     """Return every text message of the recordings with a name for it, without repetitions of the same text."""
     found: dict[str, str] = {}
-    for name, capture in captures():
+    for name, capture in captures(version):
         for connection in capture["connections"]:
             for position, event in enumerate(connection["events"]):
                 if event["kind"] == "frame" and event["type"] == "text" and "[cut:" not in event["text"]:
@@ -34,10 +40,10 @@ def captured_texts() -> list[tuple[str, str]]:
     return [(name, text) for text, name in found.items()]
 
 
-def captured_targets() -> list[tuple[str, str]]:
-    """Return every request target of the recordings with the name of its recording."""
+def captured_targets(version: str = "0.10.0") -> list[tuple[str, str]]:
+    """Return every request target of the recordings of a version with the name of its recording."""
     found: dict[str, str] = {}
-    for name, capture in captures():
+    for name, capture in captures(version):
         for connection in capture["connections"]:
             for event in connection["events"]:
                 if event["kind"] == "http-request":
