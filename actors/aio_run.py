@@ -17,7 +17,7 @@ from actors.client import Client, ClientCounters, SendWindow
 from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silence
 from actors.event_queue import EventQueue, Item, is_payload
 from actors.listeners import Listeners, Registration
-from actors.session import Session
+from actors.session import open_session
 from core import messages as m
 from core.config import NodeConfig
 from core.errors import EnsembleError, NotActive, SendFailed
@@ -66,7 +66,7 @@ class AsyncRun:
         self._backstops: dict[int, tuple[float, float, Command[Any]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self.client = Client(config, listeners, counters, self._wake.set)
-        self._session = Session(system, "asyncio", node_class, self.client.on_message)
+        self._session = open_session(system, "asyncio", node_class, self.client.on_message, config)
         self.client.attach(self._session)
 
     # -- calls
@@ -148,7 +148,7 @@ class AsyncRun:
             self.client.close()
             if self._sweeper is not None:
                 self._sweeper.cancel()
-            self._session.close()
+            await self._session.aclose()
             self._is_ended = True
             self._wake.set()
             problem = await self._end_handlers(deadline) or problem

@@ -27,6 +27,7 @@ from actors.wiring import (
     StartOutbound,
     SubscribersChanged,
 )
+from core.deadlines import earliest
 from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer
 from core.errors import PeerNotFound
 from core.house_messages import (
@@ -65,6 +66,12 @@ from core.select import Selection
 
 Key = tuple[Direction, Endpoint]
 
+REFILL_PAUSE_S = 0.01
+"""Between two spare peers, where they are kept."""
+
+SPARE_LOST_PAUSE_S = 1.0
+"""A spare that dies may do so for a reason that the next one shares."""
+
 
 class PeerPool(HouseActor):
     """See the module."""
@@ -76,6 +83,8 @@ class PeerPool(HouseActor):
         self._pool: GuardedPool | None = None
         self._children: dict[Key, Any] = {}
         self._resolver: Any = None
+        self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
+        self._refill_at: float | None = None
 
     @property
     def pool(self) -> GuardedPool:
@@ -100,15 +109,24 @@ class PeerPool(HouseActor):
             ),
         )
         self.apply(self.pool.start(self.now()))
+        self._plan_refill(self.now())
         self.catch_up()
 
     def deadline(self) -> float | None:
-        """The pool's."""
-        return self._pool.next_deadline() if self._pool is not None else None
+        """The pool's, or when a spare peer is to be made."""
+        return earliest(self._pool.next_deadline(), self._refill_at) if self._pool is not None else None
 
     def on_time(self, now: float) -> None:
         """Populate, shuffle, redial, rediscover."""
+        if self._refill_at is not None and self._refill_at <= now:
+            self._spares.append(self.createActor(InboundPeer))
+            self._plan_refill(now)
         self.apply(self.pool.on_time(now))
+
+    def _plan_refill(self, now: float) -> None:
+        """One spare peer at a time, so that nothing else waits long."""
+        wanted = getattr(self._myRef, "spare_peers", 0) if self.need_charter().config.max_inbound_connections else 0
+        self._refill_at = now + REFILL_PAUSE_S if len(self._spares) < wanted else None
 
     # ---- server and book ----
 
@@ -170,6 +188,10 @@ class PeerPool(HouseActor):
         if self._resolver is not None and self._resolver == message.childAddress:
             self._resolver = None
             self.apply(self.pool.on_resolver_lost())
+            return
+        if any(spare == message.childAddress for spare in self._spares):
+            self._spares = [spare for spare in self._spares if spare != message.childAddress]
+            self._refill_at = self.now() + SPARE_LOST_PAUSE_S
             return
         for (direction, endpoint), address in list(self._children.items()):
             if address == message.childAddress:
@@ -248,8 +270,9 @@ class PeerPool(HouseActor):
 
     def do_create_inbound(self, effect: CreateInbound) -> None:
         """Create the peer that takes the connection over, and tell the server."""
-        peer = self.createActor(InboundPeer)
+        peer = self._spares.pop() if self._spares else self.createActor(InboundPeer)
         self._children[(Direction.INBOUND, effect.endpoint)] = peer
+        self._plan_refill(self.now())
         self.send(peer, PrepareInbound(self.need_charter(), effect.endpoint, effect.kind))
         asked = self.asker(effect.ask_id)
         if asked is not None:

@@ -21,7 +21,7 @@ from actors.base import HouseActor
 from actors.bases.watch import Watch
 from actors.hooks import HandshakeCheck
 from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived, UpgradeRequested
-from actors.transport.port import ListenSocket, StreamSocket, network_of
+from actors.transport.port import ListenSocket, StreamSocket, give, network_of
 from actors.transport.websocket import ListenerChannel
 from actors.wiring import InboundAdmitted, Init, Listen, TakenOver, TakeOver
 from core import rules
@@ -59,13 +59,14 @@ EXHAUSTED_PAUSE_S = 0.5
 class Arrival:
     """One connection on its way in: its channel, its mind, and the actor it goes to."""
 
-    __slots__ = ("admission", "channel", "peer", "released")
+    __slots__ = ("admission", "channel", "close_at", "peer", "released")
 
     def __init__(self, channel: ListenerChannel, admission: Admission) -> None:
         self.channel = channel
         self.admission = admission
         self.peer: Any = None
         self.released = False  # handed over: not watched any more, closed when the receiver says so
+        self.close_at: float | None = None  # or then: our copy is not needed, and closed once it is not watched
 
 
 class PeerServer(HouseActor):
@@ -302,6 +303,14 @@ class PeerServer(HouseActor):
         self._by_fd.pop(arrival.channel.fileno(), None)
         arrival.released = True
         hand_over = arrival.channel.detach(admission.ticket)
+        try:
+            is_given = give(network_of(self), hand_over, arrival.peer)
+        except OSError as error:  # the peer's process has just died
+            self.log.warning("%s is lost in the hand-over: %s", admission.remote_ip, error)
+            arrival.channel.abort()
+            return
+        if is_given:
+            arrival.close_at = self.now()
         self.send(arrival.peer, TakeOver(hand_over, announced, effect.cid, admission.dialect))
 
     # ---- the clock ----
@@ -309,6 +318,7 @@ class PeerServer(HouseActor):
     def deadline(self) -> float | None:
         """The earliest of all arrivals'."""
         deadlines = [arrival.admission.next_deadline() for arrival in self._arrivals.values()]
+        deadlines += [arrival.close_at for arrival in self._arrivals.values()]
         deadlines.append(self._resume_at)
         return earliest(*deadlines)
 
@@ -317,6 +327,10 @@ class PeerServer(HouseActor):
         if self._resume_at is not None and self._resume_at <= now:
             self._resume_at = None
         for arrival in list(self._arrivals.values()):
+            if arrival.close_at is not None:
+                arrival.channel.confirm()
+                self._forget(arrival)
+                continue
             due = arrival.admission.next_deadline()
             if due is not None and due <= now:
                 self._carry_out(arrival, arrival.admission.on_time(now))

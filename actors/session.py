@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 from thespian.actors import ActorSystem
 
 from actors.bases.inproc import InProcessBase
-from core.errors import Misuse
+from core.config import NodeConfig
+from core.errors import Misuse, StartFailed
 from core.messages import (
     ActorMessage,
 )
 
-SYSTEMS = ("inproc",)
-"""The places where a program's node can run."""
+SYSTEMS = ("inproc", "multiprocess")
+"""The places where a program's node can run: in its own process, or every actor in a process of its own."""
 
 OnMessage = Callable[[Any, Any], None]
 """Gets a message and its sender's address, in the thread that drives the actors; must neither block nor raise."""
@@ -46,12 +48,39 @@ class Session:
         self._endpoint.close()
         self._system.shutdown()
 
+    async def aclose(self) -> None:
+        """The same, for a caller in an asyncio loop."""
+        self.close()
+
     def close_within(self, timeout_s: float) -> bool:
         """The same for a caller that cannot wait for blocking actors; False if it goes on in the background."""
         closer = threading.Thread(target=self.close, name="ensemble-closer", daemon=True)
         closer.start()
         closer.join(max(0.0, timeout_s))
         return not closer.is_alive()
+
+
+if TYPE_CHECKING:
+    from actors.process_session import ProcessSession
+
+AnySession = Union[Session, "ProcessSession"]
+
+
+def open_session(
+    system: str,
+    drive: Literal["thread", "asyncio"],
+    node_class: type[Any],
+    on_message: OnMessage,
+    config: NodeConfig,
+) -> AnySession:
+    """Make the actor system for one run of a node. Raises Misuse, and StartFailed if it cannot run there."""
+    if checked_system(system) == "multiprocess":
+        if sys.platform != "linux":
+            raise StartFailed(f"system multiprocess needs Linux, this is {sys.platform}")
+        from actors.process_session import ProcessSession  # most programs need nothing of it
+
+        return ProcessSession(drive, node_class, on_message, config)
+    return Session(system, drive, node_class, on_message)
 
 
 def checked_system(system: str) -> str:

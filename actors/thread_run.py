@@ -20,7 +20,7 @@ from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silen
 from actors.event_queue import EventQueue, Item, is_payload
 from actors.incoming import IncomingRequest
 from actors.listeners import Listeners, Registration
-from actors.session import Session
+from actors.session import open_session
 from core import messages as m
 from core.config import NodeConfig
 from core.errors import EnsembleError, NotActive, SendFailed
@@ -56,7 +56,7 @@ class ThreadRun:
         self._marks: deque[Future[m.Query]] = deque()
         self._posting = threading.Lock()
         self.client = Client(config, listeners, counters, lambda: self._wakeups.put(True))
-        self._session = Session(system, "thread", node_class, self.client.on_message)
+        self._session = open_session(system, "thread", node_class, self.client.on_message, config)
         self.client.attach(self._session)
 
     # -- calls

@@ -9,6 +9,7 @@ Addresses are literal IP addresses in canonical text; an IPv4-mapped IPv6 addres
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from actors.transport.handover import HandOver
@@ -104,3 +105,13 @@ def network_of(actor: object) -> Network:
     from actors.transport.tcp import TcpNetwork  # only here: whoever lives in another network needs no real sockets
 
     return TcpNetwork()
+
+
+def give(network: Network, hand_over: HandOver, to: object) -> bool:
+    """Send a connection ahead of its hand-over message, where the receiver ``to`` may be in another process.
+
+    True: it is on its way, and the giver can close its own copy at once. False: the receiver will copy the giver's.
+    Raises OSError if it cannot be sent.
+    """
+    sending: Callable[[HandOver, object], bool] | None = getattr(network, "give", None)
+    return sending is not None and sending(hand_over, to)

@@ -1,0 +1,210 @@
+"""The process of an actor, and the admin process, as we want them: Thespian's, with a few methods replaced.
+
+    warden -+- admin - Node -+- PeerBook, PeerServer
+                             '- PeerPool - Peers
+
+Everything here runs in processes that were forked for one system, so module variables belong to that system.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Hashable
+from typing import Any
+
+from thespian.actors import ActorAddress, PoisonMessage
+from thespian.system.addressManager import ActorLocalAddress
+from thespian.system.messages.multiproc import LoggerConnected
+from thespian.system.transport import ReceiveEnvelope, TransmitIntent
+
+from actors.bases.environment import SystemEnvironment
+from actors.bases.hygiene import die_with_adopter, die_with_parent, drop_inheritance
+from actors.bases.lanes import Bundle, Done, Lanes
+from actors.bases.readiness import WatchingActor
+from actors.bases.seal import Seal
+from actors.bases.sealed_transport import intent_for
+from actors.bases.thespian_parts import private_copy
+from actors.transport.descriptors import DescriptorPort, ProcessNetwork
+
+parts: Any = private_copy("thespian.system.multiprocCommon")
+
+log = logging.getLogger("ensemble.multiprocess")
+
+EXIT_ROOT_ENDED = 70
+"""Exit code of an admin whose root actor has ended."""
+
+
+class Terms:
+    """What all processes of a system know by birth: set in the warden before anything is forked."""
+
+    seal: Seal
+    name: str = ""
+    """Of the system; part of the names of its Unix sockets."""
+    warden: int = 0
+    """Process id."""
+    has_root: bool = True
+    """The first actor made by the admin is the root: the system ends with it."""
+    kept_descriptors: frozenset[int] = frozenset()
+    forking: int = 0
+    """Process id of who forks at the moment: the child's parent."""
+
+    @classmethod
+    def port_name(cls, address: ActorAddress) -> bytes:
+        """The abstract name of an actor's descriptor port."""
+        return f"\0ensemble-{cls.name}-{socket_name(address)[1]}".encode()
+
+    @classmethod
+    def sign_descriptor(cls, content: bytes) -> bytes:
+        """Signs the datagrams of hand-overs."""
+        return cls.seal.sign(b"descriptor", content)
+
+
+def socket_name(address: ActorAddress) -> tuple[str, int]:
+    """IP address and port of an actor. Raises OSError if they are not known."""
+    details = address.addressDetails
+    if isinstance(details, ActorLocalAddress):
+        details = details.addressManager._managed[details.addressInstanceNum]
+        details = getattr(details, "addressDetails", None)
+    name = getattr(details, "sockname", None)
+    if name is None:
+        raise OSError(f"the address of an actor is not known yet: {address}")
+    ip, port = name
+    return ip, port
+
+
+class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
+    """What an actor sees as its system: Thespian's actor process with an environment, a network and lanes."""
+
+    cheap_self_send = False
+    """A message to oneself costs a TCP connection."""
+
+    spare_peers = 4
+    """New actors take a while: this many peers are to be kept ready."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.actorInst: Any = None
+        super().__init__(*arguments)
+        self.environment = SystemEnvironment()
+        sign = Terms.sign_descriptor
+        port = DescriptorPort(Terms.port_name(self.transport.myAddress), sign)
+        self.network = ProcessNetwork(port, self._name_of, sign)
+        self._lanes = Lanes(self._transmit)
+
+    def _name_of(self, address: ActorAddress) -> bytes:
+        ip, _ = socket_name(address)
+        if ip != self.transport.myAddress.addressDetails.sockname[0]:
+            raise OSError("a connection cannot be handed over to another host")
+        return Terms.port_name(address)
+
+    def _createInstance(self) -> None:
+        super()._createInstance()
+        if self.actorInst is not None:
+            self.actorInst = WatchingActor(self.actorInst)
+
+    # ---- messages ----
+
+    def actor_send(self, target: ActorAddress, message: Any) -> None:
+        """Send by the lanes."""
+        self._lanes.send(self._key(target), target, message)
+
+    def _key(self, target: ActorAddress) -> Hashable:
+        """One key for each receiver, though a child has two addresses: the number it was created under is the first.
+
+        What was sent to that number goes on under it until it has arrived, for the sake of order.
+        """
+        details = target.addressDetails
+        if isinstance(details, ActorLocalAddress):
+            known = self._addrManager._managed[details.addressInstanceNum]
+            if known is None or not self._lanes.is_idle(details.addressInstanceNum):
+                number: int = details.addressInstanceNum
+                return number
+            details = known.addressDetails
+        name: Hashable = getattr(details, "sockname", None)
+        return name
+
+    def _transmit(self, address: ActorAddress, message: Any, done: Done) -> None:
+        def finished(result: Any, intent: Any) -> None:
+            done(bool(result))
+            if not result:
+                self._lost(result, intent)
+
+        self._send_intent_to_transport(intent_for(address, message, finished))
+
+    def _lost(self, result: Any, intent: Any) -> None:
+        messages = intent.message.messages if isinstance(intent.message, Bundle) else (intent.message,)
+        for message in messages:
+            self.actor_send_fail(result, TransmitIntent(intent.targetAddr, message))
+
+    def _handleOneMessage(self, envelope: Any) -> Any:
+        message = envelope.message
+        if isinstance(message, Bundle):
+            result = True
+            for one in message.messages:
+                result = super()._handleOneMessage(ReceiveEnvelope(envelope.sender, one))
+                if not result:
+                    break
+            return result
+        if isinstance(message, PoisonMessage) and isinstance(message.poisonMessage, Bundle):
+            unfolded = Bundle(tuple(PoisonMessage(one, message.details) for one in message.poisonMessage.messages))
+            return self._handleOneMessage(ReceiveEnvelope(envelope.sender, unfolded))
+        return super()._handleOneMessage(envelope)
+
+    def _startChildActor(self, *arguments: Any, **options: Any) -> None:
+        Terms.forking = os.getpid()
+        super()._startChildActor(*arguments, **options)
+
+
+class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
+    """The admin: ends with its root actor, survives everything else."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._root: ActorAddress | None = None
+        self.logDefs = self.logdefs  # Thespian's admin looks for it under this name when a logger dies
+        die_with_adopter(Terms.warden)
+
+    def _startChildActor(self, number: ActorAddress, *arguments: Any, **options: Any) -> None:
+        Terms.forking = os.getpid()
+        if Terms.has_root and self._root is None:
+            self._root = number
+        super()._startChildActor(number, *arguments, **options)
+
+    def _handleChildExited(self, child: ActorAddress) -> Any:
+        if self._root is not None and self._root == child and not self.isShuttingDown():
+            os._exit(EXIT_ROOT_ENDED)
+        return super()._handleChildExited(child)
+
+    def _cleanupAdmin(self, finish: Any) -> None:
+        self._reset_logging()
+        self.asLogger = None  # there is no logger process to end
+        super()._cleanupAdmin(finish)
+
+
+def _start_admin(*arguments: Any) -> None:
+    drop_inheritance(Terms.kept_descriptors)
+    _stock_start_admin(*arguments)
+
+
+def _start_child(*arguments: Any) -> None:
+    drop_inheritance(Terms.kept_descriptors)
+    die_with_parent(Terms.forking)
+    _stock_start_child(*arguments)
+
+
+def _no_logger(transport_class: Any, transport: Any, admin: Any, *_: Any) -> None:
+    """Log records go to the program without a process in between (see sealed_transport): the admin is its own logger.
+
+    Thespian's logger process, and with it the way in which its death ends the whole system, does not exist.
+    """
+    admin.asLogger = None
+    transport.scheduleTransmit(None, TransmitIntent(transport.myAddress, LoggerConnected()))
+
+
+_stock_start_admin = parts.startAdmin
+_stock_start_child = parts.startChild
+parts.startAdmin = _start_admin
+parts.startChild = _start_child
+parts.MultiProcAdmin = ProcessAdmin
+parts.MultiProcManager = ProcessActor
+parts._startLogger = _no_logger
