@@ -103,7 +103,7 @@ def _placed(problem: Problem, place: str) -> str:
 
 
 def _read_file(path: Path) -> _Layer:
-    text = _read_text(path)
+    text = read_text(path)
     layer = _Layer({}, {}, {}, [])
     marks: dict[str, tuple[int, int]] = {}
     try:
@@ -133,7 +133,7 @@ def _leaves(root: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield name, key, node
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Read a regular file of limited size as UTF-8. Raises ConfigError that says what is wrong with it."""
     if "\0" in str(path):
         raise ConfigError([f"{str(path)!r}: is not the name of a file"])

@@ -327,3 +327,16 @@ def mapping_of(parser: Parser, *, at_most: int = MAX_ITEMS) -> Parser:
 def anything() -> Parser:
     """Whatever is given: somebody else reads it."""
     return lambda value, path: value
+
+
+def only_key(value: object, path: Path, choices: tuple[str, ...], what: str) -> str:
+    """Which one of ``choices`` is a key of the mapping. Raises Faults for none or several."""
+    if not isinstance(value, Mapping):
+        raise expected(path, f"a mapping with one of {', '.join(choices)}", value)
+    found = [choice for choice in choices if choice in value]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise fault(path, f"expected one {what}, got {' and '.join(found)}")
+    close = [hint for hint in (nearest(key, choices) for key in value) if hint]
+    raise fault(path, f"expected one of {', '.join(choices)}{close[0] if close else ''}")
