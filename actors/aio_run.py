@@ -1,7 +1,8 @@
 """One run of a node for asyncio programs: everything happens in the caller's loop, nothing in a thread.
 
-The actors are guests of the loop; what the node says comes in as a callback, which ends calls and queues events. One
-task hands the events to the handlers: plain functions run in it, coroutine functions become tasks of their own.
+The actors are guests of the loop; what the node says comes in as a callback, which ends calls and queues events.
+Handlers get the events as soon as the actors have done what they are at, without another turn of the loop: plain
+functions are called, coroutine functions become tasks of their own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from actors.client import Client, ClientCounters, SendWindow
 from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silence
@@ -40,6 +41,14 @@ A = TypeVar("A", bound=m.Query)
 T = TypeVar("T")
 
 
+class Unstarted(NamedTuple):
+    """A handler has returned a coroutine, and it was not its turn yet."""
+
+    item: Item
+    entry: Registration
+    awaitable: Awaitable[object]
+
+
 class AsyncRun:
     """Made by ``start()``, thrown away by ``stop()``. Belongs to the loop it was made in."""
 
@@ -55,17 +64,17 @@ class AsyncRun:
         self._loop = asyncio.get_running_loop()
         self._listeners = listeners
         self._counters = counters
-        self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(max_handler_tasks)
+        self._max_tasks = max_handler_tasks
         self._tasks: dict[asyncio.Task[None], Registration] = {}
-        self._dispatcher: asyncio.Task[None] | None = None
-        self._is_draining = self._is_ended = False
+        self._chunk: list[Item] = []  # taken from the queue, the oldest last
+        self._unstarted: deque[Unstarted] = deque()  # coroutines for which no task was free
+        self._is_handling = self._is_draining = False
         self._window = SendWindow()
         self._marks: deque[asyncio.Future[m.Query]] = deque()
         self._posting = asyncio.Lock()
         self._backstops: dict[int, tuple[float, float, Command[Any]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
-        self.client = Client(config, listeners, counters, self._wake.set)
+        self.client = Client(config, listeners, counters, self._handle_soon)
         self._session = open_session(system, "asyncio", node_class, self.client.on_message, config)
         self.client.attach(self._session)
 
@@ -108,7 +117,7 @@ class AsyncRun:
         """Send without waiting for the answer, at the speed at which the node takes messages (see SendWindow)."""
         async with self._posting:
             if not self._window.is_due(len(message.data or b"")):
-                self.client.tell_node(message)
+                self.client.send(message, message.peer_id if type(message) is m.SendMessage else None)
                 return
             while len(self._marks) >= SendWindow.OPEN_MARKS:
                 await self._await_mark(self._marks.popleft())
@@ -129,7 +138,8 @@ class AsyncRun:
 
     def start_handlers(self) -> None:
         """Begin to run handlers, first for what has happened since the start."""
-        self._dispatcher = self._loop.create_task(self._dispatch(), name="ensemble-handlers")
+        self._is_handling = True
+        self._loop.call_soon(self._run_handlers)
 
     @property
     def is_handler_task(self) -> bool:
@@ -149,15 +159,25 @@ class AsyncRun:
             if self._sweeper is not None:
                 self._sweeper.cancel()
             await self._session.aclose()
-            self._is_ended = True
-            self._wake.set()
             problem = await self._end_handlers(deadline) or problem
         return problem
 
     async def _end_handlers(self, deadline: float) -> str:
+        """Let handlers have what still waits for them (no payloads: those are discarded by now), then end them."""
         current = asyncio.current_task()
-        if self._dispatcher is not None and self._dispatcher is not current:
-            await self._end({self._dispatcher}, deadline)
+        while self._has_events() and self._loop.time() < deadline:
+            others = {task for task in self._tasks if task is not current}
+            if not self._unstarted:
+                self._run_handlers()
+                await asyncio.sleep(0)
+            elif others:
+                left_s = max(0.0, deadline - self._loop.time())
+                await asyncio.wait(others, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                break  # the only task is the one that stops the node
+        self._is_handling = False
+        while self._unstarted:
+            _discard(self._unstarted.popleft().awaitable)
         waiting = {task for task in self._tasks if task is not current}
         names = ", ".join(sorted({self._tasks[task].label for task in waiting}))
         if not await self._end(waiting, deadline):
@@ -177,21 +197,30 @@ class AsyncRun:
 
     # -- handlers
 
-    async def _dispatch(self) -> None:
-        while True:
-            chunk = self.client.queue.take(CHUNK)
-            if not chunk and self._is_ended:
-                return
-            if not chunk:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            chunk.reverse()
-            while chunk:
-                await self._handle(chunk.pop())  # not kept: a request nobody keeps is refused when it goes away
-            await asyncio.sleep(0)
+    def _handle_soon(self) -> None:
+        """Events wait, and the actors are at work: handlers get them in the same turn of the loop, after the actors."""
+        if self._is_handling:
+            self._session.after_turn(self._run_handlers)
 
-    async def _handle(self, item: Item) -> None:
+    def _has_events(self) -> bool:
+        return self._is_handling and bool(self._unstarted or self._chunk or len(self.client.queue))
+
+    def _run_handlers(self) -> None:
+        """Give events to handlers, in order; the rest later, if it is many or a coroutine waits for a free task."""
+        if not self._is_handling or self._unstarted:
+            return
+        chunk = self._chunk
+        if not chunk:
+            chunk = self._chunk = self.client.queue.take(CHUNK)
+            chunk.reverse()
+        while chunk:
+            self._handle(chunk.pop())  # not kept: a request nobody keeps is refused when it goes away
+            if self._unstarted:
+                return
+        if len(self.client.queue):
+            self._loop.call_soon(self._run_handlers)
+
+    def _handle(self, item: Item) -> None:
         if self._is_draining and is_payload(item):
             self._counters.events_dropped_total += 1
             return
@@ -203,11 +232,16 @@ class AsyncRun:
                 continue
             if result is None and not entry.is_procedure:
                 continue
-            if not inspect.isawaitable(result):
+            if inspect.isawaitable(result):
+                self._unstarted.append(Unstarted(item, entry, result))
+                self._start_tasks()
+            else:
                 self._listeners.returned(item, entry, result)
-                continue
-            await self._slots.acquire()
-            task = self._loop.create_task(self._finish(item, entry, result), name=f"ensemble-handler-{entry.label}")
+
+    def _start_tasks(self) -> None:
+        while self._unstarted and len(self._tasks) < self._max_tasks:
+            item, entry, awaitable = self._unstarted.popleft()
+            task = self._loop.create_task(self._finish(item, entry, awaitable), name=f"ensemble-handler-{entry.label}")
             self._tasks[task] = entry
             task.add_done_callback(self._forget)
 
@@ -221,7 +255,15 @@ class AsyncRun:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
-        self._slots.release()
+        if self._unstarted:
+            self._start_tasks()
+            self._run_handlers()
+
+
+def _discard(awaitable: Awaitable[object]) -> None:
+    """A coroutine that will not be run any more says so unless it is closed."""
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()
 
 
 def _take_notice(future: asyncio.Future[m.Query]) -> None:

@@ -20,10 +20,12 @@ from actors.commands import Commands
 from actors.event_queue import EventQueue, Item, queue_bytes
 from actors.incoming import IncomingRequest
 from actors.listeners import Listeners
+from actors.outbox import Outbox
 from core import messages as m
 from core.config import NodeConfig
 from core.errors import EnsembleError, NotActive
 from core.events import Event, NodeFailed, RequestReceived
+from core.ids import PeerId
 
 __all__ = ["Calls", "Client", "ClientCounters", "IncomingRequest", "PendingCall", "SendWindow"]
 
@@ -139,11 +141,36 @@ class Sender(Protocol):
 
     @property
     def tell_node(self) -> Callable[[m.ActorMessage], None]:
-        """Send to the Node."""
+        """Send to the Node. In the thread that drives the actors."""
 
     @property
     def tell(self) -> Callable[[Any, m.ActorMessage], None]:
-        """Send to any actor."""
+        """Send to any actor. In the thread that drives the actors."""
+
+    @property
+    def soon(self) -> Callable[[Callable[[], None]], None]:
+        """Call a function in that thread. Any thread."""
+
+
+class Search:
+    """The question after a peer's actor, among the open calls; :class:`core.messages.PeerFound` is the good answer."""
+
+    def __init__(self, outbox: Outbox, peer_id: PeerId) -> None:
+        self._outbox = outbox
+        self._peer_id = peer_id
+        self.number = UNACKNOWLEDGED
+
+    def done(self) -> bool:
+        """Nobody cancels it."""
+        return False
+
+    def set_result(self, result: Any, /) -> None:
+        """Something other than the peer's actor has answered."""
+        self._outbox.on_not_found(self.number, self._peer_id)
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """There is no such peer, or no node."""
+        self._outbox.on_not_found(self.number, self._peer_id)
 
 
 class Client:
@@ -162,8 +189,7 @@ class Client:
         self._listeners = listeners
         self._wake = wake
         self._session: Sender | None = None
-        self.tell_node: Callable[[m.ActorMessage], None] = _refuse
-        """Send to the Node. Raises NotActive before :meth:`attach` and after :meth:`close`."""
+        self._outbox: Outbox | None = None
         self._subscribed: frozenset[str] = frozenset()
         self._subscribing = threading.Lock()
 
@@ -172,13 +198,21 @@ class Client:
     def attach(self, session: Sender) -> None:
         """The session exists; messages can be sent."""
         self._session = session
-        self.tell_node = session.tell_node
+        self._outbox = Outbox(session.tell_node, session.tell, session.soon, self._find)
+
+    def send(self, message: m.Query, peer_id: PeerId | None = None) -> None:
+        """Send to a peer, or to the node. Any thread. Raises NotActive before :meth:`attach`, after :meth:`close`."""
+        outbox = self._outbox
+        if outbox is None:
+            raise NotActive("the node is not running")
+        outbox.add(message, peer_id)
 
     def call(self, message: m.Query, pending: PendingCall) -> int:
         """Number a message, send it, and let ``pending`` wait for the answer. Raises NotActive."""
         number = self.calls.open(pending)
+        peer_id = message.peer_id if isinstance(message, m.SendRequest | m.SendMessage) else None
         try:
-            self.tell_node(msgspec.structs.replace(message, request_id=number))
+            self.send(msgspec.structs.replace(message, request_id=number), peer_id)
         except BaseException:
             self.calls.forget(number)
             raise
@@ -186,18 +220,27 @@ class Client:
             raise NotActive("the node has been stopped")
         return number
 
+    def _find(self, peer_id: PeerId) -> int:
+        session, outbox = self._session, self._outbox
+        if session is None or outbox is None:
+            return UNACKNOWLEDGED  # closed: nothing that waits will be sent
+        search = Search(outbox, peer_id)
+        search.number = self.calls.open(search)
+        session.tell_node(m.FindPeer(search.number, peer_id))
+        return search.number
+
     def subscribe(self) -> None:
         """Tell the node which events are wanted, if they have become more. Less is not worth a message to all peers."""
         with self._subscribing:  # so that of two threads the later set is also sent later
             wanted = self._subscribed | self._listeners.wanted()
             if wanted != self._subscribed and self.is_open and self._session is not None:
                 self._subscribed = wanted
-                self._session.tell_node(m.Subscribe(UNACKNOWLEDGED, wanted))
+                self.send(m.Subscribe(UNACKNOWLEDGED, wanted))
 
     def close(self) -> None:
         """The node has stopped: end all calls and refuse new ones."""
         self.is_open = False
-        self.tell_node = _refuse
+        self._outbox = None
         self.calls.fail_all(lambda: NotActive("the node has been stopped"))
 
     # -- from the node: the callback of the endpoint, in the thread that drives the actors
@@ -206,9 +249,14 @@ class Client:
         """Take in whatever the node sends. Never raises."""
         if type(message) is m.EventBatch:
             self._on_events(message.events, sender)
+        elif type(message) is m.PeerFound:
+            self._on_found(message, sender)
         elif isinstance(message, m.Query):
             if not self.calls.resolve(message) and message.request_id != UNACKNOWLEDGED:
                 self._counters.late_answers_total += 1
+        elif type(message) is m.PeerGone:
+            if self._outbox is not None:
+                self._outbox.on_gone(message, sender)
         elif isinstance(message, PoisonMessage):
             self._on_poison(message)
         elif isinstance(message, ChildActorExited):
@@ -216,6 +264,10 @@ class Client:
         elif not isinstance(message, ActorExitRequest):
             self._counters.unknown_messages_total += 1
             _log.warning("unknown message %s from %s", type(message).__name__, sender)
+
+    def _on_found(self, message: m.PeerFound, sender: Any) -> None:
+        if self.calls.forget(message.request_id) and self._outbox is not None:
+            self._outbox.on_found(message.request_id, message.peer_id, sender)
 
     def _on_poison(self, poison: Any) -> None:
         message = poison.poisonMessage
@@ -260,19 +312,17 @@ class Client:
 
     def reply(self, address: Any, message: m.ActorMessage) -> None:
         """Answer the peer actor at ``address``. Raises NotActive."""
-        if not self.is_open or self._session is None:
+        outbox = self._outbox
+        if outbox is None:
             raise NotActive("the node has been stopped; there is no connection to answer on")
-        self._session.tell(address, message)
+        outbox.add(message, None, address)
 
     def abandon(self, address: Any, message: m.ActorMessage) -> None:
         """The same from a finalizer: posting takes no lock and a stopped node is nobody's concern."""
         self._counters.requests_unhandled_total += 1
-        if self.is_open and self._session is not None:
-            self._session.tell(address, message)
-
-
-def _refuse(message: m.ActorMessage) -> None:
-    raise NotActive("the node is not running")
+        outbox = self._outbox
+        if outbox is not None:
+            outbox.add(message, None, address)
 
 
 def new_queue(config: NodeConfig, on_drop: Callable[[Item], None]) -> EventQueue:

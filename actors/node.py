@@ -45,6 +45,7 @@ POOL_COMMANDS = (
     "SendMessage",
     "BroadcastMessage",
     "SendRequest",
+    "FindPeer",
     "ApplyPenalty",
     "GetConnectedPeers",
     "GetDisconnectedPeers",

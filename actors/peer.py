@@ -1,15 +1,16 @@
 """Peer: one connection as an actor. OutboundPeer dials, InboundPeer takes over what the server has checked.
 
 Parent: PeerPool. Children: none. Owns: one channel (its socket). Mind: :class:`core.link.Link`.
-Accepts: StartOutbound or PrepareInbound and TakeOver; SendMessage, SendRequest, ApplyPenalty (forwarded), AnswerCall,
-RefuseCall, ClosePeer, AskForPeers, NodeInfoChanged, PeerSample. Tells the pool PeerConnected, PeerUpdated, PeerClosed;
-the book PeersAdvertised, GetSample; the node PeerMisbehaved, PeerTraffic; the subscribers its events.
+Accepts: StartOutbound or PrepareInbound and TakeOver; SendMessage, SendRequest, FindPeer, ApplyPenalty (forwarded);
+PeerCommands, AnswerCall, RefuseCall, PeerReleased (from programs); ClosePeer, AskForPeers, PeerDismissed,
+NodeInfoChanged, PeerSample. Tells the pool PeerConnected, PeerUpdated, PeerClosed; the book PeersAdvertised,
+GetSample; the node PeerMisbehaved, PeerTraffic; the subscribers its events; who knows its address PeerGone.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.base import HouseActor
@@ -29,12 +30,13 @@ from actors.transport.websocket import OpenerChannel
 from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, TakenOver, TakeOver
 from core.dialects import Languages, languages_of
 from core.effects import AbortChannel, CloseChannel, SendPacket
-from core.errors import SendFailed
+from core.errors import PeerNotFound, SendFailed
 from core.events import FailedToSendMessage
 from core.house_messages import (
     AskForPeers,
     ClosePeer,
     NodeInfoChanged,
+    PeerDismissed,
     PeerSample,
 )
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
@@ -46,6 +48,11 @@ from core.messages import (
     ApplyPenalty,
     Done,
     Failed,
+    FindPeer,
+    PeerCommands,
+    PeerFound,
+    PeerGone,
+    PeerReleased,
     RefuseCall,
     SendMessage,
     SendRequest,
@@ -56,6 +63,9 @@ BATCH_BYTES = 64 * 1024
 
 HIGH_WATER_BYTES = 1024 * 1024
 """With more than this queued for a remote, a sender that waits for its message is kept waiting."""
+
+LINGER_S = 5.0
+"""How long a closed peer waits for programs to let go of its address. One that has stopped answers nothing."""
 
 SESSION_ID_BYTES = 15
 """SocketCluster session ids are 15 random bytes in base64url."""
@@ -74,6 +84,8 @@ class PeerActor(HouseActor):
         self._overflowed = False
         self._settling = False  # a SettleNow is under way
         self._owed: list[tuple[Any, int]] = []  # who waits until what it sent has gone, and its request ids
+        self._known_by: list[Any] = []  # who sends here without asking the pool: they are told of the end
+        self._leaves_at: float | None = None  # at the latest; set when the pool has let go
 
     @property
     def link(self) -> Link:
@@ -148,6 +160,11 @@ class PeerActor(HouseActor):
             channel.abort()
             self._channel = None
         self.apply(link.on_closed(code, error, self.now()))
+        self._tell_of_end()
+
+    def _tell_of_end(self) -> None:
+        for address in self._known_by:
+            self.send(address, PeerGone(self.link.peer_id))
 
     def _settle(self) -> None:
         """Send what is queued, watch what must be watched.
@@ -190,6 +207,8 @@ class PeerActor(HouseActor):
 
     def release(self) -> None:
         """Destroy the connection, if it still stands."""
+        if self._link is not None and self._link.stage is not Stage.CLOSED:
+            self._tell_of_end()
         if self._channel is not None:
             self._channel.abort()
             self._channel = None
@@ -217,11 +236,17 @@ class PeerActor(HouseActor):
     # ---- the clock ----
 
     def deadline(self) -> float | None:
-        """The link's."""
-        return self._link.next_deadline() if self._link is not None else None
+        """The link's; once that is closed, the peer's own."""
+        link = self._link
+        if link is None or link.stage is Stage.CLOSED:
+            return self._leaves_at
+        return link.next_deadline()
 
     def on_time(self, now: float) -> None:
-        """Something of the link is due."""
+        """Something of the link is due, or nobody is waited for any longer."""
+        if self._leaves_at is not None and self._leaves_at <= now:
+            self.leave()
+            return
         channel = self._channel
         if channel is not None:
             self.link.traffic.bytes_received += channel.bytes_in
@@ -234,18 +259,37 @@ class PeerActor(HouseActor):
 
     def receiveMsg_SendMessage(self, message: SendMessage, sender: Any) -> None:
         """Send a one-way message; answer if somebody waits."""
+        self._send_message(message, sender)
+        self._settle_soon()
+        if not self.link.is_connected:
+            self._fail_owed("is not connected any more")
+
+    def receiveMsg_PeerCommands(self, message: PeerCommands, sender: Any) -> None:
+        """Several at once, and few system calls for all."""
+        flush_at = BATCH_BYTES
+        for command in message.commands:
+            _COMMANDS[type(command)](self, command, sender)
+            channel = self._channel
+            if channel is not None and channel.queued_bytes >= flush_at:
+                channel.flush()
+                flush_at = channel.queued_bytes + BATCH_BYTES  # what did not go now will not in a moment either
+        self._settle()
+        if not self.link.is_connected:
+            self._fail_owed("is not connected any more")
+
+    def _send_message(self, message: SendMessage, sender: Any) -> None:
         link, channel = self.link, self._channel
-        connected = link.is_connected
-        size = text_bytes(message)
-        if connected and channel is not None and channel.queued_bytes and size > channel.room_bytes:
+        if (
+            channel is not None
+            and channel.queued_bytes
+            and link.is_connected
+            and text_bytes(message) > channel.room_bytes
+        ):
             self._drop(message, sender)
             return
         self.apply(link.send(message.event, message.data, self.now()))
         if message.request_id:
             self._owed.append((sender, message.request_id))
-        self._settle_soon()
-        if not connected:
-            self._fail_owed("is not connected any more")
 
     def _drop(self, message: SendMessage, sender: Any) -> None:
         """The send queue is full: this message is lost, the connection is not."""
@@ -267,9 +311,36 @@ class PeerActor(HouseActor):
 
     def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
         """Ask the remote; its answer goes to who asked."""
+        self._send_request(message, sender)
+        self._settle_soon()
+
+    def _send_request(self, message: SendRequest, sender: Any) -> None:
         ask_id = self.remember_asker(sender, message.request_id)
         self.apply(self.link.request(ask_id, message.procedure, message.data, message.timeout_s, self.now()))
-        self._settle_soon()
+
+    def receiveMsg_FindPeer(self, message: FindPeer, sender: Any) -> None:
+        """Somebody wants to send here without asking the pool."""
+        link = self.link
+        if not link.is_connected:
+            self.send(sender, Failed(message.request_id, PeerNotFound(f"{link.peer_id} is not connected any more")))
+            return
+        if sender not in self._known_by:
+            self._known_by.append(sender)
+        self.send(sender, PeerFound(message.request_id, link.peer_id))
+
+    def receiveMsg_PeerReleased(self, message: PeerReleased, sender: Any) -> None:
+        """One of them has heard of the end, and sends no more."""
+        self._known_by = [address for address in self._known_by if address != sender]
+        self._leave_if_free()
+
+    def receiveMsg_PeerDismissed(self, message: PeerDismissed, sender: Any) -> None:
+        """The pool sends no more."""
+        self._leaves_at = self.now() + LINGER_S
+        self._leave_if_free()
+
+    def _leave_if_free(self) -> None:
+        if self._leaves_at is not None and not self._known_by:
+            self.leave()
 
     def receiveMsg_ApplyPenalty(self, message: ApplyPenalty, sender: Any) -> None:
         """A penalty by the application."""
@@ -280,13 +351,19 @@ class PeerActor(HouseActor):
 
     def receiveMsg_AnswerCall(self, message: AnswerCall, sender: Any) -> None:
         """The application's answer to a remote's request."""
-        self.apply(self.link.answer(message.call_id, message.data))
+        self._answer_call(message, sender)
         self._settle_soon()
+
+    def _answer_call(self, message: AnswerCall, sender: Any) -> None:
+        self.apply(self.link.answer(message.call_id, message.data))
 
     def receiveMsg_RefuseCall(self, message: RefuseCall, sender: Any) -> None:
         """The application's refusal of a remote's request."""
-        self.apply(self.link.refuse(message.call_id, message.message))
+        self._refuse_call(message, sender)
         self._settle_soon()
+
+    def _refuse_call(self, message: RefuseCall, sender: Any) -> None:
+        self.apply(self.link.refuse(message.call_id, message.message))
 
     def receiveMsg_PeerSample(self, message: PeerSample, sender: Any) -> None:
         """The book's answer to a remote's getPeers."""
@@ -307,6 +384,15 @@ class PeerActor(HouseActor):
         """Close in order."""
         self.apply(self.link.close(message.code, message.reason, self.now()))
         self._settle()
+
+
+_COMMANDS: dict[type, Callable[[PeerActor, Any, Any], None]] = {
+    SendMessage: PeerActor._send_message,
+    SendRequest: PeerActor._send_request,
+    AnswerCall: PeerActor._answer_call,
+    RefuseCall: PeerActor._refuse_call,
+}
+"""What may be in PeerCommands."""
 
 
 def text_bytes(message: SendMessage) -> int:

@@ -3,7 +3,7 @@
 Parent: Node. Children: OutboundPeer, InboundPeer, SeedResolver. Mind: :class:`core.pool_guarded.GuardedPool`.
 Accepts: Init; AdmitInbound (server); ChosenPeers, FeelerChosen, DialAnchors, AddressBanned, AddressUnbanned,
 BansInForce (book); PeerConnected, PeerUpdated, PeerClosed (peers); HostsResolved (resolver); SendMessage,
-BroadcastMessage, SendRequest, ApplyPenalty, GetConnectedPeers, GetDisconnectedPeers (forwarded by the node);
+BroadcastMessage, SendRequest, FindPeer, ApplyPenalty, GetConnectedPeers, GetDisconnectedPeers (forwarded by the node);
 NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from thespian.actors import ActorExitRequest, ChildActorExited
+from thespian.actors import ChildActorExited
 
 from actors.base import HouseActor
 from actors.hooks import chosen, guarded
@@ -44,6 +44,7 @@ from core.house_messages import (
     NodeInfoChanged,
     PeerClosed,
     PeerConnected,
+    PeerDismissed,
     PeerUpdated,
     ResolveHosts,
 )
@@ -53,9 +54,11 @@ from core.messages import (
     ApplyPenalty,
     BroadcastMessage,
     Failed,
+    FindPeer,
     GetConnectedPeers,
     GetDisconnectedPeers,
     ListKnownPeers,
+    PeerGone,
     PeerList,
     SendMessage,
     SendRequest,
@@ -82,6 +85,7 @@ class PeerPool(HouseActor):
         super().__init__()
         self._pool: GuardedPool | None = None
         self._children: dict[Key, Any] = {}
+        self._seekers: list[Any] = []  # who has asked for peers' actors: a few programs and application actors
         self._resolver: Any = None
         self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
         self._refill_at: float | None = None
@@ -172,8 +176,8 @@ class PeerPool(HouseActor):
         self.apply(self.pool.on_updated(message.peer))
 
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
-        """A peer's last message: it only refuses what is still on its way to it, until it gets this order to go."""
-        self.send(sender, ActorExitRequest())
+        """A peer's last message: it only refuses what is still on its way to it, until it may go."""
+        self.send(sender, PeerDismissed())
         key = (message.direction, message.endpoint)
         if self._children.get(key) == sender:
             del self._children[key]
@@ -196,6 +200,8 @@ class PeerPool(HouseActor):
         for (direction, endpoint), address in list(self._children.items()):
             if address == message.childAddress:
                 del self._children[(direction, endpoint)]
+                for asker in self._seekers:
+                    self.send(asker, PeerGone(endpoint.peer_id, crashed=True))
                 lost = PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, "its actor ended", False)
                 self.apply(self.pool.on_closed(lost, self.now()))
                 return
@@ -213,6 +219,12 @@ class PeerPool(HouseActor):
     def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
         """Ask one."""
         self.apply(self.pool.request(message, self.remember_asker(sender, message.request_id)))
+
+    def receiveMsg_FindPeer(self, message: FindPeer, sender: Any) -> None:
+        """Have one tell the asker who it is; and tell the asker should it crash, for then it cannot."""
+        if sender not in self._seekers:
+            self._seekers.append(sender)
+        self.apply(self.pool.find(message, self.remember_asker(sender, message.request_id)))
 
     def receiveMsg_ApplyPenalty(self, message: ApplyPenalty, sender: Any) -> None:
         """Punish one."""

@@ -38,10 +38,14 @@ class Session:
         except BaseException:
             self._system.shutdown()
             raise
-        self.tell: Callable[[Any, ActorMessage], None] = self._endpoint.tell
-        """Send to any actor. Any thread; never blocks, takes no lock."""
-        self.tell_node: Callable[[ActorMessage], None] = functools.partial(self._endpoint.tell, node)
-        """Send to the Node. Any thread; never blocks, takes no lock."""
+        self.tell: Callable[[Any, ActorMessage], None] = self._endpoint.deliver
+        """Send to any actor. In the thread that drives the actors."""
+        self.tell_node: Callable[[ActorMessage], None] = functools.partial(self._endpoint.deliver, node)
+        """Send to the Node. In the thread that drives the actors."""
+        self.soon: Callable[[Callable[[], None]], None] = self._endpoint.soon
+        """Have a function called in the thread that drives the actors. Any thread; never blocks."""
+        self.after_turn: Callable[[Callable[[], None]], None] = base.after_turn
+        """Driven by asyncio: call a function when the actors have done what they are at. In the loop only."""
 
     def close(self) -> None:
         """End every actor and the system itself. An actor that blocks can make this take 20 s."""

@@ -81,7 +81,7 @@ class ThreadRun:
         """Send without waiting for the answer, at the speed at which the node takes messages (see SendWindow)."""
         with self._posting:
             if not self._window.is_due(len(message.data or b"")):
-                self.client.tell_node(message)
+                self.client.send(message, message.peer_id if type(message) is m.SendMessage else None)
                 return
             while len(self._marks) >= SendWindow.OPEN_MARKS:
                 self._await_mark(self._marks.popleft())

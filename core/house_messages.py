@@ -288,6 +288,10 @@ class ClosePeer(ActorMessage, frozen=True):
     reason: str
 
 
+class PeerDismissed(ActorMessage, frozen=True):
+    """The pool knows that it is closed, and sends it no more: it may go when nobody else will either."""
+
+
 class AskForPeers(ActorMessage, frozen=True):
     """Ask the remote for its peers again (rediscovery)."""
 

@@ -190,6 +190,36 @@ class RequestAnswered(Query, frozen=True):
     data: bytes | None
 
 
+class FindPeer(Query, frozen=True):
+    """Which actor is this peer? Answer: :class:`PeerFound`, or Failed.
+
+    The peer's own actor answers, behind all that the asker had it sent through the Node before. From then on the asker
+    may send it :class:`PeerCommands`, until :class:`PeerGone`.
+    """
+
+    peer_id: PeerId
+
+
+class PeerFound(Query, frozen=True):
+    """The sender is the actor of this peer."""
+
+    peer_id: PeerId
+
+
+class PeerGone(ActorMessage, frozen=True):
+    """Peer -> everybody it was :class:`PeerFound` by: the connection has ended. Say :class:`PeerReleased`.
+
+    ``crashed``: the PeerPool says it, for an actor that cannot any more; no answer.
+    """
+
+    peer_id: PeerId
+    crashed: bool = False
+
+
+class PeerReleased(ActorMessage, frozen=True):
+    """The answer to :class:`PeerGone`: the sender will send this peer's actor nothing more."""
+
+
 class ApplyPenalty(Query, frozen=True):
     """Subtract from a connected peer's reputation. Trusted peers are never banned. Answer: Done or Failed."""
 
@@ -250,7 +280,13 @@ class Story(Query, frozen=True):
     decisions: Decisions
 
 
-# ---- subscriber -> Peer -----------------------------------------------------------------------------------------
+# ---- program -> Peer --------------------------------------------------------------------------------------------
+
+
+class PeerCommands(ActorMessage, frozen=True):
+    """Several commands for one peer's actor, in order: SendMessage, SendRequest, AnswerCall, RefuseCall."""
+
+    commands: tuple[ActorMessage, ...]
 
 
 class AnswerCall(ActorMessage, frozen=True):

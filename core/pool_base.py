@@ -23,6 +23,7 @@ from core.messages import (
     BroadcastMessage,
     Done,
     Failed,
+    FindPeer,
     SendMessage,
     SendRequest,
 )
@@ -78,6 +79,10 @@ class PoolBase:
         if peer is None:
             return self._failed(ask_id, PeerNotFound("no peer is connected"))
         return self._to_one(peer.peer_id, command, ask_id)
+
+    def find(self, command: FindPeer, ask_id: int) -> list[Effect]:
+        """Have a peer's actor tell who it is."""
+        return self._to_one(command.peer_id, command, ask_id)
 
     def penalise(self, command: ApplyPenalty, ask_id: int) -> list[Effect]:
         """The application's penalty for a connected peer."""

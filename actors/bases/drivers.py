@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 JOIN_LIMIT_S = 10.0
 """How long shutdown waits for the loop's thread: a handler that never returns cannot be ended from outside."""
+INLINE_TURNS = 4
+"""Turns in a row before other callbacks of the asyncio loop get theirs: a request, its handler, its answer fit in."""
 SETTLE_TURNS = 64
 """A tell() of the calling thread runs at most this many turns: actors may never fall silent."""
 TAKE_OVER: Any = object()
@@ -51,6 +53,10 @@ class Driver(abc.ABC):
 
     def settle(self) -> None:  # noqa: B027 - not every driver needs it
         """A message was sent from outside: run the loop, where that is the sender's business."""
+
+    def after_turn(self, call: Callable[[], None]) -> None:
+        """Call a function of the program when the turn is over. In the loop."""
+        raise RuntimeError('only a base with drive="asyncio" calls its program')
 
     def detach(self) -> None:  # noqa: B027 - not every driver needs it
         """The system is closing its descriptors. In the loop."""
@@ -227,11 +233,12 @@ class AsyncioDriver(Driver):
                 f'{type(self.base.selector).__name__} cannot: use drive="thread"'
             )
         self._ident = get_ident()
+        self._calls: list[Callable[[], None]] = []
         self._soon: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
         self._fd: int = fileno()
-        self._loop.add_reader(self._fd, self._turn)
+        self._loop.add_reader(self._fd, self._turn, True)
         self.base.sleeping = True
 
     def in_loop(self) -> bool:
@@ -244,26 +251,46 @@ class AsyncioDriver(Driver):
         else:
             self.base.waker.wake()
 
+    def after_turn(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+        if not self.base.turning:
+            self._turn_soon()
+
     def _turn_soon(self) -> None:
         if self._soon is None and not self._loop.is_closed():
-            self._soon = self._loop.call_soon(self._turn)
+            self._soon = self._loop.call_soon(self._turn, False)
 
-    def _turn(self) -> None:
+    def _turn(self, polls: bool) -> None:
+        """Run turns and what the program wants called after them; what that sends goes out before anybody waits.
+
+        Only the first turn after the watched descriptor became readable polls: the asyncio loop has looked, or will.
+        """
+        base = self.base
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
-        if self.base.closed:
-            return
         try:
-            self.base.turn(0.0)
+            for _ in range(INLINE_TURNS):
+                if base.closed:
+                    return
+                if polls:
+                    base.turn(0.0)
+                    polls = False
+                else:
+                    base.turn_without_poll()
+                calls, self._calls = self._calls, []
+                for call in calls:
+                    call()
+                if not base.busy:
+                    return
         finally:
-            if not self.base.closed:
+            if not base.closed:
                 self._arm()
 
     def _arm(self) -> None:
         base = self.base
         base.sleeping = True  # before the last look at what was posted, see post()
-        if base.busy:
+        if base.busy or self._calls:
             base.sleeping = False
             self._turn_soon()
             return
@@ -277,7 +304,7 @@ class AsyncioDriver(Driver):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._turn()
+        self._turn(False)
 
     def wait(self, queue: SimpleQueue[Any], timeout_s: float | None) -> Any:
         return _get(queue, timeout_s)

@@ -80,6 +80,14 @@ class Endpoint:
         """Send ``message``, from any thread. Never blocks; in strict mode raises pickle.PicklingError."""
         self._base.send_from_outside(address, message, self.address)
 
+    def deliver(self, address: ActorAddress, message: Any) -> None:
+        """:meth:`tell`, in the loop: into the mailbox at once, not behind what has been posted. Raises as it."""
+        self._base.send_inside(address, message, self.address)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have ``call()`` called in the loop, in turn with what is sent from outside. Any thread; never blocks."""
+        self._base.post(None, call, None)
+
     def listen(self, timeout: float | timedelta | None = None) -> Any:
         """Wait for a message, at most ``timeout`` (seconds; None: for ever); return it, or None if none came.
 

@@ -153,6 +153,14 @@ class InProcessBase(ActorHost):
         else:
             cell.host.post(cell, message, sender)
 
+    def send_inside(self, address: ActorAddress, message: Any, sender: ActorAddress) -> None:
+        """Send for an endpoint, in the loop."""
+        cell = getattr(address, "cell", None)
+        if cell is None or cell.host is not self:
+            self.post_from_outside(address, message, sender)
+        else:
+            self.enqueue(cell, self.isolate(message) if self.strict else message, sender)
+
     def send_from_outside(self, address: ActorAddress, message: Any, sender: ActorAddress) -> None:
         self.post_from_outside(address, message, sender)
         self._driver.settle()
@@ -263,6 +271,10 @@ class InProcessBase(ActorHost):
         endpoint = Endpoint(self, text, on_message)
         self._endpoints[text] = endpoint
         return endpoint
+
+    def after_turn(self, call: Callable[[], None]) -> None:
+        """With ``drive="asyncio"``: call ``call()`` outside the actors, when the present turn is over. In the loop."""
+        self._driver.after_turn(call)
 
     def run_until(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
         """With ``drive="caller"``: run the loop until ``condition()`` holds; False if ``timeout_s`` passed first."""

@@ -166,11 +166,18 @@ class Reactor(abc.ABC):
 
         An error in the loop itself is a bug of ours: it is logged and the loop goes on, unless it never ends.
         """
+        self._run_turn(timeout_s, polls=True)
+
+    def turn_without_poll(self) -> None:
+        """Run one turn on what waits already: for a driver that hears of descriptors in another way as well."""
+        self._run_turn(0.0, polls=False)
+
+    def _run_turn(self, timeout_s: float | None, *, polls: bool) -> None:
         self.loop_turns += 1
         self.turning = True
         self.sleeping = False
         try:
-            events = self._wait(timeout_s)
+            events = self._wait(timeout_s) if polls else ()
             if self.incoming:
                 self._take_incoming()
             if events:

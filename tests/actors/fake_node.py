@@ -102,6 +102,9 @@ class FakeNode(ActorTypeDispatcher):
     def receiveMsg_GetNetworkStats(self, message: m.GetNetworkStats, sender: Any) -> None:
         self.send(sender, m.NetworkStats(message.request_id, started_at=1.5, inbound_connected=2))
 
+    def receiveMsg_FindPeer(self, message: m.FindPeer, sender: Any) -> None:
+        self.send(sender, m.Failed(message.request_id, PeerNotFound("its peers have no actors")))
+
     # -- bans
 
     def receiveMsg_ApplyPenalty(self, message: m.ApplyPenalty, sender: Any) -> None:
@@ -218,7 +221,11 @@ class FakeNode(ActorTypeDispatcher):
         self.send(sender, {"not": "a message"})
         self._answer(message, sender, None)
 
-    # -- answers to incoming requests; the fake is the peer actor too
+    # -- the fake is the peer actor too
+
+    def receiveMsg_PeerCommands(self, message: m.PeerCommands, sender: Any) -> None:
+        for command in message.commands:
+            self.receiveMessage(command, sender)
 
     def receiveMsg_AnswerCall(self, message: m.AnswerCall, sender: Any) -> None:
         self.replies.append(message)

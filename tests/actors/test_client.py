@@ -265,7 +265,11 @@ class Session:
         self.to_node.append(message)
 
     def tell(self, address: Any, message: m.ActorMessage) -> None:
-        self.to_peers.append(message)
+        assert isinstance(message, m.PeerCommands)
+        self.to_peers += message.commands
+
+    def soon(self, call: Callable[[], None]) -> None:
+        call()
 
 
 def make_client() -> tuple[Client, Session, Listeners, ClientCounters]:

@@ -12,12 +12,12 @@ import pytest
 from thespian.actors import ActorExitRequest
 from websockets.protocol import Protocol, Side
 
-from actors.peer import HIGH_WATER_BYTES, InboundPeer, OutboundPeer
+from actors.peer import HIGH_WATER_BYTES, LINGER_S, InboundPeer, OutboundPeer
 from actors.transport.channel import QUIET, Channel
 from actors.transport.handover import HandOver
 from actors.wiring import Charter, PrepareInbound, Rooms, StartOutbound, Subscriber, TakenOver, TakeOver
 from core.config import NodeConfig
-from core.errors import RequestFailed, SendFailed
+from core.errors import PeerNotFound, RequestFailed, SendFailed
 from core.events import ConnectOutbound, Event, FailedToSendMessage, MessageReceived, NewInboundPeer, RequestReceived
 from core.house_messages import (
     ClosePeer,
@@ -25,6 +25,7 @@ from core.house_messages import (
     NodeInfoChanged,
     PeerClosed,
     PeerConnected,
+    PeerDismissed,
     PeerMisbehaved,
     PeersAdvertised,
     PeerSample,
@@ -37,6 +38,11 @@ from core.messages import (
     Done,
     EventBatch,
     Failed,
+    FindPeer,
+    PeerCommands,
+    PeerFound,
+    PeerGone,
+    PeerReleased,
     RefuseCall,
     RequestAnswered,
     SendMessage,
@@ -81,7 +87,7 @@ class Rig:
         """The peer's last message to the pool; told to go then, as the pool does."""
         last: PeerClosed = self.pool.wait(PeerClosed)
         assert self.pool.of(PeerClosed) == [last]
-        self.pool.tell(self.address, ActorExitRequest())
+        self.pool.tell(self.address, PeerDismissed())
         self.world.run(0.01)
         assert self.actor is None
         return last
@@ -314,6 +320,84 @@ def test_a_request_is_answered_to_who_asked(rig: Rig) -> None:
     (asked,) = [json.loads(text) for text in rig.remote.texts if '"sum"' in text]
     rig.remote.send(DIALECT.encode_response(asked["cid"], b"2", THERE.peer_id))
     assert rig.program.wait(RequestAnswered) == RequestAnswered(4, THERE.peer_id, b"2")
+
+
+def test_several_commands_at_once_are_carried_out_in_order(rig: Rig) -> None:
+    rig.remote.send(DIALECT.encode_request("ask", None, 77))
+    rig.remote.run(0.1)
+    commands = (
+        SendMessage(0, "one", None),
+        SendRequest(5, "two", None),
+        AnswerCall(77, b"3"),
+        SendMessage(6, "4", None),
+    )
+    rig.tell(PeerCommands(commands))
+    rig.remote.run(0.1)
+    marks = ('"one"', '"two"', '"rid":77', '"4"')
+    assert [mark for text in rig.remote.texts for mark in marks if mark in text] == list(marks)
+    assert rig.program.of(Done) == [Done(6)]
+
+
+def test_large_commands_do_not_wait_for_each_other(rig: Rig) -> None:
+    rig.tell(PeerCommands(tuple(SendMessage(0, "big", bytes(40_000)) for _ in range(10))))
+    rig.remote.run(0.5)
+    assert sum('"big"' in text for text in rig.remote.texts) == 10
+
+
+def test_who_asks_for_the_actor_is_answered_by_it_and_told_of_its_end(rig: Rig) -> None:
+    rig.program.tell(rig.address, FindPeer(9, THERE.peer_id))
+    assert rig.program.wait(PeerFound) == PeerFound(9, THERE.peer_id)
+    rig.remote.hang_up()
+    assert rig.program.wait(PeerGone) == PeerGone(THERE.peer_id)
+
+
+def test_a_closed_peer_stays_until_those_who_know_it_have_let_go(rig: Rig) -> None:
+    rig.program.tell(rig.address, FindPeer(9, THERE.peer_id))
+    rig.program.tell(rig.address, FindPeer(10, THERE.peer_id))  # the same once more
+    rig.world.run(0.01)
+    rig.remote.hang_up()
+    rig.pool.wait(PeerClosed)
+    rig.pool.tell(rig.address, PeerDismissed())
+    rig.world.run(0.01)
+    on_their_way = (SendMessage(1, "a", None), SendRequest(2, "b", None), SendMessage(0, "c", None))
+    rig.program.tell(rig.address, PeerCommands(on_their_way))
+    rig.world.run(0.01)
+    failed = {found.request_id: found.error for found in rig.program.of(Failed)}
+    assert isinstance(failed[1], SendFailed)
+    assert isinstance(failed[2], RequestFailed)
+    assert [event.event for event in rig.events(FailedToSendMessage)] == ["a", "c"]
+    assert rig.actor is not None
+    rig.program.tell(rig.address, PeerReleased())
+    rig.world.run(0.01)
+    assert rig.actor is None
+
+
+def test_a_closed_peer_does_not_wait_for_ever(rig: Rig) -> None:
+    rig.program.tell(rig.address, FindPeer(9, THERE.peer_id))
+    rig.world.run(0.01)
+    rig.remote.hang_up()
+    rig.pool.wait(PeerClosed)
+    rig.pool.tell(rig.address, PeerDismissed())
+    rig.world.run(LINGER_S - 0.1)
+    assert rig.actor is not None
+    rig.world.run(0.2)
+    assert rig.actor is None
+
+
+def test_a_closed_peer_is_not_found(rig: Rig) -> None:
+    rig.remote.hang_up()
+    rig.pool.wait(PeerClosed)
+    rig.tell(FindPeer(9, THERE.peer_id))
+    (failed,) = rig.program.of(Failed)
+    assert (failed.request_id, type(failed.error)) == (9, PeerNotFound)
+
+
+def test_a_peer_that_ends_in_disorder_says_so_too(rig: Rig) -> None:
+    rig.program.tell(rig.address, FindPeer(9, THERE.peer_id))
+    rig.world.run(0.01)
+    rig.pool.tell(rig.address, ActorExitRequest())
+    rig.world.run(0.01)
+    assert rig.program.of(PeerGone) == [PeerGone(THERE.peer_id)]
 
 
 @pytest.mark.parametrize(("answer", "key"), [(AnswerCall, "data"), (RefuseCall, "error")])

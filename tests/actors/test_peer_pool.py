@@ -41,9 +41,12 @@ from core.messages import (
     BroadcastMessage,
     Done,
     Failed,
+    FindPeer,
     GetConnectedPeers,
     GetDisconnectedPeers,
     ListKnownPeers,
+    PeerFound,
+    PeerGone,
     PeerList,
     SendMessage,
     SendRequest,
@@ -312,6 +315,25 @@ def test_a_crashed_peer_frees_its_slot(rig: Rig, complaints: Complaints) -> None
     assert rig.peers() == ()
     assert remote.closed is not None
     assert rig.book.of(OutboundFailed) == []  # our failure, not the address's
+
+
+def test_who_knows_the_actor_of_a_peer_hears_of_its_crash_from_the_pool(rig: Rig, complaints: Complaints) -> None:
+    rig.dial()
+    for number in (7, 8):
+        rig.node.tell(rig.address, FindPeer(number, THERE.peer_id))
+        assert rig.node.wait(PeerFound, number - 6) == PeerFound(number, THERE.peer_id)
+    (peer,) = rig.world.alive(OutboundPeer)
+    peer._known_by.clear()  # as if its process had been killed: it tells nobody
+    peer.receiveMsg_NodeInfoChanged = broken
+    peer._receivers.clear()
+    rig.node.tell(rig.address, NodeInfoChanged(rig.own))
+    rig.world.run(0.1)
+    complaints.expect("OutboundPeer failed on NodeInfoChanged")
+    assert rig.node.of(PeerGone) == [PeerGone(THERE.peer_id, crashed=True)]
+    rig.node.tell(rig.address, FindPeer(9, THERE.peer_id))
+    rig.world.run(0.1)
+    (failed,) = rig.node.of(Failed)
+    assert (failed.request_id, type(failed.error)) == (9, PeerNotFound)
 
 
 def test_the_node_is_told_when_everybody_is_gone(rig: Rig) -> None:
