@@ -107,7 +107,7 @@ class AsyncRun:
         """End the calls that the node has forgotten."""
         self._sweeper = None
         now = self._loop.time()
-        for number, (deadline, patience_s, command) in list(self._backstops.items()):
+        for number, (deadline, patience_s, command) in sorted(self._backstops.items(), key=lambda item: item[1][0]):
             if now >= deadline:
                 self.client.calls.fail(number, silence(command, patience_s))
             else:
