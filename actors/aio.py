@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -21,11 +22,20 @@ from actors.aio_run import AsyncEventStream, AsyncRun
 from actors.client import ClientCounters, IncomingRequest, count_drop, new_queue
 from actors.commands import Response, check_number
 from actors.listeners import event_names
-from actors.surface import MAX_STOP_S, NOT_RUNNING, ConfigSource, E, Surface, start_failure
+from actors.surface import (
+    LOOK_AGAIN_S,
+    MAX_STOP_S,
+    NOT_RUNNING,
+    ConfigSource,
+    E,
+    Surface,
+    check_count,
+    start_failure,
+)
 from core import messages as m
 from core.decisions import Decision
 from core.errors import AlreadyActive, Misuse, NotActive, StopFailed
-from core.events import Event, PeerInfo, RequestReceived
+from core.events import ConnectOutbound, Event, NewInboundPeer, PeerInfo, RequestReceived
 from core.wire.payloads import NodeInfo
 
 __all__ = ["P2P", "AsyncEventStream", "ClientCounters", "IncomingRequest", "Response"]
@@ -279,6 +289,22 @@ class P2P(Surface):
                             return found
             except TimeoutError:
                 raise TimeoutError(f"no such event within {timeout_s:g} s") from None
+
+    async def wait_for_peers(self, count: int = 1, *, timeout_s: float | None = None) -> tuple[PeerInfo, ...]:
+        """Wait until ``count`` peers are connected, and return all that are, outbound first.
+
+        Raises TimeoutError (after ``timeout_s`` seconds; None waits for ever), or NotActive when the node is stopped.
+        """
+        check_count(count)
+        peers: tuple[PeerInfo, ...] = ()
+        try:
+            async with asyncio.timeout(timeout_s), self.events(ConnectOutbound, NewInboundPeer) as stream:
+                while len(peers := await self.get_connected_peers()) < count:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stream.get(), LOOK_AGAIN_S)
+                return peers
+        except TimeoutError:
+            raise TimeoutError(f"{len(peers)} of {count} peers within {timeout_s:g} s") from None
 
     # -- inside
 

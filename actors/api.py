@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import threading
 import time
@@ -22,12 +23,21 @@ from actors import commands
 from actors.client import ClientCounters, IncomingRequest, count_drop, new_queue
 from actors.commands import Response, check_number
 from actors.listeners import event_names
-from actors.surface import MAX_STOP_S, NOT_RUNNING, ConfigSource, E, Surface, start_failure
+from actors.surface import (
+    LOOK_AGAIN_S,
+    MAX_STOP_S,
+    NOT_RUNNING,
+    ConfigSource,
+    E,
+    Surface,
+    check_count,
+    start_failure,
+)
 from actors.thread_run import EventStream, ThreadRun
 from core import messages as m
 from core.decisions import Decision
 from core.errors import AlreadyActive, Misuse, NotActive, StopFailed
-from core.events import Event, PeerInfo, RequestReceived
+from core.events import ConnectOutbound, Event, NewInboundPeer, PeerInfo, RequestReceived
 from core.wire.payloads import NodeInfo
 
 __all__ = ["P2P", "ClientCounters", "EventStream", "IncomingRequest", "Response"]
@@ -312,6 +322,22 @@ class P2P(Surface):
                     raise TimeoutError(f"no such event within {timeout_s:g} s") from None
                 if predicate is None or predicate(found):
                     return found
+
+    def wait_for_peers(self, count: int = 1, *, timeout_s: float | None = None) -> tuple[PeerInfo, ...]:
+        """Wait until ``count`` peers are connected, and return all that are, outbound first.
+
+        Raises TimeoutError (after ``timeout_s`` seconds; None waits for ever), or NotActive when the node is stopped.
+        """
+        check_count(count)
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        with self.events(ConnectOutbound, NewInboundPeer) as stream:
+            while len(peers := self.get_connected_peers()) < count:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError(f"{len(peers)} of {count} peers within {timeout_s:g} s")
+                left_s = LOOK_AGAIN_S if deadline is None else min(LOOK_AGAIN_S, deadline - time.monotonic())
+                with contextlib.suppress(TimeoutError):
+                    stream.get(max(0.0, left_s))
+            return peers
 
     # -- inside
 

@@ -29,6 +29,10 @@ H = TypeVar("H", bound=Callable[..., object])
 
 MAX_STOP_S = 3600.0
 
+LOOK_AGAIN_S = 0.5
+"""How often ``wait_for_peers`` asks without being told of anything: events and answers come from different actors, so
+an event can be here before the answer that belongs to it."""
+
 NOT_RUNNING = "the node is not running: start() it first, or use it as a context manager"
 
 ConfigSource = NodeConfig | Mapping[str, object] | str | os.PathLike[str]
@@ -55,6 +59,12 @@ def resolve_config(source: ConfigSource | None, options: Mapping[str, Any]) -> N
 def _known(options: Mapping[str, Any]) -> Mapping[str, Any]:
     NodeConfig.from_mapping(options)  # names every unknown option, which replace() would not
     return options
+
+
+def check_count(count: object) -> None:
+    """Raise Misuse for what is no number of peers."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise Misuse(f"expected the number of peers, 1 or more, got {count!r}")
 
 
 def start_failure(error: BaseException) -> StartFailed | None:

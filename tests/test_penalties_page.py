@@ -40,7 +40,7 @@ def test_every_row_names_a_test_that_exists(heading: str, file: str) -> None:
     assert len(table) > 12
     there = names_in(file)
     for what, _, _, tests in table:
-        if tests == "the same" or "::" in tests:  # tests/test_docs.py looks at whole ids
+        if tests == "the same" or "::" in tests:  # tests/docs/test_pages.py looks at whole ids
             continue
         elsewhere = OTHER_FILES.search(tests)
         if elsewhere is not None:

@@ -54,6 +54,7 @@ class FakeNode(ActorTypeDispatcher):
         self.node_info = NodeInfo(b"\x01", "1.1", "nonce")
         self.bans: dict[str, m.Ban] = {}
         self.unanswered: list[m.Query] = []
+        self.newcomers: tuple[PeerInfo, ...] = ()
 
     # -- life
 
@@ -91,7 +92,7 @@ class FakeNode(ActorTypeDispatcher):
 
     def receiveMsg_GetConnectedPeers(self, message: m.GetConnectedPeers, sender: Any) -> None:
         peers = (peer(1, Direction.OUTBOUND), peer(2, Direction.INBOUND))
-        self.send(sender, m.PeerList(message.request_id, peers))
+        self.send(sender, m.PeerList(message.request_id, peers + self.newcomers))
 
     def receiveMsg_GetDisconnectedPeers(self, message: m.GetDisconnectedPeers, sender: Any) -> None:
         self.send(sender, m.PeerList(message.request_id, (peer(3),)))
@@ -175,6 +176,11 @@ class FakeNode(ActorTypeDispatcher):
         """The same without looking at the subscription."""
         assert message.data is not None
         self.send(self.program, m.EventBatch(tuple(pickle.loads(message.data))))
+        self._answer(message, sender, None)
+
+    def fake_connect(self, message: m.SendRequest, sender: Any) -> None:
+        """A third peer is connected from now on."""
+        self.newcomers = (peer(5, Direction.INBOUND),)
         self._answer(message, sender, None)
 
     def fake_log(self, message: m.SendRequest, sender: Any) -> None:

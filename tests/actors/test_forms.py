@@ -31,7 +31,8 @@ from core.errors import (
     StartFailed,
     StopFailed,
 )
-from core.events import BanPeer, Event, MessageReceived, NetworkReady, RemovePeer, RequestReceived
+from core.events import BanPeer, Event, MessageReceived, NetworkReady, NewInboundPeer, RemovePeer, RequestReceived
+from core.ids import Direction
 from tests.actors.fake_node import (
     BAD_PEER,
     PEER,
@@ -41,6 +42,7 @@ from tests.actors.fake_node import (
     SilentNode,
     StubbornNode,
     banned,
+    peer,
     request_event,
 )
 from tests.actors.forms import FORMS, PATIENCE_S, Form, Seen
@@ -209,6 +211,7 @@ def test_a_bad_stop_timeout_is_refused(p2p: Form, timeout_s: Any) -> None:
         ("send_to_peer", (PEER, "e")),
         ("broadcast", ("e",)),
         ("wait_for", (MessageReceived,)),
+        ("wait_for_peers", ()),
     ],
 )
 def test_every_call_needs_a_running_node(make: Make, name: str, arguments: tuple[Any, ...]) -> None:
@@ -984,3 +987,26 @@ def test_wait_for_ends_with_the_node(p2p: Form) -> None:
         p2p.stop()
         waiter.join(0.01)
     assert len(outcome) == 1
+
+
+def test_wait_for_peers_returns_at_once_when_there_are_enough(p2p: Form) -> None:
+    assert [peer.peer_id for peer in p2p.wait_for_peers()] == ["10.0.0.1:5001", "10.0.0.2:5001"]
+    assert len(p2p.wait_for_peers(2, timeout_s=0.01)) == 2
+
+
+def test_wait_for_peers_looks_again_when_somebody_connects(p2p: Form) -> None:
+    outcome: list[Any] = []
+    waiter = threading.Thread(target=lambda: outcome.append(p2p.wait_for_peers(3, timeout_s=20)))
+    waiter.start()
+    p2p.request("fake/connect")
+    p2p.emit(NewInboundPeer(peer=peer(5, Direction.INBOUND)))
+    waiter.join(PATIENCE_S)
+    assert len(outcome[0]) == 3
+
+
+def test_wait_for_peers_gives_up(p2p: Form) -> None:
+    with pytest.raises(TimeoutError, match=r"2 of 3 peers within 0.01 s"):
+        p2p.wait_for_peers(3, timeout_s=0.01)
+    for wrong in (0, -1, True, "2", None):
+        with pytest.raises(Misuse, match="1 or more"):
+            p2p.wait_for_peers(wrong)
