@@ -153,8 +153,8 @@ class ProcessSystem:
             self._is_signalled = True
             try:
                 os.eventfd_write(self._bell, 1)
-            except OSError:
-                return  # closed: nobody is there to send it
+            except (OSError, ValueError):
+                return  # closed, or closed and marked so: nobody is there to send it
 
     def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """End the system. Whether all of it has gone within the limit; if not, it is being killed."""
