@@ -135,6 +135,8 @@ def _peer_info(endpoint: Endpoint, direction: Direction, theirs: PeerQuery | Nod
         ip_address=endpoint.ip,
         port=endpoint.port,
         chain_id=theirs.chain_id,
+        network_identifier=theirs.network_identifier,
+        network_id=theirs.network_id,
         network_version=theirs.network_version,
         nonce=theirs.nonce,
         options=theirs.options,

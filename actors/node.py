@@ -7,6 +7,7 @@ BookCounts, DecisionsTaken from its own actors.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -39,7 +40,6 @@ from core.messages import (
 )
 from core.penalties import DRY_RUN
 from core.wire.codec import CodecError
-from core.wire.payloads import NodeInfo
 
 POOL_COMMANDS = (
     "SendMessage",
@@ -88,12 +88,12 @@ class Node(NodeLife):
             self._refuse_inactive(message, sender)
             return
         try:
-            changed = NodeInfo(
-                info.chain_id, info.network_version, info.nonce, info.advertise_address, dict(message.options)
-            )
-            if message.options and self._need_config().custom_node_info_schema is None:
+            changed = replace(info, options=dict(message.options))
+            config = self._need_config()
+            free = config.network.protocol == "lisk-0.5"
+            if message.options and config.custom_node_info_schema is None and not free:
                 raise ValueError("options need a custom_node_info_schema")
-            self._encode(self._need_config(), changed)
+            self._encode(config, changed)
         except (CodecError, ValueError) as error:
             self.send(sender, Failed(message.request_id, InvalidNodeInfo(f"node info cannot be applied: {error}")))
             return

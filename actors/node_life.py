@@ -10,6 +10,7 @@ A crashed child is replaced by a new one with the same charter; more than a few 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from actors.peer_server import PeerServer
 from actors.wiring import Charter, Init, Listen, Rooms
 from core.config import NodeConfig
 from core.deadlines import earliest
-from core.dialects import dialect_for
+from core.dialects import languages_of, own_names
 from core.errors import AlreadyActive, NotActive, StartFailed
 from core.events import NodeFailed
 from core.house_messages import (
@@ -154,14 +155,15 @@ class NodeLife(HouseActor):
         options = dict(said.options)
         if config.custom_node_info_schema is not None:
             options = read_hex(parse_schema(config.custom_node_info_schema), options)
-        info = NodeInfo(said.chain_id_bytes, said.network_version, nonce, said.advertise_address, options)
+        info = replace(own_names(config), nonce=nonce, options=options)
         self._encode(config, info)
         return info
 
     def _encode(self, config: NodeConfig, info: NodeInfo) -> None:
-        size = len(dialect_for(config).encode_node_info(info))
-        if size > config.max_peer_info_bytes:
-            raise ValueError(f"it takes {size} bytes, max_peer_info_bytes allows {config.max_peer_info_bytes}")
+        for dialect in languages_of(config).known:
+            size = len(dialect.encode_node_info(info))
+            if size > config.max_peer_info_bytes:
+                raise ValueError(f"it takes {size} bytes, max_peer_info_bytes allows {config.max_peer_info_bytes}")
 
     def _make_secret(self, config: NodeConfig) -> bytes:
         if config.secret is not None:
@@ -210,6 +212,7 @@ class NodeLife(HouseActor):
         info = self._node_info
         if info is None:
             raise RuntimeError("a charter before the start")
+        self._node_info = info = replace(info, port=port)
         return Charter(self._need_config(), info, port, self._secret, self._need_rooms(), self.subscribers)
 
     def _fail(self, reason: str) -> None:

@@ -8,17 +8,23 @@ generations of lisk-p2p look alike to an opener), the agreed dialect is one that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 from core.config import NodeConfig
 from core.wire.dialect import Dialect
+from core.wire.generations import AnyGeneration
+from core.wire.lisk05 import Lisk05
+from core.wire.lisk07 import Lisk07
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
+from core.wire.query import MAX_PARAMETERS, Refusal
 from core.wire.schema import parse_schema
 
-DIALECTS = {"lisk-0.10": Lisk10}
-"""By the value of ``network.protocol``."""
+DIALECTS: dict[str, Callable[..., Dialect]] = {"lisk-0.10": Lisk10, "lisk-0.7": Lisk07, "lisk-0.5": Lisk05}
+"""The dialects of lisk-p2p's generations by the values of ``network.protocol``, newest first; ``auto`` is all of them
+in which the configuration names a network."""
 
 Headers = tuple[tuple[str, str], ...]
 """HTTP headers as (name, value)."""
@@ -74,6 +80,47 @@ class Languages:
         return Agreement(self.main, ()) if self.main.matches_path(target) else None
 
 
+class Generations(Languages):
+    """The languages of a node that speaks several generations of lisk-p2p (``network.protocol: auto``).
+
+    ``generations`` are their dialects, newest first; ``names`` is a node info with our network's name in each.
+    """
+
+    def __init__(self, generations: tuple[Dialect, ...], names: NodeInfo, *, max_node_info_bytes: int) -> None:
+        super().__init__(AnyGeneration(generations, max_node_info_bytes=max_node_info_bytes), *generations)
+        self._generations = generations
+        self._names = names
+
+    def of_listener(self, target: str, headers: Mapping[str, str]) -> Agreement | None:
+        """The generation in whose terms the opener introduced itself.
+
+        Who uses those of several speaks several, and the newest of them that fits is spoken. Who fits none is refused
+        in the terms of the newest that it used.
+        """
+        if not self.main.matches_path(target):
+            return None
+        given = _parameter_names(target)
+        named = [dialect for dialect in self._generations if _NETWORK_NAMES[dialect.name] in given]
+        fitting = next((dialect for dialect in named if self._fits(dialect, target)), None)
+        return Agreement(fitting or (named or self._generations)[0], ())
+
+    def _fits(self, dialect: Dialect, target: str) -> bool:
+        query = dialect.parse_query(target, source_ip="", own_nonce="")
+        return not isinstance(query, Refusal) and dialect.check_compatibility(query, self._names) is None
+
+
+_NETWORK_NAMES = {"lisk-0.10": "chainID", "lisk-0.7": "networkIdentifier", "lisk-0.5": "networkId"}
+"""The parameter that names the network, by which a listener tells the generations apart."""
+
+
+def _parameter_names(target: str) -> set[str]:
+    try:
+        pairs = parse_qsl(target.partition("?")[2], keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:  # too many; whichever dialect is asked says so
+        return set()
+    return {name for name, _ in pairs}
+
+
 def languages_of(config: NodeConfig) -> Languages:
     """The languages of a node. Raises SchemaError for a custom node info schema that cannot be used.
 
@@ -81,7 +128,28 @@ def languages_of(config: NodeConfig) -> Languages:
     """
     schema = config.custom_node_info_schema
     custom = parse_schema(schema) if schema is not None else None
-    return Languages(DIALECTS[config.network.protocol](custom, max_node_info_bytes=config.max_peer_info_bytes))
+    limit = config.max_peer_info_bytes
+    if config.network.protocol != "auto":
+        return Languages(DIALECTS[config.network.protocol](custom, max_node_info_bytes=limit))
+    names = own_names(config)
+    spoken = {"lisk-0.10": True, "lisk-0.7": bool(names.network_identifier), "lisk-0.5": bool(names.network_id)}
+    generations = tuple(make(custom, max_node_info_bytes=limit) for name, make in DIALECTS.items() if spoken[name])
+    return Generations(generations, names, max_node_info_bytes=limit)
+
+
+def own_names(config: NodeConfig) -> NodeInfo:
+    """The configured node info, without options and without what only a running node has: nonce, listening port."""
+    said = config.node_info
+    return NodeInfo(
+        said.chain_id_bytes,
+        said.network_version,
+        "",
+        said.advertise_address,
+        network_identifier=said.network_identifier or "",
+        network_id=said.network_id or "",
+        protocol_version=said.protocol_version or "",
+        version=said.version,
+    )
 
 
 def dialect_for(config: NodeConfig) -> Dialect:

@@ -39,6 +39,53 @@ class NodeInfoConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "1.1"
 
+    network_identifier: Annotated[
+        str | None,
+        option(
+            GROUP,
+            "The network's name in lisk-p2p 0.6.1 to 0.8.0, a text. Needed for network.protocol lisk-0.7; with auto, "
+            "null leaves that generation out.",
+            lisk="nodeInfo.networkIdentifier",
+            convert=values.network_name,
+            expected=f"a text of 1 to {values.MAX_NETWORK_NAME_LENGTH} characters, or null",
+        ),
+    ] = None
+
+    network_id: Annotated[
+        str | None,
+        option(
+            GROUP,
+            "The network's name in lisk-p2p 0.4 and 0.5. Needed for network.protocol lisk-0.5; with auto, null leaves "
+            "that generation out.",
+            lisk="nodeInfo.networkId",
+            convert=values.network_name,
+            expected=f"a text of 1 to {values.MAX_NETWORK_NAME_LENGTH} characters, or null",
+        ),
+    ] = None
+
+    protocol_version: Annotated[
+        str | None,
+        option(
+            GROUP,
+            "What lisk-p2p 0.4 and 0.5 call the network version. Null: the same as network_version.",
+            lisk="nodeInfo.protocolVersion",
+            convert=values.optional_network_version,
+            expected="major.minor, major 1 or more, or null",
+        ),
+    ] = None
+
+    version: Annotated[
+        str,
+        option(
+            GROUP,
+            "Version of the application. Nodes of lisk-p2p 0.4 and 0.5 refuse who has none, whatever it is; others are "
+            "not told.",
+            lisk="nodeInfo.version",
+            convert=values.app_version,
+            expected="1 to 64 letters, digits and . + - _",
+        ),
+    ] = "1.0.0"
+
     nonce: Annotated[
         str | None,
         option(
@@ -86,10 +133,12 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Which protocol is spoken."""
 
     protocol: Annotated[
-        Literal["lisk-0.10"],
+        Literal["lisk-0.10", "lisk-0.7", "lisk-0.5", "auto"],
         option(
             GROUP,
-            "The dialect for connections we open. lisk-0.10 is spoken by lisk-p2p 0.9 and 0.10 (Lisk SDK 6).",
+            "The generation of lisk-p2p whose network to join. lisk-0.10: lisk-p2p 0.9 and 0.10 (Lisk SDK 6). "
+            "lisk-0.7: 0.6.1 to 0.8.0 (SDK 4 and 5). lisk-0.5: 0.4 and 0.5 (SDK 3). auto: all of them in which "
+            "node_info names a network, at once; each connection finds out which.",
         ),
     ] = "lisk-0.10"
 

@@ -262,10 +262,27 @@ def relations(values_by_name: Mapping[str, Any]) -> Iterator[Problem]:
         low, high = values_by_name[lower], values_by_name[upper]
         if low > high:
             yield explain((lower,), f"at most {upper} ({high})", low)
-    if values_by_name["node_info.options"] and values_by_name["custom_node_info_schema"] is None:
-        yield Problem(("node_info", "options"), "custom_node_info_schema is needed to send them, and is not given")
+    yield from _generation(values_by_name)
     if values_by_name["fixed_peers_only"] and not values_by_name["fixed_peers"]:
         yield Problem(("fixed_peers_only",), "needs fixed_peers, and none is given")
+
+
+_NAMES = {"lisk-0.7": "network_identifier", "lisk-0.5": "network_id"}
+
+
+def _generation(values_by_name: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what the generation of ``network.protocol`` does not have, or has to have."""
+    protocol, schema = values_by_name["network.protocol"], values_by_name["custom_node_info_schema"]
+    name = _NAMES.get(protocol)
+    if name is not None and values_by_name[f"node_info.{name}"] is None:
+        yield Problem(("node_info", name), f"network.protocol {protocol} needs it, and it is not given")
+    if protocol == "lisk-0.5":
+        if schema is not None:
+            yield Problem(
+                ("custom_node_info_schema",), "network.protocol lisk-0.5 has none: node_info.options are free"
+            )
+    elif values_by_name["node_info.options"] and schema is None:
+        yield Problem(("node_info", "options"), "custom_node_info_schema is needed to send them, and is not given")
 
 
 def options() -> list[OptionDoc]:

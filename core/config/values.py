@@ -20,10 +20,13 @@ MAX_LIST_LENGTH = 10_000
 
 MAX_CHAIN_ID_BYTES = 64
 
+MAX_NETWORK_NAME_LENGTH = 256
+
 MAX_PATH_LENGTH = 4096
 
 _CHAIN_ID = re.compile(rf"(?:[0-9a-f]{{2}}){{1,{MAX_CHAIN_ID_BYTES}}}")
 _NETWORK_VERSION = re.compile(r"[1-9][0-9]{0,5}(?:\.[0-9]{1,6}){1,2}")
+_APP_VERSION = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
 _NONCE = re.compile(r"[0-9A-Za-z]{1,64}")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
@@ -61,11 +64,34 @@ def chain_id(value: object) -> str:
     raise reject(f"hex text of 1 to {MAX_CHAIN_ID_BYTES} bytes (two digits each), as 00000001", value)
 
 
+def network_name(value: object) -> str | None:
+    """The name of a network in an older generation of lisk-p2p, compared as it is written; or None."""
+    if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_NETWORK_NAME_LENGTH and _is_unicode(value)):
+        return value
+    raise reject(f"a text of 1 to {MAX_NETWORK_NAME_LENGTH} characters, or null", value)
+
+
+def app_version(value: object) -> str:
+    """The version of the application, which only has to be there."""
+    if isinstance(value, str) and _APP_VERSION.fullmatch(value):
+        return value
+    raise reject("a version text of 1 to 64 letters, digits and . + - _", value)
+
+
+def optional_network_version(value: object) -> str | None:
+    """A network version or None."""
+    return None if value is None else network_version(value)
+
+
 def network_version(value: object) -> str:
     """``major.minor`` or ``major.minor.patch``; peers compare the major number, which is 1 or more."""
     if isinstance(value, str) and _NETWORK_VERSION.fullmatch(value):
         return value
     raise reject("a version text with a major number of 1 or more, as 1.1", value)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def nonce(value: object) -> str | None:

@@ -46,8 +46,8 @@ class NodeInfo:
 
     Older generations name their network otherwise: ``network_identifier`` in lisk-p2p 0.6 to 0.8, ``network_id`` in
     0.4 and 0.5. A remote's node info has the one that its generation knows; our own has those of all generations that
-    we speak. ``port`` is where the node listens, which node infos of lisk-p2p 0.4 and 0.5 repeat; 0 otherwise.
-    ``version`` is the application's, which the same generation asks for.
+    we speak. The last three are our own and for lisk-p2p 0.4 and 0.5 only: ``protocol_version`` if that network has
+    another than ``network_version``, the application's ``version``, and the ``port`` where the node listens.
 
     Raises ValueError for values beyond the limits of this module. Equal by value, not hashable.
     """
@@ -59,15 +59,18 @@ class NodeInfo:
     options: Mapping[str, object] = field(default_factory=dict)
     network_identifier: str = ""
     network_id: str = ""
+    protocol_version: str = ""
     version: str = ""
     port: int = 0
 
     def __post_init__(self) -> None:
-        for text in (self.network_version, self.nonce, self.network_identifier, self.network_id, self.version):
+        names = self.network_identifier, self.network_id
+        for text in (self.network_version, self.nonce, *names, self.protocol_version, self.version):
             text.encode()  # a text that no peer could be sent raises UnicodeEncodeError, a ValueError
         if len(self.chain_id) > MAX_CHAIN_ID_BYTES:
             raise ValueError(f"expected a chain id of at most {MAX_CHAIN_ID_BYTES} bytes, got {len(self.chain_id)}")
         _check_length("network version", self.network_version, MAX_NETWORK_VERSION_CHARACTERS)
+        _check_length("protocol version", self.protocol_version, MAX_NETWORK_VERSION_CHARACTERS)
         _check_length("version", self.version, MAX_NETWORK_VERSION_CHARACTERS)
         _check_length("nonce", self.nonce, MAX_NONCE_CHARACTERS)
         _check_length("network identifier", self.network_identifier, MAX_NETWORK_NAME_CHARACTERS)

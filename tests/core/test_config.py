@@ -198,6 +198,15 @@ def test_a_wrong_value_names_its_option_and_what_was_expected(name: str, value: 
         ("network_version", "1"),
         ("network_version", "1.1x"),
         ("network_version", 1.1),
+        ("network_identifier", ""),
+        ("network_identifier", "n" * 257),
+        ("network_identifier", "\ud800"),
+        ("network_id", 123),
+        ("protocol_version", "1"),
+        ("protocol_version", ""),
+        ("version", ""),
+        ("version", "1 0"),
+        ("version", None),
         ("nonce", ""),
         ("nonce", "a b"),
         ("nonce", "a" * 65),
@@ -331,12 +340,35 @@ def test_a_section_must_be_a_mapping(value: object) -> None:
             "max_peer_discovery_response_length",
         ),
         ({"node_info": {"options": {"a": 1}}}, "node_info.options", "custom_node_info_schema"),
+        ({"network": {"protocol": "lisk-0.7"}}, "node_info.network_identifier", "network.protocol lisk-0.7"),
+        ({"network": {"protocol": "lisk-0.5"}}, "node_info.network_id", "network.protocol lisk-0.5"),
+        (
+            {"network": {"protocol": "auto"}, "node_info": {"options": {"a": 1}}},
+            "node_info.options",
+            "custom_node_info_schema",
+        ),
+        (
+            {"network": {"protocol": "lisk-0.5"}, "node_info": {"network_id": "x"}, "custom_node_info_schema": {}},
+            "custom_node_info_schema",
+            "network.protocol lisk-0.5",
+        ),
     ],
 )
 def test_options_must_fit_each_other(values: dict[str, Any], first: str, second: str) -> None:
     (problem,) = problems_of(values)
     assert problem.startswith(f"{first}: ")
     assert second in problem
+
+
+def test_each_generation_with_what_it_needs() -> None:
+    for protocol, more in [
+        ("lisk-0.10", {}),
+        ("lisk-0.7", {"network_identifier": "1111"}),
+        ("lisk-0.5", {"network_id": "123xyz", "options": {"height": 7, "os": "linux"}}),
+        ("auto", {}),
+    ]:
+        config = NodeConfig.from_mapping({"network": {"protocol": protocol}, "node_info": more})
+        assert config.network.protocol == protocol
 
 
 def test_the_default_has_no_broken_relations() -> None:

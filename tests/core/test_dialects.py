@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from core.config import NodeConfig
-from core.dialects import Languages, dialect_for, languages_of
+from core.dialects import Languages, dialect_for, languages_of, own_names
+from core.wire.generations import AnyGeneration
+from core.wire.lisk05 import Lisk05
+from core.wire.lisk07 import Lisk07
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from core.wire.schema import SchemaError
@@ -75,3 +78,91 @@ def test_dialects_are_found_by_their_names() -> None:
     with pytest.raises(KeyError, match=r"'third' is not among lisk-0\.10, other"):
         languages.named("third")
     assert languages.path == "/rpc/"
+
+
+# ---- several generations at once
+
+NETWORKS = {"network_identifier": "1111", "network_id": "123xyz"}
+
+
+def every_generation(**more: object) -> Languages:
+    named = {"node_info": {**NETWORKS, **more}, "network": {"protocol": "auto"}}
+    return languages_of(NodeConfig.from_mapping(named))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kind"), [("lisk-0.10", Lisk10), ("lisk-0.7", Lisk07), ("lisk-0.5", Lisk05), ("auto", AnyGeneration)]
+)
+def test_the_protocol_of_the_configuration_is_the_main_dialect(protocol: str, kind: type) -> None:
+    config = NodeConfig.from_mapping({"node_info": NETWORKS, "network": {"protocol": protocol}})
+    languages = languages_of(config)
+    assert type(languages.main) is kind
+    assert languages.main.name == protocol
+    if protocol != "auto":
+        agreement = languages.of_listener("/rpc/?chainID=00000001&networkIdentifier=1111&networkId=123xyz", {})
+        assert agreement is not None
+        assert agreement.dialect is languages.main
+
+
+TEN, SEVEN, FIVE = (
+    "networkVersion=1.1&chainID=00000001&port=1",
+    "networkVersion=1.1&networkIdentifier=1111&port=1",
+    "version=1&protocolVersion=1.1&networkId=123xyz&wsPort=1",
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        (TEN, "lisk-0.10"),
+        (SEVEN, "lisk-0.7"),
+        (FIVE, "lisk-0.5"),
+        # Several: the newest that fits.
+        (f"{FIVE}&{TEN}", "lisk-0.10"),
+        (f"{FIVE}&{SEVEN}", "lisk-0.7"),
+        (f"{FIVE}&{SEVEN.replace('1111', 'other')}", "lisk-0.5"),
+        (f"{SEVEN}&chainID=00000002", "lisk-0.7"),
+        # None fits: the newest that was used, whose words the refusal has.
+        (TEN.replace("01&", "02&"), "lisk-0.10"),
+        (f"{SEVEN.replace('1111', 'other')}&networkId=other", "lisk-0.7"),
+        ("networkId=other", "lisk-0.5"),
+        ("", "lisk-0.10"),
+        ("networkIdentifier=", "lisk-0.7"),
+        ("&".join(["networkId=123xyz"] * 65), "lisk-0.10"),
+    ],
+)
+def test_a_listener_tells_the_generation_by_the_query(query: str, name: str) -> None:
+    languages = every_generation()
+    agreement = languages.of_listener(f"/rpc/?{query}", {})
+    assert agreement is not None
+    assert agreement.dialect is languages.named(name)
+
+
+def test_a_generation_without_a_network_of_ours_is_not_spoken() -> None:
+    languages = every_generation(network_id=None)
+    assert [dialect.name for dialect in languages.known] == ["auto", "lisk-0.10", "lisk-0.7"]
+    agreement = languages.of_listener(f"/rpc/?{FIVE}", {})
+    assert agreement is not None
+    assert agreement.dialect.name == "lisk-0.10"
+
+
+def test_an_opener_of_several_generations_asks_in_the_words_of_all() -> None:
+    languages = every_generation()
+    offer = languages.offer(NodeInfo(b"\0\0\0\1", "1.1", "n", network_identifier="1111", network_id="123xyz"), 7001)
+    assert all(f"{name}=" in offer.target for name in ("chainID", "networkIdentifier", "networkId", "wsPort", "port"))
+    assert languages.of_opener({}) is languages.main
+    assert languages.of_listener("/socketcluster/?chainID=00000001", {}) is None
+
+
+def test_two_nodes_that_speak_everything_agree_on_the_newest() -> None:
+    info = NodeInfo(b"\0\0\0\1", "1.1", "n", network_identifier="1111", network_id="123xyz", version="1")
+    agreement = every_generation().of_listener(every_generation().offer(info, 7001).target, {})
+    assert agreement is not None
+    assert agreement.dialect.name == "lisk-0.10"
+
+
+def test_the_names_of_the_configuration_are_those_of_the_node_info() -> None:
+    said = {**NETWORKS, "protocol_version": "1.2", "version": "3.0.1", "advertise_address": False}
+    names = own_names(NodeConfig.from_mapping({"node_info": said}))
+    assert (names.network_identifier, names.network_id, names.protocol_version) == ("1111", "123xyz", "1.2")
+    assert (names.version, names.advertise_address, names.network_version) == ("3.0.1", False, "1.1")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 DRIVER_DIR: Final = Path(__file__).parent / "driver"
+MAIN_VERSION: Final = "0.10.0"
 DEFAULT_TIMEOUT_S: Final = 10.0
 STOP_TIMEOUT_S: Final = 6.0  # the driver itself gives the node 3 s
 MAX_EVENTS: Final = 100_000
@@ -204,10 +205,11 @@ def _kill_leftovers() -> None:
 class Driver:
     """One driver process: commands, answers and the ordered event log. Knows nothing of lisk-p2p's calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = MAIN_VERSION) -> None:
         problem = driver_problem()
         if problem is not None:
             raise LiskNodeError(problem)
+        self.version = version
         self._write_lock = threading.Lock()
         self._spawn()
         _recent.append(self)
@@ -217,7 +219,7 @@ class Driver:
         self._next_id = 0
         # A session of its own: Ctrl-C in a terminal goes to the test alone, which then stops its nodes in order.
         self._process = subprocess.Popen(
-            ["node", "node.js"],
+            ["node", "node.js", self.version],
             cwd=DRIVER_DIR,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

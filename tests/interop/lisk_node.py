@@ -1,4 +1,4 @@
-"""Real ``@liskhq/lisk-p2p`` 0.10.0 nodes for tests and benchmarks.
+"""Real ``@liskhq/lisk-p2p`` nodes for tests and benchmarks: 0.10.0, or an older version of those in ``VERSIONS``.
 
 One :class:`LiskNode` is one Node.js process that runs ``driver/node.js``, which holds one lisk-p2p ``P2P`` object::
 
@@ -7,6 +7,9 @@ One :class:`LiskNode` is one Node.js process that runs ``driver/node.js``, which
         b.send_to_peer("hello", b"\\x00\\x01", a.peer_id)
         message = a.wait_event("EVENT_MESSAGE_RECEIVED", lambda payload: payload["event"] == "hello")
         assert message["data"] == b"\\x00\\x01"
+
+An older version is asked for with ``LiskNode(version="0.7.3")``; its node info and its peer lists are made under the
+names of its generation, and ``apply_node_info`` takes those names too.
 
 Options of lisk-p2p keep lisk-p2p's names (``populatorInterval``, ``maxOutboundConnections``, ...) and units
 (milliseconds, bytes); everything of ours is in seconds. Bytes are ``bytes`` in both directions.
@@ -39,6 +42,7 @@ from typing import Any, Final
 from tests.interop.lisk_driver import (
     ABSENT,
     DEFAULT_TIMEOUT_S,
+    MAIN_VERSION,
     Driver,
     LiskCallFailed,
     LiskEvent,
@@ -55,6 +59,9 @@ __all__ = [
     "ABSENT",
     "BENCH_CONFIG",
     "LOOPBACK",
+    "NETWORK_ID",
+    "NETWORK_IDENTIFIER",
+    "VERSIONS",
     "LiskCallFailed",
     "LiskEvent",
     "LiskNode",
@@ -84,8 +91,21 @@ BENCH_CONFIG: Final[Mapping[str, Any]] = {
 PEER_LISTS: Final = ("seedPeers", "fixedPeers", "whitelistedPeers", "previousPeers")
 
 
-def peer_address(peer: Any) -> dict[str, Any]:
-    """A peer of a configuration list in lisk-p2p's form.
+VERSIONS: Final = ("0.5.0", "0.7.3", "0.8.0", "0.9.0", "0.10.0")
+"""The versions that are installed for the driver."""
+
+NETWORK_IDENTIFIER: Final = "11111111111111112222222222222222"
+NETWORK_ID: Final = "123xyz"
+
+
+def _generation(version: str) -> str:
+    """The name of our dialect for a version of lisk-p2p."""
+    minor = int(version.split(".")[1])
+    return "lisk-0.10" if minor >= 9 else "lisk-0.7" if minor >= 6 else "lisk-0.5"
+
+
+def peer_address(peer: Any, port_name: str = "port") -> dict[str, Any]:
+    """A peer of a configuration list in lisk-p2p's form; `port_name` is ``wsPort`` before 0.6.
 
     Takes a node of either kind, ``"ip:port"``, ``(ip, port)``, or a mapping that is passed on as it is.
     """
@@ -93,7 +113,7 @@ def peer_address(peer: Any) -> dict[str, Any]:
         return dict(peer)
     peer = getattr(peer, "peer_id", peer)
     ip, port = peer.rsplit(":", 1) if isinstance(peer, str) else peer
-    return {"ipAddress": ip, "port": int(port)}
+    return {"ipAddress": ip, port_name: int(port)}
 
 
 class MessageCount:
@@ -123,6 +143,8 @@ class LiskNode(Driver):
         network_version: ``major.minor`` text of the node info.
         advertise_address: whether the node wants its address passed on.
         options: application part of the node info; needs ``customNodeInfoSchema`` in `config` to go over the wire.
+        version: the version of lisk-p2p.
+        network: name of the network in older generations; `chain_id` is for 0.9 and 0.10.
         constants: values to put in place of lisk-p2p's own constants, by name; for this process only.
         config: any option of lisk-p2p under its own name. Peer lists take nodes, ``"ip:port"`` or ``(ip, port)``.
 
@@ -141,18 +163,26 @@ class LiskNode(Driver):
         advertise_address: bool = True,
         options: Mapping[str, Any] | None = None,
         constants: Mapping[str, Any] | None = None,
+        version: str = MAIN_VERSION,
+        network: str | None = None,
         **config: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(version)
         self.port = 0
-        node_info = {
-            "chainID": bytes.fromhex(chain_id),
-            "networkVersion": network_version,
-            "advertiseAddress": advertise_address,
-            "options": dict(options or {}),
-        }
+        self.dialect = _generation(version)
+        said = dict(options or {})
+        node_info: dict[str, Any] = {"networkVersion": network_version, "options": said}
+        if self.dialect == "lisk-0.10":
+            node_info["chainID"] = bytes.fromhex(chain_id)
+        elif self.dialect == "lisk-0.7":
+            node_info["networkIdentifier"] = network or NETWORK_IDENTIFIER
+        else:
+            named = {"networkId": network or NETWORK_ID, "protocolVersion": network_version}
+            node_info = {"os": "linux", "version": "1.1.1", **named, **said}
+        node_info["advertiseAddress"] = advertise_address
+        port_name = "wsPort" if self.dialect == "lisk-0.5" else "port"
         lists: dict[str, Any] = {
-            name: [peer_address(peer) for peer in config[name]] for name in PEER_LISTS if name in config
+            name: [peer_address(peer, port_name) for peer in config[name]] for name in PEER_LISTS if name in config
         }
         self._config = {**TEST_CONFIG, **config, **lists, "nodeInfo": node_info}
         try:
@@ -165,9 +195,10 @@ class LiskNode(Driver):
         for attempt in range(1, PORT_ATTEMPTS + 1):
             self.port = free_port() if port is None else port
             try:
-                answer = self.call(
-                    "start", START_TIMEOUT_S, config={**self._config, "port": self.port}, constants=constants
-                )
+                config = {**self._config, "port": self.port}
+                if self.dialect == "lisk-0.5":
+                    config["nodeInfo"] = {**config["nodeInfo"], "wsPort": self.port}
+                answer = self.call("start", START_TIMEOUT_S, config=config, constants=constants)
             except LiskNodeDied:
                 # Between finding a free port and listening on it somebody else may have taken it.
                 taken = any(event["code"] == "EADDRINUSE" for event in self.events("DRIVER_CRASHED"))
@@ -188,7 +219,7 @@ class LiskNode(Driver):
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<LiskNode {self.peer_id} pid {self.pid}>"
+        return f"<LiskNode {self.version} {self.peer_id} pid {self.pid}>"
 
     @property
     def peer_id(self) -> str:

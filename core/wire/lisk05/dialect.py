@@ -97,7 +97,7 @@ class Lisk05(LiskPackets):
             return refusal
         if not theirs.network_id or theirs.network_id != own.network_id:
             return query.other_network(NETWORK)
-        return query.check_version(theirs.network_version, own.network_version)
+        return query.check_version(theirs.network_version, own.protocol_version or own.network_version)
 
     def encode_node_info(self, info: NodeInfo) -> bytes:
         """Return the node info as JSON text.

@@ -55,7 +55,7 @@ def node_info_object(info: NodeInfo) -> dict[str, object]:
     return {
         **{name: _as_json(value, f"options.{name}", 1) for name, value in info.options.items()},
         "version": info.version,
-        VERSION: info.network_version,
+        VERSION: info.protocol_version or info.network_version,
         NETWORK: info.network_id,
         "wsPort": info.port,
         "advertiseAddress": info.advertise_address,

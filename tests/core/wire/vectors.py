@@ -22,6 +22,12 @@ def lenient_vectors() -> dict[str, Any]:
         return json.load(file)
 
 
+def superset_probe() -> dict[str, Any]:
+    """Return what listeners of every version answered to a query with the names of all generations."""
+    with (_ROOT / "superset_probe.json").open(encoding="utf-8") as file:
+        return json.load(file)
+
+
 def captures(version: str = "0.10.0") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield name and content of each recording of two lisk-p2p nodes of a version, or of one and a raw client."""
     for path in sorted((_ROOT / "captures" / version).glob("*.json")):

@@ -1,6 +1,6 @@
 'use strict';
 /*
- * One process = one lisk-p2p node. Commands come as JSON lines on standard input, answers and events leave as JSON
+ * One process = one lisk-p2p node, of the version that is the first argument. Commands come as JSON lines on standard input, answers and events leave as JSON
  * lines on standard output:
  *
  *   in    {"id": 1, "cmd": "sendToPeer", "peerId": "127.0.0.1:5001", "packet": {"event": "x", "data": {"base64": ".."}}}
@@ -16,8 +16,7 @@
 delete globalThis.WebSocket;
 
 const readline = require('readline');
-const { P2P, constants, events } = require('@liskhq/lisk-p2p');
-const { InboundPeer, Peer } = require('@liskhq/lisk-p2p/dist-node/peer');
+const { P2P, constants, events, InboundPeer, Peer } = require('./generation');
 const { Counter, flood, monotonicS, rpcFlood } = require('./bench');
 const { plain, plainError, revive } = require('./plain');
 
@@ -26,8 +25,10 @@ const STOP_TIMEOUT_MS = 3000;
 const SLOW_ANSWER_MS = 500;
 
 const EVENT_NAMES = Object.keys(events).filter(name => name.startsWith('EVENT_'));
-// The P2P object exports these two but never emits them; they are taken from the peers themselves.
-const PEER_ONLY_EVENTS = new Set([events.EVENT_INVALID_REQUEST_RECEIVED, events.EVENT_INVALID_MESSAGE_RECEIVED]);
+// The P2P object exports these two but never emits them; they are taken from the peers themselves. By value.
+const PEER_ONLY_EVENTS = new Map(
+	['EVENT_INVALID_REQUEST_RECEIVED', 'EVENT_INVALID_MESSAGE_RECEIVED'].map(name => [events[name], name]),
+);
 
 let p2p;
 let eventCount = 0;
@@ -65,7 +66,7 @@ const onRequest = request => {
 	const requestId = requestCount;
 	if (!options.quiet) {
 		const { procedure, data, peerId, rate, wasResponseSent } = request;
-		report(events.EVENT_REQUEST_RECEIVED, { requestId, procedure, data, peerId, rate, wasResponseSent });
+		report('EVENT_REQUEST_RECEIVED', { requestId, procedure, data, peerId, rate, wasResponseSent });
 	}
 	if (!request.wasResponseSent) {
 		BEHAVIOURS[options.behaviour](request, options, requestId);
@@ -75,7 +76,7 @@ const onRequest = request => {
 const onMessage = message => {
 	const counter = counters.get(message.event);
 	if (counter === undefined) {
-		report(events.EVENT_MESSAGE_RECEIVED, message);
+		report('EVENT_MESSAGE_RECEIVED', message);
 	} else {
 		counter.add(message.data);
 	}
@@ -83,12 +84,12 @@ const onMessage = message => {
 
 const forwardEvents = () => {
 	for (const name of EVENT_NAMES) {
-		if (name === events.EVENT_REQUEST_RECEIVED) {
-			p2p.on(name, onRequest);
-		} else if (name === events.EVENT_MESSAGE_RECEIVED) {
-			p2p.on(name, onMessage);
+		if (name === 'EVENT_REQUEST_RECEIVED') {
+			p2p.on(events[name], onRequest);
+		} else if (name === 'EVENT_MESSAGE_RECEIVED') {
+			p2p.on(events[name], onMessage);
 		} else {
-			p2p.on(name, payload => report(name, payload));
+			p2p.on(events[name], payload => report(name, payload));
 		}
 	}
 };
@@ -98,7 +99,7 @@ const watchPeers = () => {
 	const { emit, request } = Peer.prototype;
 	Peer.prototype.emit = function emitAndReport(name, ...args) {
 		if (PEER_ONLY_EVENTS.has(name)) {
-			report(name, args[0]);
+			report(PEER_ONLY_EVENTS.get(name), args[0]);
 		}
 		return emit.call(this, name, ...args);
 	};
