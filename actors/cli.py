@@ -1,4 +1,4 @@
-"""The ``ensemble`` command: run a node, check and show configurations.
+"""The ``ensemble`` command: run a node, simulate networks, check and show configurations.
 
 Exit codes: 0 done, 1 the node could not start or failed while running, 2 wrong input (arguments, file, environment).
 Results go to stdout, complaints and the log to stderr; a wrong input never ends in a traceback.
@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TextIO
 
+from actors.cli_simulate import add_parser as add_simulate
 from actors.config_sources import LoadedConfig, Text, load_config
 from actors.config_table import as_json, as_table
 from core.config import options
@@ -82,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--log-level", choices=("error", "warning", "info", "debug"), help="short for --set log_level=...")
     _add_set(run)
     run.set_defaults(command=_run)
+
+    add_simulate(commands)
 
     config = commands.add_parser("config", help="check or show a configuration")
     actions = config.add_subparsers(required=True, metavar="ACTION")
