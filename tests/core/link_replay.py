@@ -8,9 +8,9 @@ played here.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple
 
@@ -34,8 +34,10 @@ from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.link import Link
 from core.link_base import Stage
 from core.link_settings import LinkSettings
-from core.wire.lisk10 import Lisk10
+from core.wire.dialect import Dialect
+from core.wire.packets import Message, Request, Response
 from core.wire.payloads import NodeInfo
+from core.wire.query import PeerQuery
 
 OWN_PROCEDURES = ("getNodeInfo", "getPeers", "ping")
 
@@ -59,7 +61,10 @@ class At(Random):
 
 
 class Replay:
-    """One side of one connection; see the module. ``side`` is ``c2s`` for the opener's side, ``s2c`` for the other."""
+    """One side of one connection; see the module. ``side`` is ``c2s`` for the opener's side, ``s2c`` for the other.
+
+    ``reads`` is the dialect of the recording, if we begin with another.
+    """
 
     def __init__(
         self,
@@ -67,9 +72,10 @@ class Replay:
         side: str,
         *,
         own: NodeInfo,
-        dialect: Lisk10,
+        dialect: Dialect,
         banned: bool,
         ping_after_s: float,
+        reads: Dialect | None = None,
     ) -> None:
         self.side = side
         self.events: list[dict[str, Any]] = connection["events"]
@@ -77,6 +83,7 @@ class Replay:
         self.now = 0.0
         self._own = own
         self._dialect = dialect
+        self._reads = reads or dialect
         self._banned = banned
         self._rng = At(ping_after_s)
         self._link: Link | None = None
@@ -189,11 +196,11 @@ class Replay:
         assert self._admission is not None
         announced = self._admission.announced
         assert announced is not None
-        port = int(next(part[5:] for part in self._target().split("&") if part.startswith("port=")))
         self._admission.on_closed()
         self._admission = None
-        self._link = self._make_link(Endpoint("127.0.0.1", port))
-        session_id = next(packet["data"]["id"] for packet in self._packets(self.side) if "id" in packet.get("data", {}))
+        self._link = self._make_link(Endpoint("127.0.0.1", self._port()))
+        answers = [packet.get("data") for packet in self._packets(self.side) if "rid" in packet]
+        session_id = next(answer["id"] for answer in answers if isinstance(answer, dict) and "id" in answer)
         self._do(self.link.start_inbound(announced, cid, session_id, self.now))
 
     # ---- what the recording says ----
@@ -202,6 +209,11 @@ class Replay:
         request = next(event for event in self.events if event["kind"] == "http-request")
         target: str = request["start"].split(" ")[1]
         return target
+
+    def _port(self) -> int:
+        query = self._reads.parse_query(self._target(), source_ip="127.0.0.1", own_nonce="nobody's")
+        assert isinstance(query, PeerQuery)
+        return query.port
 
     def _packets(self, side: str) -> list[dict[str, Any]]:
         texts = [event["text"] for event in self.events if event["dir"] == side and event.get("type") == "text"]
@@ -245,14 +257,14 @@ class Replay:
         if event["kind"] == "http-request":
             self._do(self.link.start_outbound(self.now))
             self._do(self.link.on_connected(self.now))
-            self._put(self._dialect.request_target(self._own, int(self._target().rpartition("port=")[2])))
+            self._put(self._dialect.request_target(self._own, self._port()))
         elif event.get("type") == "text" and not event["text"].startswith("#") and self._link is not None:
-            self._on_own_packet(json.loads(event["text"]))
+            self._on_own_packet(json.loads(event["text"]), event["text"])
 
-    def _on_own_packet(self, packet: dict[str, Any]) -> None:
+    def _on_own_packet(self, packet: dict[str, Any], text: str) -> None:
         link, body, kind = self.link, packet.get("data", {}), packet.get("event")
-        carries = "data" in body and kind != "#disconnect"
-        data = base64.b64decode(body["data"]) if carries else None
+        (read,) = self._reads.decode_packets(text.encode(), binary=False)
+        data = read.data if isinstance(read, Message | Request | Response) else None
         if kind == "rpc-request" and body["procedure"] not in OWN_PROCEDURES:
             self._do(link.request(packet["cid"], body["procedure"], data, None, self.now))
         elif kind == "remote-message" and body["event"] != "postNodeInfo":
@@ -260,12 +272,13 @@ class Replay:
         elif kind == "remote-message":
             self._own_infos += 1
             if self._own_infos > 1 and data is not None:
-                self._do(link.push_node_info(self._dialect.decode_node_info(data), self.now))
+                info = replace(self._reads.decode_node_info(data), port=self._own.port)
+                self._do(link.push_node_info(info, self.now))
         elif kind == "#disconnect" and not self._they_left:
             self._leave(body["code"], body.get("data", ""))
         elif "error" in packet:
             self._do(link.refuse(packet["rid"], packet["error"]["message"]))
-        elif "rid" in packet and "id" not in body:
+        elif "rid" in packet and isinstance(body, dict) and "id" not in body:
             self._on_own_answer(packet["rid"], data)
 
     def _leave(self, code: int, reason: str) -> None:
@@ -277,11 +290,13 @@ class Replay:
     def _on_own_answer(self, rid: int, data: bytes | None) -> None:
         other = "s2c" if self.side == "c2s" else "c2s"
         asked = next(
-            packet for packet in self._packets(other) if packet.get("cid") == rid and "procedure" in packet["data"]
+            packet
+            for packet in self._packets(other)
+            if packet.get("cid") == rid and "procedure" in packet.get("data", {})
         )
         procedure = asked["data"]["procedure"]
         if procedure == "getPeers":
             assert data is not None
-            self._do(self.link.on_sample(rid, self._dialect.decode_peers(data)))
+            self._do(self.link.on_sample(rid, self._reads.decode_peers(data)))
         elif procedure not in OWN_PROCEDURES:
             self._do(self.link.answer(rid, data))
