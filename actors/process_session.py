@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -65,7 +66,16 @@ class ProcessSession:
 
     async def aclose(self) -> None:
         """The same without holding up the loop."""
-        await asyncio.get_running_loop().run_in_executor(None, self._system.close, CLOSE_LIMIT_S)
+        loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+        def close() -> None:
+            self._system.close(CLOSE_LIMIT_S)
+            loop.call_soon_threadsafe(closed.set)
+
+        closer = threading.Thread(target=close, name="ensemble-closer", daemon=True)
+        closer.start()
+        await closed.wait()
+        closer.join()
 
 
 def check_portable(config: NodeConfig, node_class: type[Any]) -> None:

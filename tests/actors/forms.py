@@ -108,7 +108,23 @@ class AsyncForm(Form):
         self.loop.close()
 
 
+class ProcessForm(Form):
+    """``P2P`` for threads, every actor in a process of its own."""
+
+    def make(self, one_handler_at_a_time: bool, *args: Any, **options: Any) -> Any:
+        return super().make(one_handler_at_a_time, *args, **{"system": "multiprocess", **options})
+
+
+class AsyncProcessForm(AsyncForm):
+    """``aio.P2P``, every actor in a process of its own."""
+
+    def make(self, one_handler_at_a_time: bool, *args: Any, **options: Any) -> Any:
+        return super().make(one_handler_at_a_time, *args, **{"system": "multiprocess", **options})
+
+
 FORMS: dict[str, type[Form]] = {"threads": Form, "asyncio": AsyncForm}
+
+PROCESS_FORMS: dict[str, type[Form]] = {"threads, processes": ProcessForm, "asyncio, processes": AsyncProcessForm}
 
 
 class Seen:

@@ -45,19 +45,22 @@ from tests.actors.fake_node import (
     peer,
     request_event,
 )
-from tests.actors.forms import FORMS, PATIENCE_S, Form, Seen
+from tests.actors.forms import FORMS, PATIENCE_S, PROCESS_FORMS, Form, Seen
 
 Make = Callable[..., Form]
 
 
-@pytest.fixture(params=FORMS)
+IN_PROCESSES = [pytest.param(name, marks=(pytest.mark.slow, pytest.mark.sockets)) for name in PROCESS_FORMS]
+
+
+@pytest.fixture(params=[*FORMS, *IN_PROCESSES])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Makes a P2P of either form, not started; sees to it that none leaves a thread or a descriptor behind."""
     threads, descriptors = set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
     made: list[Form] = []
 
     def build(*args: Any, **options: Any) -> Form:
-        made.append(FORMS[request.param](*args, **options))
+        made.append((FORMS | PROCESS_FORMS)[request.param](*args, **options))
         return made[-1]
 
     yield build
