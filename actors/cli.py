@@ -26,6 +26,8 @@ from core.errors import ConfigError, EnsembleError
 DEFAULT_FILE = Path("configs/node.yaml")
 """What ``run`` and ``config show`` read, where it is there, when no file is named."""
 
+SYSTEMS = ("inproc", "multiprocess")
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -81,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--default-file", type=Path, default=DEFAULT_FILE, help=argparse.SUPPRESS)
     run.add_argument("--log-level", choices=("error", "warning", "info", "debug"), help="short for --set log_level=...")
+    run.add_argument(
+        "--system",
+        choices=SYSTEMS,
+        default=SYSTEMS[0],
+        help="where the actors run: all in this process, or each in a process of its own (default: %(default)s)",
+    )
     _add_set(run)
     run.set_defaults(command=_run)
 
@@ -154,7 +162,7 @@ def _run(parsed: argparse.Namespace, output: TextIO) -> int:
     from actors import P2P
     from actors.cli_run import run_node
 
-    return run_node(P2P(loaded.config), output)
+    return run_node(P2P(loaded.config, system=parsed.system), output)
 
 
 if __name__ == "__main__":

@@ -149,11 +149,19 @@ def _show_status(node: Node, output: TextIO, stop_requested: int) -> None:
             width = shutil.get_terminal_size().columns - 1
             _write(output, f"\r{line[:width]}\x1b[K" if is_tty else f"{line}\n")
             interval_s = TTY_INTERVAL_S if is_tty else LOG_INTERVAL_S
-            if select.select([stop_requested], [], [], interval_s)[0]:
+            if _wait(node, stop_requested, time.monotonic() + interval_s):
                 return
     finally:
         if is_tty:
             _write(output, "\n")
+
+
+def _wait(node: Node, stop_requested: int, until: float) -> bool:
+    """Wait for a signal; whether one came. A node that has failed is not waited for: the next question tells why."""
+    while (left_s := until - time.monotonic()) > 0 and getattr(node, "is_active", True):
+        if select.select([stop_requested], [], [], min(left_s, TTY_INTERVAL_S))[0]:
+            return True
+    return False
 
 
 def _write(output: TextIO, text: str) -> None:

@@ -111,6 +111,7 @@ class NodeLife(HouseActor):
         self._starter = (sender, message.request_id)
         self._stats = Stats(self.environment.wall_now())
         self._decisions = DecisionLog(config.decisions_kept)
+        self._budget = RestartBudget(config.max_restarts, config.restart_window_s)
         self._secret = self._make_secret(config)
         listens = config.max_inbound_connections > 0
         self._rooms = Rooms(

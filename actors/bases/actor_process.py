@@ -19,13 +19,16 @@ from thespian.system.messages.multiproc import LoggerConnected
 from thespian.system.transport import ReceiveEnvelope, TransmitIntent
 
 from actors.bases.environment import SystemEnvironment
-from actors.bases.hygiene import die_with_adopter, die_with_parent, drop_inheritance
+from actors.bases.hygiene import die_with_adopter, die_with_parent, drop_inheritance, name_process
 from actors.bases.lanes import Bundle, Done, Lanes
 from actors.bases.readiness import WatchingActor
 from actors.bases.seal import Seal
 from actors.bases.sealed_transport import intent_for
 from actors.bases.thespian_parts import private_copy
 from actors.transport.descriptors import DescriptorPort, ProcessNetwork
+from actors.wiring import Forwarded
+from core.errors import EnsembleError
+from core.messages import Failed, Query
 
 parts: Any = private_copy("thespian.system.multiprocCommon")
 
@@ -85,6 +88,7 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
     def __init__(self, *arguments: Any) -> None:
         self.actorInst: Any = None
         super().__init__(*arguments)
+        name_process(str(arguments[0]).rpartition(".")[2])
         self.environment = SystemEnvironment()
         sign = Terms.sign_descriptor
         port = DescriptorPort(Terms.port_name(self.transport.myAddress), sign)
@@ -132,9 +136,14 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
         self._send_intent_to_transport(intent_for(address, message, finished))
 
     def _lost(self, result: Any, intent: Any) -> None:
+        """The receiver has died. Dead letters, as everywhere; and nobody is to wait for an answer that cannot come."""
         messages = intent.message.messages if isinstance(intent.message, Bundle) else (intent.message,)
         for message in messages:
-            self.actor_send_fail(result, TransmitIntent(intent.targetAddr, message))
+            if isinstance(message, Forwarded) and isinstance(message.message, Query) and message.message.request_id:
+                error = EnsembleError("an actor of the node has crashed and is being replaced: try again")
+                self.actor_send(message.asker, Failed(message.message.request_id, error))
+            else:
+                self.actor_send_fail(result, TransmitIntent(intent.targetAddr, message))
 
     def _handleOneMessage(self, envelope: Any) -> Any:
         message = envelope.message
@@ -163,6 +172,7 @@ class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
         self._root: ActorAddress | None = None
         self.logDefs = self.logdefs  # Thespian's admin looks for it under this name when a logger dies
         die_with_adopter(Terms.warden)
+        name_process("admin")
 
     def _startChildActor(self, number: ActorAddress, *arguments: Any, **options: Any) -> None:
         Terms.forking = os.getpid()

@@ -54,6 +54,12 @@ def become_subreaper() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def name_process(name: str) -> None:
+    """Show as ``name`` in ps and top, as far as the kernel keeps it: 15 bytes."""
+    with open("/proc/self/comm", "wb") as file:
+        file.write(name.encode(errors="replace")[:15])
+
+
 def drop_inheritance(keep: Iterable[int]) -> None:
     """Right after a fork: close inherited descriptors, save the standard streams and ``keep``.
 

@@ -24,7 +24,14 @@ from thespian.system import systemBase
 from thespian.system.utilis import thesplog_control
 
 from actors.bases.actor_process import EXIT_ROOT_ENDED, Terms
-from actors.bases.hygiene import become_subreaper, kill_descendants, raise_descriptor_limit, reap
+from actors.bases.hygiene import (
+    become_subreaper,
+    children_of,
+    kill_descendants,
+    name_process,
+    raise_descriptor_limit,
+    reap,
+)
 from actors.bases.multiproc import ClosedTCPBase
 from actors.bases.seal import Seal
 from actors.bases.warden_terms import (
@@ -74,6 +81,7 @@ class Warden:
         logging.basicConfig(level=terms.log_level, handlers=[LogSenderHandler(self._sender)], force=True)
         thesplog_control(logging.CRITICAL, False, 0)  # no log file of Thespian's own
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the program's business
+        name_process("warden")
         become_subreaper()
         raise_descriptor_limit()
         Terms.seal = Seal(terms.key)
@@ -93,7 +101,7 @@ class Warden:
             self._base = base = ClosedTCPBase(
                 capabilities, interface=terms.interface, log_port=self._sender, level=terms.log_level
             )
-        (admin,) = _children()
+        (admin,) = children_of(os.getpid())
         address = base.newPrimaryActor(root, None, None) if root is not None else None
         self._say(Said(ready=SystemReady(Terms.seal.pack((base.adminAddr, address)))))
         return admin
@@ -149,12 +157,6 @@ class HeldPort:
 
     def __exit__(self, *exc_info: object) -> None:
         self._socket.close()
-
-
-def _children() -> list[int]:
-    from actors.bases.hygiene import children_of
-
-    return children_of(os.getpid())
 
 
 def _reap_others(admin: int) -> None:

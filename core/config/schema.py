@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from core.config import values
-from core.config.behaviour import MAX_COUNT
+from core.config.behaviour import MAX_COUNT, MAX_DURATION_S
 from core.config.book_options import BOOK
-from core.config.checking import OptionDoc, Problem, check, count, documents, explain, fields, option, settle
+from core.config.checking import OptionDoc, Problem, check, count, documents, explain, fields, option, seconds, settle
 from core.config.frozen import FrozenDict
 from core.config.identity import GROUP as IDENTITY
 from core.config.identity import NetworkConfig, NodeInfoConfig
@@ -205,6 +205,21 @@ class NodeConfig(ProtectionOptions, frozen=True, kw_only=True):
             ge=1.0,
             le=MAX_STORAGE_INTERVAL_S,
         ),
+    ] = 60.0
+
+    max_restarts: Annotated[
+        int,
+        count(
+            RUN,
+            "Crashes of one of the node's own actors (peer book, pool, server) within restart_window_s that are "
+            "forgiven; after one more the node ends, with the reason. Each restart waits longer, up to 1.5 s.",
+            ge=0,
+            le=MAX_COUNT,
+        ),
+    ] = 5
+
+    restart_window_s: Annotated[
+        float, seconds(RUN, "The time in which max_restarts are counted.", le=MAX_DURATION_S)
     ] = 60.0
 
     decisions_kept: Annotated[

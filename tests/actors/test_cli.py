@@ -352,7 +352,7 @@ def test_run_gives_the_configuration_to_the_node(
 ) -> None:
     seen: list[NodeConfig] = []
 
-    def make(config: NodeConfig) -> FakeNode:
+    def make(config: NodeConfig, *, system: str) -> FakeNode:
         seen.append(config)
         return FakeNode(signal_at_first_look(signal.SIGTERM))
 
@@ -372,7 +372,7 @@ def test_run_gives_the_configuration_to_the_node(
 def test_run_reports_what_the_node_finds_wrong_in_the_configuration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(_config: NodeConfig) -> FakeNode:
+    def refuse(_config: NodeConfig, *, system: str) -> FakeNode:
         raise ConfigError(["custom_node_info_schema: expected properties"])
 
     monkeypatch.setattr(actors, "P2P", refuse, raising=False)
@@ -384,10 +384,13 @@ def test_run_reports_what_the_node_finds_wrong_in_the_configuration(
 
 
 @pytest.mark.sockets
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_real_node_runs_and_stops(number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "system"), [(signal.SIGINT, "inproc"), (signal.SIGTERM, "inproc"), (signal.SIGTERM, "multiprocess")]
+)
+def test_a_real_node_runs_and_stops(number: int, system: str) -> None:
+    options = ["--system", system, "--set", "host_ip=127.0.0.1", "--set", "port=0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "actors.cli", "run", "--set", "host_ip=127.0.0.1", "--set", "port=0"],
+        [sys.executable, "-m", "actors.cli", "run", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -47,3 +47,15 @@ def test_each_actor_has_its_own_budget() -> None:
     assert budget.crashed("pool", 0.0)
     assert budget.crashed("server", 0.0)
     assert sorted(budget.due(1e9)) == ["pool", "server"]
+
+
+def test_budget_and_window_are_the_nodes_own() -> None:
+    budget = RestartBudget(1, 10.0)
+    assert budget.crashed("book", 0.0)
+    budget.due(1.0)
+    assert not budget.crashed("book", 9.0)
+    budget = RestartBudget(1, 10.0)
+    assert budget.crashed("book", 0.0)
+    budget.due(1.0)
+    assert budget.crashed("book", 11.0)
+    assert not RestartBudget(0, 10.0).crashed("book", 0.0)
