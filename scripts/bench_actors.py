@@ -184,6 +184,19 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def markdown(result: dict[str, Any]) -> str:
+    """Return ``run``'s result as it stands in docs/performance.md."""
+    lines = ["| | messages/s, 1 under way | ratio | messages/s, 32 under way | ratio |", "|---|---|---|---|---|"]
+    for name, measures in result["bases"].items():
+        cells = []
+        for window in ("window_1", "window_32"):
+            rate, ratio = measures[window]["per_s"], measures[window]["ratio"]
+            cells.append(f"{rate['median'] / 1e3:,.0f}k ({rate['low'] / 1e3:,.0f}k to {rate['high'] / 1e3:,.0f}k)")
+            cells.append(f"**{ratio['median']:.1f}**")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the in-process base beside Thespian's simpleSystemBase.")
     parser.add_argument("--rounds", type=int, default=5)

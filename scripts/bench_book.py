@@ -48,24 +48,33 @@ def full_book(seed: int = 1) -> Book:
     return book
 
 
-def _measure(step: Callable[[int], object], batch: int = BATCH) -> dict[str, float]:
-    """Median and spread over rounds of the mean time of ``step(i)``; ``step`` sees each index once, in order."""
-    means = []
-    index = 0
-    for _ in range(ROUNDS):
-        began = time.process_time()
-        for _ in range(batch):
-            step(index)
-            index += 1
-        means.append((time.process_time() - began) / batch * 1e6)
-    return {"us": statistics.median(means), "us_min": min(means), "us_max": max(means)}
+Measure = Callable[..., dict[str, float]]
 
 
-def run() -> dict[str, dict[str, float]]:
+def _timer(rounds: int) -> Measure:
+    """A function that times a step over so many rounds."""
+
+    def measure(step: Callable[[int], object], batch: int = BATCH) -> dict[str, float]:
+        """Median and spread over rounds of the mean time of ``step(i)``; ``step`` sees each index once, in order."""
+        means = []
+        index = 0
+        for _ in range(rounds):
+            began = time.process_time()
+            for _ in range(batch):
+                step(index)
+                index += 1
+            means.append((time.process_time() - began) / batch * 1e6)
+        return {"us": statistics.median(means), "us_min": min(means), "us_max": max(means)}
+
+    return measure
+
+
+def run(rounds: int = ROUNDS) -> dict[str, dict[str, float]]:
     """Microseconds for each operation on a full book: median, fastest and slowest of the rounds."""
     rng = Random(2)
     book = full_book()
-    total = BATCH * ROUNDS
+    measure = _timer(rounds)
+    total = BATCH * rounds
     strangers = [random_endpoint(rng) for _ in range(4 * total)]
     sources = [random_endpoint(rng).ip for _ in range(total)]
     known = [view.endpoint for view in book.all()]
@@ -73,18 +82,18 @@ def run() -> dict[str, dict[str, float]]:
     results: dict[str, dict[str, float]] = {}
     gc.collect()
     # How fast this machine is right now, to compare runs: a loop of 1,000 steps in the interpreter.
-    results["reference_loop_1000"] = _measure(lambda i: sum(range(1_000)), BATCH // 5)
-    results["find"] = _measure(lambda i: book.has(known[i % len(known)]))
-    results["find_unknown"] = _measure(lambda i: book.has(strangers[i]))
-    results["get"] = _measure(lambda i: book.get(known[i % len(known)]))
-    results["add_known"] = _measure(lambda i: book.add(known[i % len(known)], sources[i], NOW_S))
+    results["reference_loop_1000"] = measure(lambda i: sum(range(1_000)), BATCH // 5)
+    results["find"] = measure(lambda i: book.has(known[i % len(known)]))
+    results["find_unknown"] = measure(lambda i: book.has(strangers[i]))
+    results["get"] = measure(lambda i: book.get(known[i % len(known)]))
+    results["add_known"] = measure(lambda i: book.add(known[i % len(known)], sources[i], NOW_S))
     # A getPeers answer: 100 addresses never seen before from one source. And the worst case: each from a new source.
-    results["add"] = _measure(lambda i: book.add(strangers[i], sources[i // 100], NOW_S))
-    results["add_from_new_source"] = _measure(lambda i: book.add(strangers[2 * total + i], sources[i], NOW_S))
-    results["connected_unknown_to_tried"] = _measure(lambda i: book.connected(strangers[total + i], NOW_S))
+    results["add"] = measure(lambda i: book.add(strangers[i], sources[i // 100], NOW_S))
+    results["add_from_new_source"] = measure(lambda i: book.add(strangers[2 * total + i], sources[i], NOW_S))
+    results["connected_unknown_to_tried"] = measure(lambda i: book.connected(strangers[total + i], NOW_S))
     _refill(book, rng)
     new = [view.endpoint for view in book.all() if view.table.value == "new"]
-    results["move_new_to_tried"] = _measure(lambda i: book.connected(new[i], NOW_S), len(new) // ROUNDS)
+    results["move_new_to_tried"] = measure(lambda i: book.connected(new[i], NOW_S), len(new) // ROUNDS)
     _refill(book, rng)
     tried = [view.endpoint for view in book.tried()][: len(book.tried()) // ROUNDS * ROUNDS]
 
@@ -92,9 +101,9 @@ def run() -> dict[str, dict[str, float]]:
         for _ in range(3):
             book.dial_failed(tried[i], NOW_S)
 
-    results["move_tried_to_new_after_3_failures"] = _measure(fail_three_times, len(tried) // ROUNDS)
+    results["move_tried_to_new_after_3_failures"] = measure(fail_three_times, len(tried) // ROUNDS)
     _refill(book, rng)
-    results["choose_1"] = _measure(lambda i: book.choose(1, NOW_S))
+    results["choose_1"] = measure(lambda i: book.choose(1, NOW_S))
     busy = [view.endpoint for view in book.tried()[:19]]
     limits = Constraints(
         endpoints=frozenset(busy),
@@ -102,9 +111,9 @@ def run() -> dict[str, dict[str, float]]:
         forbidden=lambda endpoint: None,
         group_counts={net_group(endpoint.ip): 1 for endpoint in busy},
     )
-    results["choose_1_constrained"] = _measure(lambda i: book.choose(1, NOW_S, limits))
-    results["choose_20"] = _measure(lambda i: book.choose(20, NOW_S, limits), BATCH // 5)
-    results["getpeers_sample_200"] = _measure(lambda i: book.sample_for_getpeers(200), BATCH // 5)
+    results["choose_1_constrained"] = measure(lambda i: book.choose(1, NOW_S, limits))
+    results["choose_20"] = measure(lambda i: book.choose(20, NOW_S, limits), BATCH // 5)
+    results["getpeers_sample_200"] = measure(lambda i: book.sample_for_getpeers(200), BATCH // 5)
     return results
 
 

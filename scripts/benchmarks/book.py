@@ -17,22 +17,23 @@ TIME_LIMIT_S = 120
 DRIVER = Path(__file__).resolve().parents[2] / "tests" / "interop" / "driver"
 
 
-def run() -> dict[str, dict[str, Any]]:
+def run(*, quick: bool = False) -> dict[str, dict[str, Any]]:
     """Microseconds for each operation: ours, and lisk-p2p's where it has the same one and npm has installed it."""
-    ours: dict[str, dict[str, Any]] = {name: dict(figures) for name, figures in bench_book.run().items()}
-    for name, values in lisk_book().items():
+    timed = bench_book.run(1 if quick else bench_book.ROUNDS)
+    ours: dict[str, dict[str, Any]] = {name: dict(figures) for name, figures in timed.items()}
+    for name, values in lisk_book(1 if quick else ROUNDS).items():
         ours[name]["lisk_us"] = statistics.median(values)
     return ours
 
 
-def lisk_book() -> dict[str, list[float]]:
+def lisk_book(rounds: int) -> dict[str, list[float]]:
     """lisk-p2p's microseconds, one value a round; empty where Node.js or the package is missing."""
     node = shutil.which("node")
     if node is None or not (DRIVER / "node_modules" / "@liskhq" / "lisk-p2p").is_dir():
         return {}
     script = Path(__file__).with_name("lisk_book.js")
     done = subprocess.run(
-        [node, str(script), str(ROUNDS), str(BATCH)],
+        [node, str(script), str(rounds), str(BATCH)],
         cwd=DRIVER,
         check=True,
         capture_output=True,
@@ -49,4 +50,17 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         lisk = figures.get("lisk_us")
         beside = f"{lisk:>11.1f}{figures['us'] / lisk:>8.2f}" if lisk else ""
         lines.append(f"{name:<38}{figures['us']:>10.2f}{figures['us_min']:>9.2f}{figures['us_max']:>9.2f}{beside}")
+    return "\n".join(lines)
+
+
+def markdown(results: dict[str, dict[str, Any]]) -> str:
+    """The same for docs/performance.md."""
+    lines = [
+        "| operation, both tables full, us | median | lowest to highest | lisk-p2p's PeerBook |",
+        "|---|---|---|---|",
+    ]
+    for name, figures in results.items():
+        beside = f"{figures['lisk_us']:.1f}" if "lisk_us" in figures else "-"
+        reach = f"{figures['us_min']:.1f} to {figures['us_max']:.1f}"
+        lines.append(f"| {name.replace('_', ' ')} | {figures['us']:.1f} | {reach} | {beside} |")
     return "\n".join(lines)

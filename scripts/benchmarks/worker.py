@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from actors import aio
 from actors.client import IncomingRequest
 from core.events import ConnectOutbound, MessageReceived, NewInboundPeer
+from scripts.benchmarks.usage import usage
 
 WAIT_S = 120.0
 
@@ -109,11 +109,8 @@ class Worker:
         }
 
     async def do_usage(self) -> dict[str, Any]:
-        """CPU seconds and resident bytes of this process."""
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            pages = int(statm.read().split()[1])
-        return {"cpu_s": used.ru_utime + used.ru_stime, "rss_bytes": pages * resource.getpagesize()}
+        """See :func:`scripts.benchmarks.usage.usage`."""
+        return usage()
 
     def _node(self) -> aio.P2P:
         if self.p2p is None:
