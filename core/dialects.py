@@ -83,11 +83,12 @@ class Languages:
 class Generations(Languages):
     """The languages of a node that speaks several generations of lisk-p2p (``network.protocol: auto``).
 
-    ``generations`` are their dialects, newest first; ``names`` is a node info with our network's name in each.
+    ``generations`` are their dialects, newest first, ``main`` what an opener begins with; ``names`` is a node info with
+    our network's name in each.
     """
 
-    def __init__(self, generations: tuple[Dialect, ...], names: NodeInfo, *, max_node_info_bytes: int) -> None:
-        super().__init__(AnyGeneration(generations, max_node_info_bytes=max_node_info_bytes), *generations)
+    def __init__(self, main: AnyGeneration, generations: tuple[Dialect, ...], names: NodeInfo) -> None:
+        super().__init__(main, *generations)
         self._generations = generations
         self._names = names
 
@@ -134,7 +135,7 @@ def languages_of(config: NodeConfig) -> Languages:
     names = own_names(config)
     spoken = {"lisk-0.10": True, "lisk-0.7": bool(names.network_identifier), "lisk-0.5": bool(names.network_id)}
     generations = tuple(make(custom, max_node_info_bytes=limit) for name, make in DIALECTS.items() if spoken[name])
-    return Generations(generations, names, max_node_info_bytes=limit)
+    return Generations(AnyGeneration(generations, custom, max_node_info_bytes=limit), generations, names)
 
 
 def own_names(config: NodeConfig) -> NodeInfo:

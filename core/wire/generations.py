@@ -41,8 +41,14 @@ class AnyGeneration(Lisk10):
 
     name = "auto"
 
-    def __init__(self, generations: Sequence[Dialect], *, max_node_info_bytes: int = payloads.MAX_NODE_INFO_BYTES):
-        super().__init__(max_node_info_bytes=max_node_info_bytes)
+    def __init__(
+        self,
+        generations: Sequence[Dialect],
+        custom_schema: Schema | None = None,
+        *,
+        max_node_info_bytes: int = payloads.MAX_NODE_INFO_BYTES,
+    ) -> None:
+        super().__init__(custom_schema, max_node_info_bytes=max_node_info_bytes)
         self._generations = tuple(generations)
         self._by_name = {dialect.name: dialect for dialect in generations}
 

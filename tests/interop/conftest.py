@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.interop.ensemble_node import EnsembleNode, live_nodes
+from tests.interop.generations import World, world
 from tests.interop.links import Link, lisk_dials, we_dial
 from tests.interop.lisk_driver import driver_problem, forget_recent_nodes, recent_nodes
 from tests.interop.lisk_node import LiskNode, stop_all
@@ -100,6 +101,13 @@ def link_lisk_dials() -> Iterator[Link]:
     """A connection that the lisk-p2p node opened; shared by all tests that leave it so."""
     with lisk_dials() as link:
         yield link
+
+
+@pytest.fixture(scope="session")
+def generations() -> Iterator[World]:
+    """Nodes of every generation of lisk-p2p, connected to nodes of ours; shared by all tests that leave them so."""
+    with world() as found:
+        yield found
 
 
 @pytest.fixture(params=["link_we_dial", "link_lisk_dials"], ids=["we dial", "lisk dials"])
