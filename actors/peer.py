@@ -57,6 +57,7 @@ from core.messages import (
     SendMessage,
     SendRequest,
 )
+from core.wire.dialect import Dialect
 
 BATCH_BYTES = 64 * 1024
 """With this much queued the socket gets it at once: larger writes are no cheaper."""
@@ -142,7 +143,7 @@ class PeerActor(HouseActor):
             if isinstance(event, ControlFrame):
                 self.apply(link.on_control_frame(now))
             elif isinstance(event, Opened):
-                link.speak(self._languages.of_opener(event.headers))
+                self._speak(self._languages.of_opener(event.headers))
                 self.apply(link.on_opened(now))
             elif isinstance(event, UpgradeRefused):
                 self.apply(link.on_refused(event.status, event.body, now))
@@ -150,6 +151,12 @@ class PeerActor(HouseActor):
                 self._on_channel_closed(event.code, "" if event.clean else event.reason or "connection lost")
         if packets:
             self.apply(link.on_packets(packets, now))
+
+    def _speak(self, dialect: Dialect) -> None:
+        """What the upgrade agreed on."""
+        self.link.speak(dialect)
+        if self._channel is not None:
+            self._channel.join = dialect.join
 
     def _on_channel_closed(self, code: int, error: str) -> None:
         link = self.link
@@ -417,6 +424,7 @@ class OutboundPeer(PeerActor):
                 message.endpoint,
                 offer.target,
                 extra_headers=offer.headers,
+                token_bytes=self.environment.token_bytes,
                 max_message_bytes=charter.config.ws_max_payload_bytes,
                 max_queued_bytes=charter.config.max_send_queue_bytes,
             )
@@ -461,7 +469,7 @@ class InboundPeer(PeerActor):
         finally:
             self.send(sender, TakenOver(message.hand_over.token))
         session_id = base64.urlsafe_b64encode(self.environment.token_bytes(SESSION_ID_BYTES)).decode()
-        self.link.speak(self._languages.named(message.dialect))
+        self._speak(self._languages.named(message.dialect))
         self.apply(self.link.start_inbound(message.announced, message.cid, session_id, self.now()))
         self._on_channel_events(channel.on_readable())
         self._settle()

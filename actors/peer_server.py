@@ -272,6 +272,7 @@ class PeerServer(HouseActor):
     def do_accept_upgrade(self, effect: AcceptUpgrade) -> None:
         """101; a hasty opener may have sent its first packet already."""
         arrival = self._here
+        arrival.channel.join = self._languages.named(arrival.admission.dialect).join
         events = arrival.channel.accept(effect.headers)
         self._on_channel_events(arrival.admission.ticket, events)
         self._current = arrival

@@ -8,16 +8,18 @@ generations of lisk-p2p look alike to an opener), the agreed dialect is one that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from core.config import NodeConfig
+from core.wire import native as native_dialect
 from core.wire.dialect import Dialect
 from core.wire.generations import AnyGeneration
 from core.wire.lisk05 import Lisk05
 from core.wire.lisk07 import Lisk07
 from core.wire.lisk10 import Lisk10
+from core.wire.native import Native
 from core.wire.payloads import NodeInfo
 from core.wire.query import MAX_PARAMETERS, Refusal
 from core.wire.schema import parse_schema
@@ -47,13 +49,15 @@ class Agreement(NamedTuple):
 class Languages:
     """All dialects of one node. Stateless: one object serves all of its connections.
 
-    ``main`` is the dialect of ``network.protocol``: what is spoken unless something else is agreed. ``known`` are all
-    that :meth:`named` can return, the main one among them.
+    ``main`` is the dialect of ``network.protocol``: what is spoken unless something else is agreed. ``natives`` are the
+    native dialects over the main one or its generations, the best first: offered to everybody, and spoken with whoever
+    offers it too. ``known`` are all that :meth:`named` can return.
     """
 
-    def __init__(self, main: Dialect, *others: Dialect) -> None:
+    def __init__(self, main: Dialect, *others: Dialect, natives: Sequence[Native] = ()) -> None:
         self.main = main
-        self.known = (main, *others)
+        self.known = (main, *others, *natives)
+        self._natives = {one.generation: one for one in natives}
 
     @property
     def path(self) -> str:
@@ -69,15 +73,26 @@ class Languages:
 
     def offer(self, info: NodeInfo, port: int) -> Offer:
         """The upgrade request of an opener that is ``info`` and listens on ``port``."""
-        return Offer(self.main.request_target(info, port), ())
+        headers = ((native_dialect.HEADER, native_dialect.VERSION),) if self._natives else ()
+        return Offer(self.main.request_target(info, port), headers)
 
     def of_opener(self, headers: Mapping[str, str]) -> Dialect:
         """What the opener speaks after the listener's response; ``headers`` have their names in lower case."""
-        return self.main
+        generation = native_dialect.accepted(headers) if self._natives else None
+        if generation is None:
+            return self.main
+        return self._natives.get(generation) or next(iter(self._natives.values()))
 
     def of_listener(self, target: str, headers: Mapping[str, str]) -> Agreement | None:
         """What the listener speaks after this upgrade request; None: nothing, the target is not ours."""
-        return Agreement(self.main, ()) if self.main.matches_path(target) else None
+        return self._agree(self.main, headers) if self.main.matches_path(target) else None
+
+    def _agree(self, dialect: Dialect, headers: Mapping[str, str]) -> Agreement:
+        """This dialect of lisk-p2p, or the native one over it if the opener offers it."""
+        native = self._natives.get(dialect.name)
+        if native is None or not native_dialect.is_offered(headers):
+            return Agreement(dialect, ())
+        return Agreement(native, ((native_dialect.HEADER, native.acceptance),))
 
 
 class Generations(Languages):
@@ -87,8 +102,14 @@ class Generations(Languages):
     our network's name in each.
     """
 
-    def __init__(self, main: AnyGeneration, generations: tuple[Dialect, ...], names: NodeInfo) -> None:
-        super().__init__(main, *generations)
+    def __init__(
+        self,
+        main: AnyGeneration,
+        generations: tuple[Dialect, ...],
+        names: NodeInfo,
+        natives: Sequence[Native] = (),
+    ) -> None:
+        super().__init__(main, *generations, natives=natives)
         self._generations = generations
         self._names = names
 
@@ -103,7 +124,7 @@ class Generations(Languages):
         given = _parameter_names(target)
         named = [dialect for dialect in self._generations if _NETWORK_NAMES[dialect.name] in given]
         fitting = next((dialect for dialect in named if self._fits(dialect, target)), None)
-        return Agreement(fitting or (named or self._generations)[0], ())
+        return self._agree(fitting or (named or self._generations)[0], headers)
 
     def _fits(self, dialect: Dialect, target: str) -> bool:
         query = dialect.parse_query(target, source_ip="", own_nonce="")
@@ -130,12 +151,19 @@ def languages_of(config: NodeConfig) -> Languages:
     schema = config.custom_node_info_schema
     custom = parse_schema(schema) if schema is not None else None
     limit = config.max_peer_info_bytes
+    offers_native = config.network.native and config.ws_max_payload_bytes >= native_dialect.MIN_MESSAGE_BYTES
+
+    def natives(*generations: Dialect) -> list[Native]:
+        return [Native(one, max_node_info_bytes=limit) for one in generations] if offers_native else []
+
     if config.network.protocol != "auto":
-        return Languages(DIALECTS[config.network.protocol](custom, max_node_info_bytes=limit))
+        only = DIALECTS[config.network.protocol](custom, max_node_info_bytes=limit)
+        return Languages(only, natives=natives(only))
     names = own_names(config)
     spoken = {"lisk-0.10": True, "lisk-0.7": bool(names.network_identifier), "lisk-0.5": bool(names.network_id)}
     generations = tuple(make(custom, max_node_info_bytes=limit) for name, make in DIALECTS.items() if spoken[name])
-    return Generations(AnyGeneration(generations, custom, max_node_info_bytes=limit), generations, names)
+    main = AnyGeneration(generations, custom, max_node_info_bytes=limit)
+    return Generations(main, generations, names, natives(*generations))
 
 
 def own_names(config: NodeConfig) -> NodeInfo:

@@ -65,7 +65,7 @@ class RequestFailed(EnsembleError):
         super().__init__(message)
         self.peer_id = peer_id
 
-    def __reduce__(self) -> tuple[type[RequestFailed], tuple[str, str | None]]:
+    def __reduce__(self) -> tuple[type[RequestFailed], tuple[object, ...]]:
         return type(self), (str(self), self.peer_id)
 
 
@@ -74,7 +74,18 @@ class RequestTimedOut(RequestFailed, TimeoutError):
 
 
 class RequestRefused(RequestFailed):
-    """The peer answered with an error; the text is the peer's, cut to 1,000 characters."""
+    """The peer answered with an error; the text is the peer's, cut to 1,000 characters.
+
+    ``code`` says what sort of error, if the peer told: one of :class:`core.wire.packets.ErrorCode` from an Ensemble
+    node in the native dialect, anything from others.
+    """
+
+    def __init__(self, message: str, peer_id: str | None = None, code: int | None = None) -> None:
+        super().__init__(message, peer_id)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[RequestRefused], tuple[str, str | None, int | None]]:
+        return type(self), (str(self), self.peer_id, self.code)
 
 
 class ConnectionLost(RequestFailed):

@@ -22,9 +22,9 @@ class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
     ``chain_id``, ``network_version``, ``nonce`` and ``options`` are what the peer said of itself; they are empty for a
     peer that was never connected. A peer of an older generation of lisk-p2p names its network by a text instead of a
     chain id: ``network_identifier`` (0.6 to 0.8) or ``network_id`` (0.4 and 0.5). ``dialect`` is what the connection
-    speaks, ``lisk-0.10`` for instance; empty without one. ``latency_ms`` is the smallest round trip measured on this
-    connection, None before the first. ``response_rate`` is the share of our requests that it answered, None before the
-    first.
+    speaks, as ``lisk-0.10`` or ``native``; empty without one. ``latency_ms`` is the smallest round trip measured on
+    this connection, None before the first. ``response_rate`` is the share of our requests that it answered, None before
+    the first.
     ``reputation`` starts at 100 and falls with penalties (LIP 0004).
     """
 

@@ -4,10 +4,15 @@ Two layers, as in lisk-p2p: SocketCluster's ``#1``/``#2`` (listener asks every 8
 silence end the connection), and the application ping, a call that the listener makes 20 to 60 s after the last answer,
 at random so that a network does not beat in step. Latency is the *smallest* round trip seen: a remote can delay an
 answer but cannot hasten one (Bitcoin Core protects inbound peers by minimum ping for this reason).
+
+A dialect without the first layer makes do with the second, and rests longer after the first answer: an idle connection
+costs two packets every 60 to 120 s then, instead of some eighteen a minute, and a dead peer is noticed within 130 s (an
+opener) or 140 s (a listener).
 """
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from core.ids import Direction
@@ -17,26 +22,48 @@ from core.link_settings import LinkSettings
 class Heartbeat:
     """Deadlines in monotonic seconds; ``direction`` INBOUND: the remote opened, so we are the listener that asks."""
 
-    __slots__ = ("_direction", "_heard_at", "_rng", "_settings", "_timeout_s", "beat_at", "latency_ms", "ping_at")
+    __slots__ = (
+        "_beats",
+        "_direction",
+        "_heard_at",
+        "_rng",
+        "_settings",
+        "beat_at",
+        "latency_ms",
+        "ping_at",
+        "timeout_s",
+    )
 
     def __init__(self, direction: Direction, settings: LinkSettings, rng: Random) -> None:
         self._direction = direction
         self._settings = settings
         self._rng = rng
-        self._timeout_s = settings.keep_alive_timeout_s
+        self._beats = True
+        self.timeout_s = settings.keep_alive_timeout_s
+        """Silence after which the other side is given up; a listener tells the opener in its acknowledgement."""
         self._heard_at = 0.0
         self.beat_at: float | None = None
         self.ping_at: float | None = None
         self.latency_ms: float | None = None
 
-    def start(self, now: float, timeout_s: float | None = None) -> None:
-        """Begin. ``timeout_s``: how long the listener promised to be silent at most (its ack's ``pingTimeout``)."""
+    def start(self, now: float, timeout_s: float | None = None, *, beats: bool = True) -> None:
+        """Begin. ``timeout_s``: how long the listener promised to be silent at most (its ack's ``pingTimeout``).
+
+        ``beats`` False: the dialect has no ``#1``, pings are all there is.
+        """
+        settings = self._settings
         self._heard_at = now
+        self._beats = beats
         if timeout_s is not None:
-            self._timeout_s = timeout_s
+            self.timeout_s = timeout_s
+        elif not beats:
+            self.timeout_s = settings.native_ping_interval_max_s + settings.keep_alive_timeout_s
         if self._direction is Direction.INBOUND:
-            self.beat_at = now + self._settings.keep_alive_interval_s
-            self._schedule_ping(now)
+            self.beat_at = now + settings.keep_alive_interval_s if beats else None
+            longest = math.inf if beats else settings.native_ping_interval_max_s
+            self._schedule_ping(
+                now, min(settings.ping_interval_min_s, longest), min(settings.ping_interval_max_s, longest)
+            )
 
     def heard(self, now: float) -> None:
         """Something arrived from the remote that counts as a sign of life."""
@@ -44,7 +71,7 @@ class Heartbeat:
 
     def silent_at(self) -> float:
         """When the remote will have been silent for too long."""
-        return self._heard_at + self._timeout_s
+        return self._heard_at + self.timeout_s
 
     def beaten(self, now: float) -> None:
         """A ``#1`` was sent."""
@@ -57,7 +84,11 @@ class Heartbeat:
     def ponged(self, round_trip_s: float, now: float) -> None:
         """The application ping was answered after ``round_trip_s`` seconds."""
         self.measured(round_trip_s)
-        self._schedule_ping(now)
+        settings = self._settings
+        if self._beats:
+            self._schedule_ping(now, settings.ping_interval_min_s, settings.ping_interval_max_s)
+        else:
+            self._schedule_ping(now, settings.native_ping_interval_min_s, settings.native_ping_interval_max_s)
 
     def measured(self, round_trip_s: float) -> None:
         """Record a round trip."""
@@ -74,6 +105,5 @@ class Heartbeat:
             deadline = self.ping_at
         return deadline
 
-    def _schedule_ping(self, now: float) -> None:
-        settings = self._settings
-        self.ping_at = now + self._rng.uniform(settings.ping_interval_min_s, settings.ping_interval_max_s)
+    def _schedule_ping(self, now: float, soonest_s: float, latest_s: float) -> None:
+        self.ping_at = now + self._rng.uniform(soonest_s, latest_s)

@@ -78,10 +78,9 @@ class Link(LinkIntroduction):
             return self._flush()
         self._remote = announced
         self._push_own_info(now)
+        self._heartbeat.start(now, beats=self._dialect.keep_alive_ping is not None)
         if cid:
-            timeout_ms = round(self._settings.keep_alive_timeout_s * 1000)
-            self._send(self._dialect.encode_ack(cid, session_id, timeout_ms))
-        self._heartbeat.start(now)
+            self._send(self._dialect.encode_ack(cid, session_id, round(self._heartbeat.timeout_s * 1000)))
         self._become_ready(now)
         self._events.append(NewInboundPeer(peer=self.info()))
         return self._flush()
@@ -146,7 +145,8 @@ class Link(LinkIntroduction):
 
     def _on_keep_alive(self, packet: KeepAlivePing, now: float) -> None:
         if self.direction is Direction.OUTBOUND:
-            self._send(self._dialect.keep_alive_pong)
+            if self._dialect.keep_alive_pong is not None:
+                self._send(self._dialect.keep_alive_pong)
             self._tell_standing()
         else:
             self._on_fault(PacketFault("keep_alive_from_opener", "#1 is the listener's to send"), now)

@@ -22,7 +22,7 @@ from core.messages import (
     Failed,
     RequestAnswered,
 )
-from core.wire.packets import ErrorResponse, MalformedRequest, Request, Response
+from core.wire.packets import ErrorCode, ErrorResponse, MalformedRequest, Request, Response
 
 GET_NODE_INFO = "getNodeInfo"
 GET_PEERS = "getPeers"
@@ -78,7 +78,7 @@ class LinkCalls(LinkBase):
 
     def _on_application_refusal(self, ask_id: int, packet: ErrorResponse) -> None:
         self._response_rate.answered += 1
-        self._out.append(Reply(ask_id, Failed(0, RequestRefused(packet.message, self.peer_id))))
+        self._out.append(Reply(ask_id, Failed(0, RequestRefused(packet.message, self.peer_id, packet.code))))
 
     def _on_application_timeout(self, ask_id: int, request: PendingRequest) -> None:
         self._response_rate.unanswered += 1
@@ -96,7 +96,7 @@ class LinkCalls(LinkBase):
     def refuse(self, call_id: int, message: str) -> list[Effect]:
         """Answer a remote's request with an error."""
         if self._calls.close(call_id) and self.stage < Stage.CLOSING:
-            self._send(self._dialect.encode_error(call_id, message))
+            self._send(self._dialect.encode_error(call_id, message, ErrorCode.PROGRAM))
         return self._flush()
 
     def on_sample(self, call_id: int, endpoints: Sequence[Endpoint]) -> list[Effect]:
@@ -123,14 +123,14 @@ class LinkCalls(LinkBase):
     def _open_call(self, cid: int, now: float) -> bool:
         if self._calls.open(cid, now):
             return True
-        self._send(self._dialect.encode_error(cid, TOO_MANY_CALLS))
+        self._send(self._dialect.encode_error(cid, TOO_MANY_CALLS, ErrorCode.OVERLOADED))
         return False
 
     def _on_malformed_request(self, packet: MalformedRequest, now: float) -> None:
         self.traffic.errors += 1
         self._events.append(InvalidRequestReceived(peer_id=self.peer_id, detail=BAD_CALL))
         if packet.cid:
-            self._send(self._dialect.encode_error(packet.cid, BAD_CALL))
+            self._send(self._dialect.encode_error(packet.cid, BAD_CALL, ErrorCode.MALFORMED))
 
     def _on_get_node_info(self, packet: Request, now: float) -> None:
         if packet.data:

@@ -30,6 +30,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_timeout_s: float = 20.0
     ping_interval_min_s: float = 20.0
     ping_interval_max_s: float = 60.0
+    native_ping_interval_min_s: float = 60.0
+    native_ping_interval_max_s: float = 120.0
     max_packet_rate: float = 100.0
     packet_rate_penalty: int = 10
     packet_rate_window_s: float = 1.0
@@ -56,6 +58,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             keep_alive_timeout_s=config.keepalive_timeout_s,
             ping_interval_min_s=config.ping_interval_min_s,
             ping_interval_max_s=config.ping_interval_max_s,
+            native_ping_interval_min_s=config.native_ping_interval_min_s,
+            native_ping_interval_max_s=config.native_ping_interval_max_s,
             max_packet_rate=config.ws_max_message_rate_per_s,
             packet_rate_penalty=config.ws_max_message_rate_penalty,
             packet_rate_window_s=config.rate_calculation_interval_s,

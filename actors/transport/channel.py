@@ -1,7 +1,8 @@
 """A WebSocket connection over any :class:`~actors.transport.port.StreamSocket`.
 
-The parsing is websockets' sans-I/O core. A channel adds what the core leaves out: reading and writing in batches,
-caps, whole messages from fragments, and lisk-p2p's manners on the wire (docs/protocol.md):
+The parsing is websockets' sans-I/O core, except for plain data frames (:mod:`actors.transport.frames`). A channel adds
+what the core leaves out: reading and writing in batches, several packets in a message where the dialect has that, caps,
+whole messages from fragments, and lisk-p2p's manners on the wire (docs/protocol.md):
 
 * no compression; close frames carry a code and no text;
 * a PING is reported and never answered;
@@ -14,6 +15,7 @@ One departure from lisk-p2p: its listeners take unmasked frames of an opener, ou
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import cast
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
@@ -21,15 +23,29 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived
-from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver
+from actors.transport.frames import (
+    FINAL_BINARY,
+    FINAL_TEXT,
+    Joiner,
+    masked_frame,
+    plain_frame,
+    read_plain,
+    shared_frame,
+)
+from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
 from core.ids import CloseCode
+from core.wire.native import MIN_MESSAGE_BYTES
+from core.wire.native_packets import MAX_PACKETS
 
 DEFAULT_MAX_MESSAGE_BYTES = 3_048_576
 """lisk-p2p's ``wsMaxPayload``: exactly this is accepted, one byte more is not."""
 
 DEFAULT_MAX_QUEUED_BYTES = 8 * 1024 * 1024
 """Room for two messages of the greatest size, and change."""
+
+JOINED_BYTES = MIN_MESSAGE_BYTES - 8
+"""Packets of one message at most, unless a single one is larger: what every receiver takes, less the array's header."""
 
 RECV_BYTES = 64 * 1024
 READ_BUDGET_BYTES = 256 * 1024
@@ -55,14 +71,23 @@ class Channel:
     __slots__ = (
         "_close_code",
         "_closed",
+        "_core_head",
+        "_core_left",
         "_early",
         "_fragment_count",
         "_fragments",
         "_fragments_binary",
+        "_have",
+        "_keys",
         "_masks",
+        "_max_message_bytes",
         "_max_queued_bytes",
+        "_need",
         "_open",
         "_out",
+        "_packet_bytes",
+        "_packets",
+        "_parts",
         "_pending",
         "_protocol",
         "_reading",
@@ -70,6 +95,7 @@ class Channel:
         "_stream",
         "bytes_in",
         "bytes_out",
+        "join",
         "queued_bytes",
         "remote_ip",
         "remote_port",
@@ -79,7 +105,9 @@ class Channel:
         self._stream = stream
         self._protocol = protocol
         self._masks = protocol.side is Side.CLIENT
+        self._max_message_bytes = protocol.max_message_size or 0
         self._max_queued_bytes = max_queued_bytes
+        self._keys: Iterator[bytes] | None = None  # for masking; None: the core draws them, one by one
         self._open = protocol.state is State.OPEN
         self._closed = False
         self._reading = True
@@ -88,6 +116,14 @@ class Channel:
         self._fragments: bytearray | None = None
         self._fragments_binary = False
         self._fragment_count = 0
+        self._parts: list[bytes] = []  # a frame that is not complete, and how much of it there is and must be
+        self._have = self._need = 0
+        self._core_head = b""  # the header of a frame for the core, while its length is not known
+        self._core_left = 0  # bytes of a frame for the core that it lacks
+        self._packets: list[bytes] = []  # what waits to be joined to a message
+        self._packet_bytes = 0
+        self.join: Joiner | None = None
+        """The dialect's: makes one binary message of packets. None: one packet, one message."""
         self._out: list[bytes] = []
         self._pending: memoryview | None = None
         self._send_error = ""
@@ -192,6 +228,42 @@ class Channel:
         return self.on_readable()
 
     def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
+        """Read plain frames; whatever else comes is the core's, frame by frame, as are the parts of a message."""
+        if self._parts:
+            self._parts.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return
+            data = b"".join(self._parts)
+            self._parts.clear()
+        while data and not self._closed:
+            if not self._core_left and not self._core_head and self._fragments is None:
+                used, is_special = read_plain(data, not self._masks, self._max_message_bytes, events)
+                data = data[used:]
+                if not is_special:
+                    if data:
+                        self._parts.append(data)
+                        self._have, self._need = len(data), frame_bytes(data) or len(data) + 1
+                    return
+            data = self._feed_special(data, events)
+
+    def _feed_special(self, data: bytes, events: list[ChannelEvent]) -> bytes:
+        """Give the core its frame, as much as there is of it; returns what follows."""
+        if not self._core_left:
+            head = self._core_head + data[:MAX_FRAME_HEADER_BYTES]
+            size = frame_bytes(head)
+            if size == 0:
+                self._core_head = head
+                self._feed_core(data, events)
+                return b""
+            self._core_left = size - len(self._core_head)
+            self._core_head = b""
+        piece = data[: self._core_left]
+        self._core_left -= len(piece)
+        self._feed_core(piece, events)
+        return data[len(piece) :]
+
+    def _feed_core(self, data: bytes, events: list[ChannelEvent]) -> None:
         self._protocol.receive_data(data)
         # Once the connection is open, the core's events are frames only.
         self._take(cast("list[Frame]", self._protocol.events_received()), events)
@@ -234,26 +306,68 @@ class Channel:
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
-    def send_text(self, text: str | bytes) -> bool:
-        """Queue a text message (bytes: UTF-8 already). :meth:`flush` sends it.
+    def send(self, packet: str | bytes) -> bool:
+        """Queue a packet: text as a text message, bytes in a binary one. :meth:`flush` sends it.
 
         False, and nothing queued, if the channel is not open or the queue would exceed ``max_queued_bytes``.
         """
-        return self._send(_TEXT, text.encode() if isinstance(text, str) else text)
+        if isinstance(packet, str):
+            self._seal()
+            return self._send(FINAL_TEXT, packet)
+        if self.join is None:
+            return self._send(FINAL_BINARY, packet)
+        size = len(packet)
+        if not self._open or self.queued_bytes + size + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
+            return False
+        if self._packet_bytes + size > JOINED_BYTES or len(self._packets) == MAX_PACKETS:
+            self._seal()
+        self._packets.append(packet)
+        self._packet_bytes += size
+        self.queued_bytes += size
+        return True
 
-    def send(self, packet: str | bytes) -> bool:
-        """Queue a packet: text as a text message, bytes as a binary one; otherwise as :meth:`send_text`."""
-        return self.send_text(packet) if isinstance(packet, str) else self._send(_BINARY, packet)
+    def send_text(self, text: str | bytes) -> bool:
+        """Queue a text message (bytes: UTF-8 already); otherwise as :meth:`send`."""
+        self._seal()
+        return self._send(FINAL_TEXT, text)
 
     def send_binary(self, data: bytes) -> bool:
-        """Queue a binary message; otherwise as :meth:`send_text`."""
-        return self._send(_BINARY, data)
+        """Queue a binary message; otherwise as :meth:`send`."""
+        self._seal()
+        return self._send(FINAL_BINARY, data)
 
-    def _send(self, opcode: Opcode, payload: bytes) -> bool:
-        if not self._open or self.queued_bytes + len(payload) + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
+    def _send(self, first_byte: int, message: str | bytes) -> bool:
+        if not self._open or self.queued_bytes + len(message) + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
             return False
-        self._queue(Frame(opcode, payload).serialize(mask=self._masks))
+        if not self._masks:
+            frame = shared_frame(first_byte, message)
+        else:
+            frame = self._masked(first_byte, message.encode() if isinstance(message, str) else message)
+        if self.queued_bytes + len(frame) > self._max_queued_bytes:  # text has more bytes than characters
+            return False
+        self._queue(frame)
         return True
+
+    def _masked(self, first_byte: int, payload: bytes) -> bytes:
+        if self._keys is not None:
+            return masked_frame(first_byte, payload, next(self._keys))
+        return Frame(Opcode(first_byte & 0x0F), payload).serialize(mask=True)
+
+    def _seal(self) -> None:
+        """Make one message of the packets that wait."""
+        packets = self._packets
+        if not packets or self.join is None:
+            return
+        if self._masks:
+            frame = self._masked(FINAL_BINARY, self.join(packets))
+        elif len(packets) == 1:
+            frame = shared_frame(FINAL_BINARY, packets[0], self.join)
+        else:
+            frame = plain_frame(FINAL_BINARY, self.join(packets))
+        self.queued_bytes -= self._packet_bytes
+        self._packets = []
+        self._packet_bytes = 0
+        self._queue(frame)
 
     def _queue(self, data: bytes) -> None:
         self._out.append(data)
@@ -272,6 +386,7 @@ class Channel:
         """
         while self.queued_bytes:
             if self._pending is None:
+                self._seal()  # not before: what waits for a slow reader travels in fewer messages
                 self._pending = memoryview(self._out[0] if len(self._out) == 1 else b"".join(self._out))
                 self._out.clear()
             try:
@@ -289,6 +404,8 @@ class Channel:
 
     def _drop_queue(self) -> None:
         self._out.clear()
+        self._packets = []
+        self._packet_bytes = 0
         self._pending = None
         self.queued_bytes = 0
 
@@ -311,6 +428,7 @@ class Channel:
             raise ValueError(f"close code {code} must not be sent") from error
         self._close_code = code
         self._open = False
+        self._seal()
         for data in self._protocol.data_to_send():
             self._queue(data)
         self.flush()
@@ -322,6 +440,7 @@ class Channel:
             self._open = False
             self._drop_queue()
             self._fragments = None
+            self._parts = []
             self._early = b""
             self._stream.shutdown()
             self._stream.close()
@@ -356,6 +475,7 @@ class Channel:
         code = self._close_code
         if code is None:
             code = int(theirs.code)
+            self._seal()
             has_code = code != 1005  # RFC 6455 section 7.4.1: a close frame without a code
             self._queue(Frame(Opcode.CLOSE, code.to_bytes(2, "big") if has_code else b"").serialize(mask=self._masks))
         self.flush()

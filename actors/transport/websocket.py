@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import enum
 import http
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Callable, Iterable, Mapping
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
-from websockets.frames import Frame
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.uri import WebSocketURI
@@ -33,6 +31,7 @@ from actors.transport.events import (
     UpgradeRefused,
     UpgradeRequested,
 )
+from actors.transport.frames import masking_keys
 from actors.transport.handover import HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
 from core.ids import CloseCode, Endpoint
@@ -65,7 +64,7 @@ class OpenerChannel(Channel):
     """Connects and upgrades; then a channel like any other. First events: ``Opened``, or ``Closed`` (perhaps after
     ``UpgradeRefused``)."""
 
-    __slots__ = ("_client", "_connecting", "_head_bytes", "_upgraded")
+    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_tail", "_upgraded")
 
     def __init__(
         self,
@@ -76,9 +75,11 @@ class OpenerChannel(Channel):
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
         extra_headers: ExtraHeaders = (),
+        token_bytes: Callable[[int], bytes] | None = None,
     ) -> None:
         """Start connecting. ``target`` is path and query, percent-encoded.
 
+        ``token_bytes`` gives random bytes that nobody can foresee, for the masking of frames; None: websockets' own.
         Raises OSError if the network refuses at once, ValueError for a target that HTTP cannot carry.
         """
         if not (target.startswith("/") and target.isascii() and target.isprintable() and " " not in target):
@@ -95,6 +96,10 @@ class OpenerChannel(Channel):
         self._connecting = True
         self._upgraded = False
         self._head_bytes = 0
+        self._head_done = False
+        self._tail = b""
+        if token_bytes is not None:
+            self._keys = masking_keys(token_bytes)
         for data in client.data_to_send():
             self._queue(data)
 
@@ -124,9 +129,20 @@ class OpenerChannel(Channel):
         if self._upgraded:
             super()._feed(data, events)
             return
-        self._client.receive_data(data)
-        self._head_bytes += len(data)
+        # Up to the end of the head the core gets everything and not a byte further: frames begin where ours are read.
+        cut = len(data)
+        if not self._head_done:
+            seen = self._tail + data
+            end = seen.find(b"\r\n\r\n")
+            if end >= 0:
+                cut = end + 4 - len(self._tail)
+                self._head_done = True
+            self._tail = seen[-3:]
+        self._client.receive_data(data[:cut])
+        self._head_bytes += cut
         self._check_upgrade(events)
+        if cut < len(data) and not self._closed:
+            self._feed(data[cut:], events)
 
     def _on_end_of_stream(self, events: list[ChannelEvent]) -> None:
         if not self._upgraded:
@@ -145,7 +161,6 @@ class OpenerChannel(Channel):
                 return
             self._upgraded = self._open = True
             events.append(Opened(_headers_of(response.headers)))
-            self._take(cast("list[Frame]", received[1:]), events)
         elif self._client.handshake_exc is not None:
             cause = self._client.handshake_exc.__cause__ or self._client.handshake_exc
             self._end(Closed(CloseCode.PROTOCOL_ERROR, False, f"no valid HTTP response: {text_of(cause)}"), events)

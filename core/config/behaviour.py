@@ -105,6 +105,10 @@ class OutboundOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = 200
 
 
+MAX_NATIVE_PING_S = 500.0
+"""An opener believes no promise of a listener to be silent for more than 600 s (``core.link_introduction``)."""
+
+
 class TimeoutOptions(OutboundOptions, frozen=True, kw_only=True):
     """How long to wait for what."""
 
@@ -176,6 +180,27 @@ class TimeoutOptions(OutboundOptions, frozen=True, kw_only=True):
     ping_interval_max_s: Annotated[
         float, seconds(TIME, "The longest interval between two pings (fixed in lisk-p2p).", le=MAX_DURATION_S)
     ] = 60.0
+
+    native_ping_interval_min_s: Annotated[
+        float,
+        seconds(
+            TIME,
+            "In the native dialect only the first ping follows the interval above; it measures the latency. Later ones "
+            "have to notice that a peer is dead, for which there is more time: the shortest interval.",
+            le=MAX_NATIVE_PING_S,
+        ),
+    ] = 60.0
+
+    native_ping_interval_max_s: Annotated[
+        float,
+        seconds(
+            TIME,
+            "The longest interval between two pings in the native dialect. A dead opener is noticed "
+            "inbound_request_timeout_s later at most, a dead listener keepalive_timeout_s later. Bitcoin Core pings "
+            "every 120 s.",
+            le=MAX_NATIVE_PING_S,
+        ),
+    ] = 120.0
 
 
 class LimitOptions(TimeoutOptions, frozen=True, kw_only=True):

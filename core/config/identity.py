@@ -142,5 +142,15 @@ class NetworkConfig(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "lisk-0.10"
 
+    native: Annotated[
+        bool,
+        option(
+            GROUP,
+            "Speak MessagePack with other Ensemble nodes. It is offered by a header of the HTTP upgrade, which "
+            "lisk-p2p ignores, and spoken only with nodes that offer it as well; with all others the protocol above. "
+            "Needs ws_max_payload_bytes of 65536 or more.",
+        ),
+    ] = True
+
     def __post_init__(self) -> None:
         settle(self)

@@ -267,6 +267,7 @@ def relations(values_by_name: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong between options whose single values are right; takes what :func:`flatten` returns."""
     pairs = (
         ("ping_interval_min_s", "ping_interval_max_s"),
+        ("native_ping_interval_min_s", "native_ping_interval_max_s"),
         ("keepalive_interval_s", "keepalive_timeout_s"),
         ("minimum_peer_discovery_threshold", "max_peer_discovery_response_length"),
         ("ws_max_payload_bytes", "max_send_queue_bytes"),

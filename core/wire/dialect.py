@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from core.ids import Endpoint
@@ -34,8 +34,12 @@ class Dialect(Protocol):
         """What a listener sends at short intervals to hear whether the opener is alive; None: nothing."""
 
     @property
-    def keep_alive_pong(self) -> Outgoing:
+    def keep_alive_pong(self) -> Outgoing | None:
         """The opener's answer to it."""
+
+    @property
+    def join(self) -> Callable[[Sequence[bytes]], bytes] | None:
+        """What makes one binary message of 1 to ``MAX_PACKETS`` packets; None: packets are texts, one a message."""
 
     def matches_path(self, target: str) -> bool:
         """Tell whether a request target has the dialect's path; any other gets HTTP 400."""
@@ -104,8 +108,8 @@ class Dialect(Protocol):
     def app_payload(self, value: object) -> bytes | None:
         """Return what an application sends as bytes. Raises Misuse."""
 
-    def encode_ping(self, cid: int) -> str:
+    def encode_ping(self, cid: int) -> Outgoing:
         """Return the call ``cid`` by which a listener hears whether, and how fast, an opener answers."""
 
-    def encode_pong(self, rid: int, peer_id: str) -> str:
+    def encode_pong(self, rid: int, peer_id: str) -> Outgoing:
         """Return the answer to it; ``peer_id`` names the asking side."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Self
 
 from core.wire import payloads, peerlist, socketcluster, socketcluster_writer
+from core.wire.once import EncodeOnce
 from core.wire.packets import PacketFault, Response
 from core.wire.payloads import NodeInfo
 
@@ -19,13 +20,18 @@ class LiskPackets:
     """The part of :class:`core.wire.dialect.Dialect` that all dialects of lisk-p2p share."""
 
     path = "/rpc/"
+    join = None
     keep_alive_ping = socketcluster.KEEP_ALIVE_PING
     keep_alive_pong = socketcluster.KEEP_ALIVE_PONG
 
     encode_handshake = staticmethod(socketcluster_writer.encode_handshake)
     encode_ack = staticmethod(socketcluster_writer.encode_ack)
-    encode_error = staticmethod(socketcluster_writer.encode_error)
     encode_disconnect = staticmethod(socketcluster_writer.encode_disconnect)
+
+    @staticmethod
+    def encode_error(rid: int, message: str, code: int | None = None) -> str:
+        """Return the error answer to call ``rid``, without a code: lisk-p2p's have none."""
+        return socketcluster_writer.encode_error(rid, message)
 
     def matches_path(self, target: str) -> bool:
         """Tell whether a request target has exactly the path ``/rpc/``."""
@@ -55,7 +61,7 @@ class Base64Payloads(LiskPackets):
     decode_packets = staticmethod(socketcluster.decode_packets)
     encode_request = staticmethod(socketcluster_writer.encode_request)
     encode_response = staticmethod(socketcluster_writer.encode_response)
-    encode_message = staticmethod(socketcluster_writer.encode_message)
+    encode_message = staticmethod(EncodeOnce(socketcluster_writer.encode_message))
     encode_peers = staticmethod(peerlist.encode_peers)
     app_payload = staticmethod(payloads.app_payload)
 

@@ -10,9 +10,21 @@ collector need not track them.
 
 from __future__ import annotations
 
+import enum
 from typing import TypeAlias
 
 import msgspec
+
+
+class ErrorCode(enum.IntEnum):
+    """What an error answer is about, in dialects that say so. Other numbers are for later, and for programs' own."""
+
+    PROGRAM = 1
+    """The program refused, for a reason of its own."""
+    MALFORMED = 2
+    """The request was not understood."""
+    OVERLOADED = 3
+    """Too many requests of this connection wait for an answer."""
 
 
 class Handshake(msgspec.Struct, frozen=True, gc=False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.config import NodeConfig
@@ -140,7 +142,8 @@ def test_a_listener_tells_the_generation_by_the_query(query: str, name: str) -> 
 
 def test_a_generation_without_a_network_of_ours_is_not_spoken() -> None:
     languages = every_generation(network_id=None)
-    assert [dialect.name for dialect in languages.known] == ["auto", "lisk-0.10", "lisk-0.7"]
+    names = [dialect.name for dialect in languages.known]
+    assert names == ["auto", "lisk-0.10", "lisk-0.7", "native", "native lisk-0.7"]
     agreement = languages.of_listener(f"/rpc/?{FIVE}", {})
     assert agreement is not None
     assert agreement.dialect.name == "lisk-0.10"
@@ -166,3 +169,59 @@ def test_the_names_of_the_configuration_are_those_of_the_node_info() -> None:
     names = own_names(NodeConfig.from_mapping({"node_info": said}))
     assert (names.network_identifier, names.network_id, names.protocol_version) == ("1111", "123xyz", "1.2")
     assert (names.version, names.advertise_address, names.network_version) == ("3.0.1", False, "1.1")
+
+
+# ---- native, where both offer it
+
+
+def test_two_nodes_agree_on_native() -> None:
+    here, there = languages_of(NodeConfig()), languages_of(NodeConfig())
+    offer = here.offer(NodeInfo(b"\0\0\0\1", "1.1", "nonce"), 7001)
+    assert offer.headers == (("Ensemble-Native", "1"),)
+    agreement = there.of_listener(offer.target, {name.lower(): value for name, value in offer.headers})
+    assert agreement is not None
+    assert (agreement.dialect.name, agreement.headers) == ("native", (("Ensemble-Native", "1"),))
+    assert here.of_opener({name.lower(): value for name, value in agreement.headers}).name == "native"
+    assert there.named("native") is agreement.dialect
+
+
+@pytest.mark.parametrize(
+    "options", [{"network": {"native": False}}, {"ws_max_payload_bytes": 65_535, "max_peer_info_bytes": 1024}]
+)
+def test_a_node_may_be_without_it(options: dict[str, object]) -> None:
+    """By option, or because it could not take the messages that others may send."""
+    languages = languages_of(NodeConfig(**options))  # type: ignore[arg-type]
+    assert languages.offer(NodeInfo(b"", "1.1", "n"), 1).headers == ()
+    agreement = languages.of_listener("/rpc/?port=1", {"ensemble-native": "1"})
+    assert agreement is not None
+    assert (agreement.dialect.name, agreement.headers) == ("lisk-0.10", ())
+    assert languages.of_opener({"ensemble-native": "1"}).name == "lisk-0.10"
+    with pytest.raises(KeyError):
+        languages.named("native")
+
+
+def test_nodes_of_several_generations_agree_on_native_and_on_the_generation() -> None:
+    info = NodeInfo(b"\0\0\0\1", "1.1", "n", network_identifier="1111", network_id="123xyz", version="1")
+    every = every_generation()
+    offer = every.offer(info, 7001)
+    assert offer.headers == (("Ensemble-Native", "1"),)
+    for protocol, answer, name in (
+        ("lisk-0.10", "1", "native"),
+        ("lisk-0.7", "1;lisk-0.7", "native lisk-0.7"),
+        ("lisk-0.5", "1;lisk-0.5", "native lisk-0.5"),
+    ):
+        listener = languages_of(NodeConfig.from_mapping({"node_info": NETWORKS, "network": {"protocol": protocol}}))
+        agreement = listener.of_listener(offer.target, {"ensemble-native": "1"})
+        assert agreement is not None
+        assert agreement.headers == (("Ensemble-Native", answer),)
+        spoken = every.of_opener({"ensemble-native": answer})
+        assert agreement.dialect.name == spoken.name == name
+        told = agreement.dialect.decode_node_info(spoken.encode_node_info(info))
+        assert agreement.dialect.check_compatibility(told, replace(info, nonce="")) is None
+    agreement = every.of_listener(offer.target, {"ensemble-native": "1"})
+    assert agreement is not None
+    assert agreement.dialect is every.named("native")
+
+
+def test_native_needs_the_right_path_too() -> None:
+    assert languages_of(NodeConfig()).of_listener("/other/?port=1", {"ensemble-native": "1"}) is None

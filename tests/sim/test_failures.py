@@ -12,8 +12,18 @@ from core.ids import PeerId
 from tests.sim.conftest import MakeSimulation, all_connected, connected_pair, one_seed_network
 
 Pair = tuple[Simulation, SimNode, SimNode]
-NOTICED_AFTER_S = 20.0 + 2.0 + 0.1
-"""The keep-alive time-out, the wait for an answer to the close frame, and a little for what was under way."""
+DIALECTS = {"lisk-0.10": {"network": {"native": False}}, "native": {}}
+BOTH_DIALECTS = pytest.mark.parametrize("dialect", DIALECTS)
+
+ENDING_S = 2.0 + 0.1
+"""The wait for an answer to the close frame, and a little for what was under way."""
+
+OPENER_NOTICES_S = {"lisk-0.10": 20.0 + ENDING_S, "native": 120.0 + 20.0 + ENDING_S}
+"""After how long a listener is given up that says nothing: the keep-alive time-out; in native the longest interval of
+pings before it."""
+
+LISTENER_NOTICES_S = {"lisk-0.10": 20.0 + ENDING_S, "native": 120.0 + 10.0 + ENDING_S}
+"""After how long an opener is given up: the keep-alive time-out; in native a ping, and the time to answer it."""
 
 
 def test_a_crash_is_noticed_by_the_reset(pair: Pair) -> None:
@@ -24,23 +34,25 @@ def test_a_crash_is_noticed_by_the_reset(pair: Pair) -> None:
     assert not alice.connected()
 
 
-def test_a_power_cut_is_noticed_by_the_opener_s_keep_alive(pair: Pair) -> None:
-    sim, alice, bob = pair
+@BOTH_DIALECTS
+def test_a_power_cut_is_noticed_by_the_opener_s_keep_alive(simulate: MakeSimulation, dialect: str) -> None:
+    sim, alice, bob = connected_pair(simulate(), **DIALECTS[dialect])
     sim.run_for(60.0)
     alice.crash(silent=True)
     began = sim.now
-    assert sim.run_until(lambda: not bob.connected(), 60.0)
-    assert 10.0 < sim.now - began <= NOTICED_AFTER_S
+    assert sim.run_until(lambda: not bob.connected(), 160.0)
+    assert 10.0 < sim.now - began <= OPENER_NOTICES_S[dialect]
     assert [closed.code for closed in bob.told(CloseOutbound)] == [4000]
 
 
-def test_a_power_cut_is_noticed_by_the_listener_s_keep_alive(pair: Pair) -> None:
-    sim, alice, bob = pair
+@BOTH_DIALECTS
+def test_a_power_cut_is_noticed_by_the_listener_s_keep_alive(simulate: MakeSimulation, dialect: str) -> None:
+    sim, alice, bob = connected_pair(simulate(), **DIALECTS[dialect])
     sim.run_for(60.0)
     bob.crash(silent=True)
     began = sim.now
-    assert sim.run_until(lambda: not alice.connected(), 60.0)
-    assert 10.0 < sim.now - began <= NOTICED_AFTER_S
+    assert sim.run_until(lambda: not alice.connected(), 160.0)
+    assert 10.0 < sim.now - began <= LISTENER_NOTICES_S[dialect]
     assert [closed.code for closed in alice.told(CloseInbound)] == [4001]
 
 
@@ -75,9 +87,10 @@ def test_a_node_comes_back_with_what_it_had_written(simulate: MakeSimulation, en
     assert not alice.ask(m.GetBans(0)).bans
 
 
-def test_a_partition_is_noticed_by_keep_alive_and_healed(simulate: MakeSimulation) -> None:
+@BOTH_DIALECTS
+def test_a_partition_is_noticed_by_keep_alive_and_healed(simulate: MakeSimulation, dialect: str) -> None:
     sim = simulate()
-    nodes = one_seed_network(sim, 6)
+    nodes = one_seed_network(sim, 6, **DIALECTS[dialect])
     sim.start_all()
     assert sim.run_until(lambda: all_connected(nodes), 60.0)
     left, right = nodes[:3], nodes[3:]
@@ -88,8 +101,8 @@ def test_a_partition_is_noticed_by_keep_alive_and_healed(simulate: MakeSimulatio
     sim.run_for(60.0)
     sim.partition(left, right)
     began = sim.now
-    assert sim.run_until(is_split, 60.0)
-    assert 10.0 < sim.now - began <= NOTICED_AFTER_S
+    assert sim.run_until(is_split, 160.0)
+    assert 10.0 < sim.now - began <= OPENER_NOTICES_S[dialect]
     assert all(node.is_connected_to(other) for node in right for other in right if other is not node)
     sim.run_for(300.0)
     assert is_split()

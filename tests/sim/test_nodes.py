@@ -71,9 +71,13 @@ def test_a_seed_may_be_given_by_name(simulate: MakeSimulation) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_a_connection_lives_through_a_day(pair: Pair) -> None:
-    """24 hours of keep-alives (every 8 s), pings (20 to 60 s), and questions for other peers (30 s: bob lacks 19)."""
-    sim, alice, bob = pair
+@pytest.mark.parametrize(("native", "beats", "pings"), [(False, DAY_S / 8.0, DAY_S / 40.0), (True, 0.0, DAY_S / 90.0)])
+def test_a_connection_lives_through_a_day(simulate: MakeSimulation, native: bool, beats: float, pings: float) -> None:
+    """24 hours of keep-alives (every 8 s), pings (20 to 60 s), and questions for other peers (30 s: bob lacks 19).
+
+    In the native dialect of pings (60 to 120 s) and questions.
+    """
+    sim, alice, bob = connected_pair(simulate(), network={"native": native})
     (before,) = alice.connected()
     packets = sim.internet.packets
     sim.run_for(DAY_S)
@@ -82,7 +86,7 @@ def test_a_connection_lives_through_a_day(pair: Pair) -> None:
     assert after.reputation == 100
     assert not alice.told(CloseInbound)
     assert not bob.told(CloseOutbound)
-    beats, pings, questions = DAY_S / 8.0, DAY_S / 40.0, DAY_S / 30.0
+    questions = DAY_S / 30.0
     assert sim.internet.packets - packets == pytest.approx(2.0 * (beats + pings + questions), rel=0.02)
 
 

@@ -1,0 +1,109 @@
+"""WebSocket data frames, written and read by our own code: the hot path of a connection.
+
+websockets' core remains the judge of everything that is not plain: fragments, control frames, close codes, reserved
+bits, wrong masks, frames that are too large. What it costs is what this room saves, per frame of 40 bytes on one core
+(Python 3.11, medians): reading 4.0 us against 0.9 us, writing 1.7 us against 0.5 us (masked 2.9 us against 0.9 us).
+
+RFC 6455 section 5.2: FIN, RSV1-3 and opcode in the first byte; mask bit and length in the second; then 2 or 8 bytes of
+length, 4 of masking key, and the payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # websockets was installed without its C extension
+    from websockets.utils import apply_mask
+
+from actors.transport.events import ChannelEvent, MessageReceived
+
+FINAL_TEXT = 0x81
+FINAL_BINARY = 0x82
+
+KEYS_AT_ONCE = 64
+"""Masking keys are drawn so many at a time: asking the operating system for 4 bytes takes as long as the rest."""
+
+
+def plain_frame(first_byte: int, payload: bytes) -> bytes:
+    """Return an unmasked frame: a listener's."""
+    size = len(payload)
+    if size < 126:
+        return b"%c%c%b" % (first_byte, size, payload)
+    if size < 0x10000:
+        return b"".join((b"%c\x7e" % first_byte, size.to_bytes(2, "big"), payload))
+    return b"".join((b"%c\x7f" % first_byte, size.to_bytes(8, "big"), payload))
+
+
+Joiner = Callable[[Sequence[bytes]], bytes]
+
+_last: tuple[int, str | bytes, Joiner | None, bytes] = (0, b"", None, b"")
+
+
+def shared_frame(first_byte: int, packet: str | bytes, join: Joiner | None = None) -> bytes:
+    """Return the unmasked frame of one packet; of the packet that was last asked for, the same one again.
+
+    A broadcast comes to one connection after the other as the same object (:mod:`core.wire.once`), and the queues of
+    all inbound peers then hold one frame in common. Safe for several threads: the memory is one reference.
+    """
+    global _last
+    known_byte, known, known_join, frame = _last
+    if known is packet and known_byte == first_byte and known_join is join:
+        return frame
+    payload = packet.encode() if isinstance(packet, str) else packet
+    frame = plain_frame(first_byte, payload if join is None else join((payload,)))
+    _last = (first_byte, packet, join, frame)
+    return frame
+
+
+def masked_frame(first_byte: int, payload: bytes, key: bytes) -> bytes:
+    """Return a masked frame: an opener's. ``key`` is 4 bytes that nobody can foresee (RFC 6455 section 5.3)."""
+    size = len(payload)
+    masked = apply_mask(payload, key)
+    if size < 126:
+        return b"%c%c%b%b" % (first_byte, 0x80 | size, key, masked)
+    if size < 0x10000:
+        return b"".join((b"%c\xfe" % first_byte, size.to_bytes(2, "big"), key, masked))
+    return b"".join((b"%c\xff" % first_byte, size.to_bytes(8, "big"), key, masked))
+
+
+def masking_keys(token_bytes: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield masking keys for ever. ``token_bytes`` is the operating system's, or a simulation's."""
+    while True:
+        drawn = token_bytes(4 * KEYS_AT_ONCE)
+        for at in range(0, len(drawn), 4):
+            yield drawn[at : at + 4]
+
+
+def read_plain(buffer: bytes, masked: bool, max_bytes: int, messages: list[ChannelEvent]) -> tuple[int, bool]:
+    """Append the messages that ``buffer`` begins with, each one whole unfragmented data frame.
+
+    Returns how many bytes that took, and whether what follows needs a closer look: it is a frame of another kind, or
+    one that must not be. Otherwise what follows (perhaps nothing) is the beginning of a frame that is not complete.
+    """
+    at, end = 0, len(buffer)
+    mask_bit, key_bytes = (0x80, 4) if masked else (0, 0)
+    while end - at >= 2:
+        first = buffer[at]
+        size = buffer[at + 1] ^ mask_bit
+        if (first != FINAL_BINARY and first != FINAL_TEXT) or size > 127:
+            return at, True
+        head = 2
+        if size >= 126:
+            head = 4 if size == 126 else 10
+            if end - at < head:
+                break
+            size = int.from_bytes(buffer[at + 2 : at + head], "big")
+        if size > max_bytes:
+            return at, True
+        start = at + head + key_bytes
+        stop = start + size
+        if stop > end:
+            break
+        payload = buffer[start:stop]
+        if masked:
+            payload = apply_mask(payload, buffer[start - 4 : start])
+        messages.append(MessageReceived(payload, first == FINAL_BINARY))
+        at = stop
+    return at, False
