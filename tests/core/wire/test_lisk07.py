@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
@@ -205,3 +206,15 @@ def test_arbitrary_bytes_raise_nothing_but_the_two_errors(data: bytes) -> None:
             decode(data)
         except (CodecError, PacketFault):
             continue
+
+
+@given(st.none() | st.binary(max_size=40), st.text(max_size=10))
+def test_data_within_a_packet_is_text_whatever_a_program_sends(data: bytes | None, name: str) -> None:
+    """An object or a number there ends the process of a real node of this generation or the next."""
+    for packet in (
+        _DIALECT.encode_message(name, data),
+        _DIALECT.encode_request(name, data, 7),
+        _DIALECT.encode_response(7, data, "1.2.3.4:5"),
+        _DIALECT.encode_pong(7, "1.2.3.4:5"),
+    ):
+        assert isinstance(json.loads(packet)["data"].get("data", ""), str)
