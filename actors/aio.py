@@ -326,5 +326,5 @@ class P2P(Surface):
     async def _send(self, run: AsyncRun, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
         if wait:
             await run.ask(commands.Command(message, m.Done))
-        else:
+        elif not run.post_at_once(message):
             await run.post(message)

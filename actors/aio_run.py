@@ -84,7 +84,7 @@ class AsyncRun:
         """Send a command and wait for its answer. Raises what the node answered with, or EnsembleError for silence."""
         patience_s = command.timeout_s if timeout_s is None else timeout_s
         future: asyncio.Future[m.Query] = self._loop.create_future()
-        number = self.client.call(command.message, future)
+        number = self.client.call(command.message, future, hurry=type(command.message) is m.SendRequest)
         deadline = self._loop.time() + patience_s
         self._backstops[number] = (deadline, patience_s, command)
         self._sweep_by(deadline)
@@ -113,26 +113,36 @@ class AsyncRun:
             else:
                 self._sweep_by(deadline)
 
+    def post_at_once(self, message: m.SendMessage | m.BroadcastMessage) -> bool:
+        """:meth:`post` for when it need not wait. False: it has to, and nothing was sent."""
+        size = len(message.data or b"")
+        is_full = len(self._marks) >= SendWindow.OPEN_MARKS and not self._marks[0].done()
+        if self._posting.locked() or (is_full and self._window.will_be_due(size)):
+            return False
+        peer_id = message.peer_id if type(message) is m.SendMessage else None
+        if not self._window.is_due(size):
+            self.client.send(message, peer_id)
+            return True
+        if len(self._marks) >= SendWindow.OPEN_MARKS:
+            _raise_if_stopped(self._marks.popleft())
+        mark: asyncio.Future[m.Query] = self._loop.create_future()
+        mark.add_done_callback(_take_notice)
+        self.client.call(message, mark)
+        self._marks.append(mark)
+        return True
+
     async def post(self, message: m.SendMessage | m.BroadcastMessage) -> None:
         """Send without waiting for the answer, at the speed at which the node takes messages (see SendWindow)."""
-        async with self._posting:
-            if not self._window.is_due(len(message.data or b"")):
-                self.client.send(message, message.peer_id if type(message) is m.SendMessage else None)
-                return
+        if self.post_at_once(message):
+            return
+        async with self._posting:  # one after the other, in order
             while len(self._marks) >= SendWindow.OPEN_MARKS:
-                await self._await_mark(self._marks.popleft())
-            mark: asyncio.Future[m.Query] = self._loop.create_future()
-            mark.add_done_callback(_take_notice)
-            self.client.call(message, mark)
-            self._marks.append(mark)
-
-    async def _await_mark(self, mark: asyncio.Future[m.Query]) -> None:
-        await asyncio.wait((mark,), timeout=CALL_TIMEOUT_S)
-        if not mark.done():
-            raise SendFailed(f"the node has not taken messages for {CALL_TIMEOUT_S:g} s")
-        error = mark.exception()
-        if isinstance(error, NotActive):
-            raise error
+                mark = self._marks.popleft()
+                await asyncio.wait((mark,), timeout=CALL_TIMEOUT_S)
+                if not mark.done():
+                    raise SendFailed(f"the node has not taken messages for {CALL_TIMEOUT_S:g} s")
+                _raise_if_stopped(mark)
+        await self.post(message)
 
     # -- life
 
@@ -264,6 +274,12 @@ def _discard(awaitable: Awaitable[object]) -> None:
     """A coroutine that will not be run any more says so unless it is closed."""
     if inspect.iscoroutine(awaitable):
         awaitable.close()
+
+
+def _raise_if_stopped(mark: asyncio.Future[m.Query]) -> None:
+    error = mark.exception()
+    if isinstance(error, NotActive):
+        raise error
 
 
 def _take_notice(future: asyncio.Future[m.Query]) -> None:

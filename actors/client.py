@@ -111,6 +111,10 @@ class SendWindow:
         self._messages = 0
         self._bytes = 0
 
+    def will_be_due(self, size: int) -> bool:
+        """Whether a message of ``size`` bytes would have to be acknowledged; it is not counted."""
+        return self._messages + 1 >= self.MARK_MESSAGES or self._bytes + size >= self.MARK_BYTES
+
     def is_due(self, size: int) -> bool:
         """Count a message of ``size`` bytes; True if it is to be acknowledged."""
         self._messages += 1
@@ -150,6 +154,10 @@ class Sender(Protocol):
     @property
     def soon(self) -> Callable[[Callable[[], None]], None]:
         """Call a function in that thread. Any thread."""
+
+    @property
+    def hurry(self) -> Callable[[Callable[[], None]], bool]:
+        """Call it now. In that thread. False if that cannot be."""
 
 
 class Search:
@@ -198,21 +206,24 @@ class Client:
     def attach(self, session: Sender) -> None:
         """The session exists; messages can be sent."""
         self._session = session
-        self._outbox = Outbox(session.tell_node, session.tell, session.soon, self._find)
+        self._outbox = Outbox(session.tell_node, session.tell, session.soon, session.hurry, self._find)
 
-    def send(self, message: m.Query, peer_id: PeerId | None = None) -> None:
-        """Send to a peer, or to the node. Any thread. Raises NotActive before :meth:`attach`, after :meth:`close`."""
+    def send(self, message: m.Query, peer_id: PeerId | None = None, *, hurry: bool = False) -> None:
+        """Send to a peer, or to the node. Any thread. Raises NotActive before :meth:`attach`, after :meth:`close`.
+
+        ``hurry``: the caller is about to wait for the answer, and is in the thread that drives the actors.
+        """
         outbox = self._outbox
         if outbox is None:
             raise NotActive("the node is not running")
-        outbox.add(message, peer_id)
+        outbox.add(message, peer_id, hurry=hurry)
 
-    def call(self, message: m.Query, pending: PendingCall) -> int:
+    def call(self, message: m.Query, pending: PendingCall, *, hurry: bool = False) -> int:
         """Number a message, send it, and let ``pending`` wait for the answer. Raises NotActive."""
         number = self.calls.open(pending)
         peer_id = message.peer_id if isinstance(message, m.SendRequest | m.SendMessage) else None
         try:
-            self.send(msgspec.structs.replace(message, request_id=number), peer_id)
+            self.send(msgspec.structs.replace(message, request_id=number), peer_id, hurry=hurry)
         except BaseException:
             self.calls.forget(number)
             raise

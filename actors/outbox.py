@@ -62,8 +62,9 @@ class Route:
 class Outbox:
     """See the module. :meth:`add` may be called from any thread; everything else happens in the actors' loop.
 
-    ``tell_node`` and ``tell`` send, from the loop; ``soon`` calls a function in the loop, from any thread. ``find``
-    sends :class:`FindPeer` and returns its number; :meth:`on_found` or :meth:`on_not_found` get the outcome.
+    ``tell_node`` and ``tell`` send, from the loop; ``soon`` calls a function in the loop, from any thread; ``hurry``
+    calls it at once, from the loop's thread, and returns False if it cannot. ``find`` sends :class:`FindPeer` and
+    returns its number; :meth:`on_found` or :meth:`on_not_found` get the outcome.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class Outbox:
         tell_node: Callable[[ActorMessage], None],
         tell: Callable[[Any, ActorMessage], None],
         soon: Callable[[Callable[[], None]], None],
+        hurry: Callable[[Callable[[], None]], bool],
         find: Callable[[PeerId], int],
     ) -> None:
         self._tell_node = tell_node
         self._tell = tell
         self._soon = soon
+        self._hurry = hurry
         self._find = find
         self._entries: deque[tuple[PeerId | None, Any, ActorMessage]] = deque()
         self._is_pending = False
@@ -83,12 +86,18 @@ class Outbox:
         self._new: list[PeerId] = []  # peers whose address is to be asked for when the batch is out
         self._batches: dict[int, tuple[Any, list[ActorMessage]]] = {}  # by id(): addresses have no hash
 
-    def add(self, message: ActorMessage, peer_id: PeerId | None = None, address: Any = None) -> None:
-        """Take a message: for a peer, for the peer actor at an address, or (neither) for the node. Any thread."""
+    def add(
+        self, message: ActorMessage, peer_id: PeerId | None = None, address: Any = None, *, hurry: bool = False
+    ) -> None:
+        """Take a message: for a peer, for the peer actor at an address, or (neither) for the node.
+
+        Any thread; ``hurry``, for somebody who will wait for an answer, only in the loop's.
+        """
         self._entries.append((peer_id, address, message))
         if not self._is_pending:  # looked at after appending: the flush lowers it before it takes
             self._is_pending = True
-            self._soon(self.flush)
+            if not (hurry and self._hurry(self.flush)):
+                self._soon(self.flush)
 
     def flush(self) -> None:
         """Send what was taken."""

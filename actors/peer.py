@@ -29,7 +29,7 @@ from actors.transport.port import network_of
 from actors.transport.websocket import OpenerChannel
 from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, TakenOver, TakeOver
 from core.dialects import Languages, languages_of
-from core.effects import AbortChannel, CloseChannel, SendPacket
+from core.effects import AbortChannel, CloseChannel, SendPacket, SendPackets
 from core.errors import PeerNotFound, SendFailed
 from core.events import FailedToSendMessage
 from core.house_messages import (
@@ -225,7 +225,20 @@ class PeerActor(HouseActor):
     def do_send_packet(self, effect: SendPacket) -> None:
         """Queue a packet. A remote that does not read fills its queue and is dropped, not buffered for ever."""
         channel = self._channel
-        if channel is not None and not channel.send(effect.packet) and channel.is_open:
+        if channel is not None and not channel.send(effect.packet):
+            self._on_full(channel)
+
+    def do_send_packets(self, effect: SendPackets) -> None:
+        """Queue several."""
+        channel = self._channel
+        if channel is None:
+            return
+        for packet in effect.packets:
+            if not channel.send(packet):
+                self._on_full(channel)
+
+    def _on_full(self, channel: Channel) -> None:
+        if channel.is_open:
             self.link.traffic.messages_dropped += 1
             self._overflowed = self._overflowed or channel.queued_bytes > 0
 
@@ -273,16 +286,35 @@ class PeerActor(HouseActor):
 
     def receiveMsg_PeerCommands(self, message: PeerCommands, sender: Any) -> None:
         """Several at once, and few system calls for all."""
-        flush_at = BATCH_BYTES
+        together: list[SendMessage] = []
+        size = 0
         for command in message.commands:
-            _COMMANDS[type(command)](self, command, sender)
-            channel = self._channel
-            if channel is not None and channel.queued_bytes >= flush_at:
-                channel.flush()
-                flush_at = channel.queued_bytes + BATCH_BYTES  # what did not go now will not in a moment either
+            if type(command) is SendMessage:
+                together.append(command)
+                size += text_bytes(command)
+                if size < BATCH_BYTES:
+                    continue
+            if together:
+                self._send_together(together, size, sender)
+                together, size = [], 0
+            if type(command) is not SendMessage:
+                _COMMANDS[type(command)](self, command, sender)
+        if together:
+            self._send_together(together, size, sender)
         self._settle()
         if not self.link.is_connected:
             self._fail_owed("is not connected any more")
+
+    def _send_together(self, messages: list[SendMessage], size: int, sender: Any) -> None:
+        link, channel = self.link, self._channel
+        if channel is None or not link.is_connected or size > channel.room_bytes:
+            for message in messages:
+                self._send_message(message, sender)
+            return
+        self.apply(link.send_all(messages, self.now()))
+        self._owed += [(sender, message.request_id) for message in messages if message.request_id]
+        if size >= BATCH_BYTES:
+            channel.flush()
 
     def _send_message(self, message: SendMessage, sender: Any) -> None:
         link, channel = self.link, self._channel
@@ -394,12 +426,11 @@ class PeerActor(HouseActor):
 
 
 _COMMANDS: dict[type, Callable[[PeerActor, Any, Any], None]] = {
-    SendMessage: PeerActor._send_message,
     SendRequest: PeerActor._send_request,
     AnswerCall: PeerActor._answer_call,
     RefuseCall: PeerActor._refuse_call,
 }
-"""What may be in PeerCommands."""
+"""What may be in PeerCommands besides messages."""
 
 
 def text_bytes(message: SendMessage) -> int:

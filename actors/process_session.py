@@ -51,6 +51,10 @@ class ProcessSession:
         self.tell_node: Callable[[ActorMessage], None] = system.tell_root
         self.soon: Callable[[Callable[[], None]], None] = deliver or system.soon
 
+    def hurry(self, call: Callable[[], None]) -> bool:
+        """Never: whatever is sent goes through another thread."""
+        return False
+
     @property
     def warden_pid(self) -> int:
         """The first of the system's processes; all others are its descendants."""

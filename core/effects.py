@@ -34,6 +34,12 @@ class SendPacket(msgspec.Struct, frozen=True):
     packet: str | bytes
 
 
+class SendPackets(msgspec.Struct, frozen=True):
+    """Queue several packets, in order."""
+
+    packets: list[str | bytes]
+
+
 class CloseChannel(msgspec.Struct, frozen=True):
     """Send a close frame with this code and no reason, after what is queued."""
 
@@ -129,6 +135,7 @@ class ResolveSeedNames(msgspec.Struct, frozen=True):
 
 Effect: TypeAlias = (
     SendPacket
+    | SendPackets
     | CloseChannel
     | AbortChannel
     | AcceptUpgrade

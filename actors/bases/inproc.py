@@ -272,6 +272,10 @@ class InProcessBase(ActorHost):
         self._endpoints[text] = endpoint
         return endpoint
 
+    def hurry(self, call: Callable[[], None]) -> bool:
+        """Run a turn with ``call()`` in it now, if the driver thinks it right; whether it did. In the loop."""
+        return self._driver.hurry(call)
+
     def after_turn(self, call: Callable[[], None]) -> None:
         """With ``drive="asyncio"``: call ``call()`` outside the actors, when the present turn is over. In the loop."""
         self._driver.after_turn(call)

@@ -97,8 +97,13 @@ def test_never_too_much_goes_unacknowledged(sizes: list[int]) -> None:
     messages = size_sum = 0
     for size in sizes:
         messages, size_sum = messages + 1, size_sum + size
+        foreseen = window.will_be_due(size)
+        assert window.will_be_due(size) is foreseen  # asking changes nothing
         if window.is_due(size):
+            assert foreseen
             messages = size_sum = 0
+        else:
+            assert not foreseen
         assert messages < SendWindow.MARK_MESSAGES
         assert size_sum < SendWindow.MARK_BYTES
 
@@ -270,6 +275,9 @@ class Session:
 
     def soon(self, call: Callable[[], None]) -> None:
         call()
+
+    def hurry(self, call: Callable[[], None]) -> bool:
+        return False
 
 
 def make_client() -> tuple[Client, Session, Listeners, ClientCounters]:

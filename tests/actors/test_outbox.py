@@ -28,9 +28,19 @@ class House:
         self.to_peers: list[tuple[Any, m.ActorMessage]] = []
         self.due: list[Callable[[], None]] = []
         self.searches: list[PeerId] = []
+        self.is_willing = False
         self.outbox = Outbox(
-            self.to_node.append, lambda to, sent: self.to_peers.append((to, sent)), self.due.append, self.find
+            self.to_node.append,
+            lambda to, sent: self.to_peers.append((to, sent)),
+            self.due.append,
+            self.hurry,
+            self.find,
         )
+
+    def hurry(self, call: Callable[[], None]) -> bool:
+        if self.is_willing:
+            call()
+        return self.is_willing
 
     def find(self, peer_id: PeerId) -> int:
         self.searches.append(peer_id)
@@ -77,6 +87,21 @@ def test_one_turn_is_asked_for_whatever_is_said() -> None:
     house.turn()
     house.say(4)
     assert len(house.due) == 1
+
+
+def test_who_waits_for_an_answer_need_not_wait_for_the_turn() -> None:
+    house = House().routed()
+    house.outbox.add(m.SendRequest(1, "p", None), A, hurry=True)
+    assert house.to_peers == []  # it was not the moment
+    house.turn()
+    house.is_willing = True
+    house.outbox.add(m.SendRequest(2, "p", None), A, hurry=True)
+    assert house.due == []
+    assert [sent for _, sent in house.to_peers][1] == m.PeerCommands((m.SendRequest(2, "p", None),))
+    house.say(3)
+    house.outbox.add(m.SendRequest(4, "p", None), A, hurry=True)  # what is said already is in order with the rest
+    house.turn()
+    assert house.to_peers[2][1] == m.PeerCommands((message(3), m.SendRequest(4, "p", None)))
 
 
 def test_what_follows_waits_for_the_answer_and_goes_straight() -> None:
@@ -241,7 +266,13 @@ class Network:
         self.arrived: dict[PeerId, list[int]] = {A: [], B: []}
         self.searches = 0
         self.turns: list[Callable[[], None]] = []
-        self.outbox = Outbox(lambda sent: self.lines["", "node"].append(sent), self.tell, self.turns.append, self.find)
+        self.outbox = Outbox(
+            lambda sent: self.lines["", "node"].append(sent),
+            self.tell,
+            self.turns.append,
+            lambda call: False,
+            self.find,
+        )
 
     def tell(self, to: PeerId, sent: m.ActorMessage) -> None:
         if self.is_inside:

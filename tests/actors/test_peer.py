@@ -504,11 +504,13 @@ def test_traffic_is_counted_and_told_once_a_second(rig: Rig) -> None:
     assert sum(report.bytes_received for report in reports) > 300
 
 
-def test_a_remote_that_does_not_read_makes_senders_wait_and_then_loses_messages(make: Any) -> None:
+@pytest.mark.parametrize("together", [False, True])
+def test_a_remote_that_does_not_read_makes_senders_wait_and_then_loses_messages(make: Any, together: bool) -> None:
     rig = make(max_send_queue_bytes=4 * HIGH_WATER_BYTES, ws_max_payload_bytes=HIGH_WATER_BYTES).connected()
     data = b"x" * (HIGH_WATER_BYTES // 2)
-    for number in range(1, 20):
-        rig.tell(SendMessage(number, "big", data))
+    messages = tuple(SendMessage(number, "big", data) for number in range(1, 20))
+    for message in (PeerCommands(messages),) if together else messages:
+        rig.tell(message)
     done, failed = rig.program.of(Done), rig.program.of(Failed)
     assert len(done) < 5  # the others wait
     assert failed

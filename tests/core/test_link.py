@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from core.effects import Room
+from core.effects import Room, SendPackets
 from core.events import (
     CloseInbound,
     ConnectAbortOutbound,
@@ -27,6 +28,7 @@ from core.house_messages import (
 )
 from core.ids import Direction, PeerKind
 from core.link_base import Stage
+from core.messages import SendMessage
 from tests.core.link_rig import (
     ABORT,
     OURS,
@@ -445,6 +447,26 @@ def test_a_message_is_sent(connected: Any) -> None:
     rig.do(rig.link.send("empty", None, rig.now))
     assert rig.take_sent() == [message_packet("block", b"\x01"), message_packet("empty")]
     assert rig.link.traffic.messages_sent == 2
+
+
+@BOTH
+def test_several_messages_are_one_effect(connected: Any) -> None:
+    rig = connected()
+    messages = [SendMessage(0, "block", b"\x01"), SendMessage(7, "empty", None)]
+    (effect,) = rig.link.send_all(messages, rig.now)
+    assert isinstance(effect, SendPackets)
+    assert [json.loads(packet) for packet in effect.packets] == [
+        message_packet("block", b"\x01"),
+        message_packet("empty"),
+    ]
+    assert rig.link.traffic.messages_sent == 2
+
+
+def test_several_messages_that_cannot_be_sent_are_reported_one_by_one() -> None:
+    rig = outbound(Stage.PEERS)
+    rig.do(rig.link.send_all([SendMessage(0, "a", None), SendMessage(0, "b", None)], rig.now))
+    assert [event.event for event in rig.of(FailedToSendMessage)] == ["a", "b"]
+    assert rig.link.traffic.messages_dropped == 2
 
 
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage < Stage.READY])

@@ -162,6 +162,65 @@ def test_asyncio_tasks_get_their_share_of_a_busy_loop() -> None:
     in_asyncio(program)
 
 
+def test_the_program_is_called_when_the_turn_is_over_and_what_it_sends_goes_out_in_the_same_callback() -> None:
+    async def program(base: InProcessBase, system: ActorSystem) -> None:
+        actor = system.createActor(Puppet)
+        log: list[str] = []
+
+        def on_message(message: Any, sender: Any) -> None:
+            log.append(f"{message}, turning {base.turning}")
+            if message == "first":
+                base.after_turn(answer)
+
+        def answer() -> None:
+            log.append(f"answer, turning {base.turning}")
+            asyncio.get_running_loop().call_soon(log.append, "the loop goes on")
+            endpoint.tell(actor, lambda me, sender: me.send(sender, "second"))
+
+        endpoint = base.open_endpoint(on_message)
+        endpoint.tell(actor, lambda me, sender: me.send(sender, "first"))
+        while "the loop goes on" not in log:
+            await asyncio.sleep(0)
+        assert log == ["first, turning True", "answer, turning False", "second, turning True", "the loop goes on"]
+        base.after_turn(lambda: log.append("without a turn"))
+        while "without a turn" not in log:
+            await asyncio.sleep(0)
+
+    in_asyncio(program)
+
+
+def test_who_is_in_a_hurry_gets_a_turn_once_until_the_sockets_were_looked_at() -> None:
+    async def program(base: InProcessBase, system: ActorSystem) -> None:
+        actor = system.createActor(Puppet)
+        answers: list[Any] = []
+        endpoint = base.open_endpoint(lambda message, sender: answers.append(message))
+
+        def ask(number: int) -> bool:
+            return base.hurry(lambda: endpoint.deliver(actor, lambda me, sender: me.send(sender, number)))
+
+        assert ask(1)
+        assert answers == [1]
+        assert not ask(2)
+        base.waker.wake()  # something is readable
+        while not ask(3):
+            await asyncio.sleep(0)
+        assert answers == [1, 3]
+        tried: list[bool] = []
+        endpoint.tell(actor, lambda me, sender: tried.append(ask(4)))
+        while not tried:
+            await asyncio.sleep(0)
+        assert tried == [False]  # within a turn
+
+    in_asyncio(program)
+
+
+def test_only_asyncio_hurries_and_calls_back(rigs: Callable[..., Rig]) -> None:
+    base = rigs("thread").base
+    assert not base.hurry(lambda: None)
+    with pytest.raises(RuntimeError, match="asyncio"):
+        base.after_turn(lambda: None)
+
+
 def test_asyncio_idles() -> None:
     async def program(base: InProcessBase, system: ActorSystem) -> None:
         endpoint, queue = answers(base)
