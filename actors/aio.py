@@ -147,7 +147,7 @@ class P2P(Surface):
     # -- what the node knows
 
     async def get_node_info(self) -> NodeInfo:
-        """Our node info as it is pushed to peers."""
+        """Our node info as it is pushed to peers: chain id, network version, nonce, custom options."""
         return self._keep(await self._ask(commands.NODE_INFO))
 
     async def apply_node_info(self, options: Mapping[str, object]) -> NodeInfo:
@@ -167,7 +167,7 @@ class P2P(Surface):
         return (await self._ask(commands.TRIED_PEERS)).peers
 
     async def get_network_stats(self) -> m.NetworkStats:
-        """Counters of the node since its start."""
+        """Counters of the node since its start; those of traffic are about a second old at most."""
         return await self._ask(commands.NETWORK_STATS)
 
     # -- peers in trouble
@@ -177,15 +177,19 @@ class P2P(Surface):
         await self._ask(self._active().commands.apply_penalty(peer_id, penalty, reason))
 
     async def ban(self, address: str, reason: str = "", *, duration_s: float | None = None) -> None:
-        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``)."""
+        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``).
+
+        All its connections are closed, none is accepted or dialled until then. Raises Misuse for an address that is
+        trusted: of a fixed, whitelisted or seed peer.
+        """
         await self._ask(self._active().commands.ban(address, reason, duration_s))
 
     async def unban(self, address: str) -> None:
-        """End the ban of an address."""
+        """End the ban of an IP address, given as such or by a peer id. Raises Misuse if it is not banned."""
         await self._ask(self._active().commands.unban(address))
 
     async def bans(self) -> tuple[m.Ban, ...]:
-        """All bans in force."""
+        """All bans in force: address, end and reason of each."""
         return (await self._ask(commands.BANS)).bans
 
     async def explain(self, peer: str) -> tuple[Decision, ...]:

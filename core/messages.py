@@ -39,7 +39,7 @@ class Done(Query, frozen=True):
 
 
 class Failed(Query, frozen=True):
-    """The command could not be carried out; ``error`` (a :class:`core.errors.EnsembleError`) is raised there."""
+    """The command could not be carried out; ``error`` (an :class:`core.errors.EnsembleError`) is raised there."""
 
     error: Exception
 

@@ -24,8 +24,8 @@ DOTTED = re.compile(r"^(?:core|actors|examples)(?:\.\w+)+$")
 SETTING = re.compile(r"^([a-z][a-z0-9_.]*): (\S.*)$")
 KEYWORD = re.compile(r"^([a-z][a-z0-9]*_[a-z0-9_]*)=([^=].*)$")
 
-OTHERS = frozenset({"PyYAML", "WebSocket", "P2PPeerInfo"})
-"""Names of other people's programs that look like ours."""
+OTHERS = frozenset({"PyYAML", "WebSocket", "P2PPeerInfo", "my_rules"})
+"""Names of other people's programs, and of the reader's, that look like ours."""
 
 OPTIONS = {document.name: document for document in options()}
 
