@@ -16,8 +16,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from actors.cli_help import examples
 from actors.cli_simulate import add_parser as add_simulate
 from actors.config_sources import LoadedConfig, Text, load_config
 from actors.config_table import as_json, as_table
@@ -77,7 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ensemble",
         description="An actor-model peer-to-peer node.",
-        **_examples("run", "run my-node.yaml --log-level info", "config check my-node.yaml"),
+        **examples(
+            "run",
+            "run my-node.yaml --log-level info",
+            "config check my-node.yaml",
+            "simulate configs/simulations/hello-network.yaml",
+        ),
     )
     parser.add_argument("--version", action="version", version=f"ensemble {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -88,10 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a node until Ctrl-C or SIGTERM. The status goes to stdout: one line that is rewritten on a "
         "terminal, a line every 10 s elsewhere. The log goes to stderr. Exit code 0: it was stopped; 1: it could not "
         "start, or failed; 2: wrong options.",
-        **_examples(
+        **examples(
             "run",
             "run my-node.yaml --set port=5002 --set seed_peers=[192.0.2.1:5001]",
             "run --log-level info --set data_dir=data",
+            "run --system multiprocess",
         ),
     )
     run.add_argument(
@@ -114,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "config",
         help="check or show a configuration",
         description="Check or show a configuration: every option with its value and where that comes from.",
-        **_examples("config check my-node.yaml", "config show --json"),
+        **examples("config check my-node.yaml", "config show --json"),
     )
     actions = config.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser(
@@ -122,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check a file; print the values in effect and where each comes from",
         description="Check a file. Prints the values in effect and where each comes from, or every problem with its "
         "line and what was expected, and then exits with 2.",
-        **_examples("config check my-node.yaml", "config check my-node.yaml --set port=5002 --json"),
+        **examples("config check my-node.yaml", "config check my-node.yaml --set port=5002 --json"),
     )
     check.add_argument("file", type=Path, metavar="FILE", help="YAML file")
     check.set_defaults(default_file=None)
@@ -131,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         help="print the values that `ensemble run` would use here",
         description=f"Print the values that `ensemble run` would use here: from {DEFAULT_FILE} where it is there, and "
         "from the environment.",
-        **_examples("config show", "config show --json"),
+        **examples("config show", "config show --json"),
     )
     show.set_defaults(file=None, default_file=DEFAULT_FILE)
     for action in (check, show):
@@ -139,21 +146,6 @@ def _parser() -> argparse.ArgumentParser:
         _add_set(action)
         action.set_defaults(command=_show_config, log_level=None)
     return parser
-
-
-def _examples(*commands: str) -> dict[str, Any]:
-    """Arguments of a parser whose help ends with examples."""
-    lines = "\n".join(f"  ensemble {command}" for command in commands)
-    return {"epilog": f"examples:\n{lines}", "formatter_class": HelpFormatter}
-
-
-class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Descriptions are filled as usual, the examples below are left as they are."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        if text.startswith("examples:"):
-            return super()._fill_text(text, width, indent)
-        return argparse.HelpFormatter._fill_text(self, text, width, indent)
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:
