@@ -33,7 +33,8 @@ def add_parser(commands: Any) -> None:
         "simulate",
         help="run a scenario on a simulated network, in virtual time",
         description="Run a scenario on a simulated network, in virtual time: whole nodes, one seed, the same results "
-        "on every machine. Exit code 0: everything holds; 1: an expectation failed, or a run went wrong; 2: wrong input.",
+        "on every machine. Exit code 0: everything holds; 1: an expectation failed, or a run went wrong; 2: wrong "
+        "input.",
         **examples(
             "simulate configs/simulations/hello-network.yaml",
             "simulate configs/simulations/hello-network.yaml --seeds 1..10 --jobs 2",
