@@ -203,7 +203,9 @@ class P2P(Surface):
 
         Raises PeerNotFound, RequestTimedOut, RequestRefused or ConnectionLost.
         """
-        return await self._request(procedure, data, timeout_s, None)
+        run = self._active_run()
+        answer = await run.ask(run.client.commands.request(procedure, data, timeout_s, None))
+        return Response(answer.peer_id, answer.data)
 
     async def request_from_peer(
         self, peer_id: str, procedure: str, data: object = None, *, timeout_s: float | None = None
@@ -211,7 +213,9 @@ class P2P(Surface):
         """Like :meth:`request`, to one peer; raises PeerNotFound if it is not connected."""
         if peer_id is None:
             raise Misuse("expected a peer id; request() picks a peer by itself")
-        return await self._request(procedure, data, timeout_s, peer_id)
+        run = self._active_run()
+        answer = await run.ask(run.client.commands.request(procedure, data, timeout_s, peer_id))
+        return Response(answer.peer_id, answer.data)
 
     async def send(self, event: str, data: object = None, *, wait: bool = False) -> None:
         """Send a message to the peers that the selection rule picks (``send_peer_limit``, 16).
@@ -322,10 +326,6 @@ class P2P(Surface):
         if self._client.failure:
             raise NotActive(f"the node has failed: {self._client.failure}")
         return run
-
-    async def _request(self, procedure: str, data: object, timeout_s: float | None, peer_id: str | None) -> Response:
-        answer = await self._ask(self._active().commands.request(procedure, data, timeout_s, peer_id))
-        return Response(answer.peer_id, answer.data)
 
     async def _send(self, run: AsyncRun, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
         if wait:

@@ -44,6 +44,12 @@ class Failed(Query, frozen=True):
     error: Exception
 
 
+class Answers(ActorMessage, frozen=True):
+    """Several answers at once: from a Peer, to those who send it :class:`PeerCommands`."""
+
+    answers: tuple[Query, ...]
+
+
 # ---- program -> Node --------------------------------------------------------------------------------------------
 
 
