@@ -6,7 +6,7 @@ Every module registers its experiments with :mod:`actors.simulation.roles` when 
 
 from __future__ import annotations
 
-from actors.simulation.library import eviction, gossip, rumours, selection, tables
+from actors.simulation.library import eviction, gossip, propagation, rumours, selection, tables
 
-MODULES = (gossip, rumours, selection, tables, eviction)
+MODULES = (gossip, rumours, selection, propagation, tables, eviction)
 """In the order in which they run."""

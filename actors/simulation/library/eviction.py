@@ -97,7 +97,7 @@ register(
 )
 
 AS_BITCOIN = ProtectionRatios(net_group=0.04, latency=0.08, productivity=0.08)
-"""4, 8 and 8 of 100, as the independent simulation protects; the defaults (4, 7, 7) leave one or two more honest ones."""
+"""4, 8 and 8 of 100, as the independent simulation protects; the defaults (4, 7, 7) leave one or two more."""
 MONTE_CARLO = "independent Monte Carlo (protecting 4, 8, 8)"
 _B_ROWS = (
     ("worse-one-group", ONE_GROUP, {10: 98.93, 1000: 98.93}, 0.5),
