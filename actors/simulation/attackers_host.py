@@ -185,10 +185,10 @@ class ScriptedHost:
         for line in list(self.lines.values()):
             line.hang_up()
 
-    def dial(self, ip: str, to: Endpoint) -> Line:
-        """Open a connection from one of its addresses, as a peer that listens there."""
-        info = NodeInfo(CHAIN_ID, NETWORK_VERSION, f"nonce of {ip}", self.conduct.advertise)
-        channel = OpenerChannel(FromAddress(self.network, ip), to, DIALECT.request_target(info, PORT))
+    def dial(self, ip: str, to: Endpoint, *, port: int = PORT) -> Line:
+        """Open a connection from one of its addresses, as a peer that says it listens there on ``port``."""
+        info = NodeInfo(CHAIN_ID, NETWORK_VERSION, f"nonce of {ip} {port}", self.conduct.advertise)
+        channel = OpenerChannel(FromAddress(self.network, ip), to, DIALECT.request_target(info, port))
         line = Line(self, channel, ip, is_opener=True)
         self._add(line)
         return line

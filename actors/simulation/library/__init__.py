@@ -6,7 +6,16 @@ Every module registers its experiments with :mod:`actors.simulation.roles` when 
 
 from __future__ import annotations
 
-from actors.simulation.library import eviction, gossip, propagation, rumours, selection, tables
+from actors.simulation.library import (
+    eviction,
+    floods,
+    gossip,
+    propagation,
+    rumours,
+    selection,
+    shuffling,
+    tables,
+    timelines,
+)
 
-MODULES = (gossip, rumours, selection, propagation, tables, eviction)
-"""In the order in which they run."""
+MODULES = (gossip, rumours, selection, propagation, tables, eviction, shuffling, timelines, floods)
