@@ -21,7 +21,7 @@ from actors.transport.websocket import Channel, ChannelEvent, ListenerChannel, O
 from core.ids import Endpoint
 from core.wire import packets as p
 from core.wire.lisk10 import Lisk10
-from core.wire.payloads import NodeInfo
+from core.wire.payloads import PING_ANSWER, NodeInfo
 from core.wire.socketcluster import decode_packet
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ class ScriptedHost:
         elif packet.procedure == "getPeers":
             data = DIALECT.encode_peers(self.conduct.peers(line))
         elif packet.procedure == "ping":
-            data = DIALECT.ping_answer()
+            data = PING_ANSWER
         else:
             line.send(DIALECT.encode_error(packet.cid, "unknown procedure"))
             return
