@@ -147,7 +147,7 @@ class P2P(Surface):
     # -- what the node knows
 
     async def get_node_info(self) -> NodeInfo:
-        """Our node info as it is pushed to peers: chain id, network version, nonce, custom options."""
+        """Our node info as it is pushed to peers."""
         return self._keep(await self._ask(commands.NODE_INFO))
 
     async def apply_node_info(self, options: Mapping[str, object]) -> NodeInfo:
@@ -167,7 +167,7 @@ class P2P(Surface):
         return (await self._ask(commands.TRIED_PEERS)).peers
 
     async def get_network_stats(self) -> m.NetworkStats:
-        """Counters of the node since its start; those of traffic are about a second old at most."""
+        """Counters of the node since its start."""
         return await self._ask(commands.NETWORK_STATS)
 
     # -- peers in trouble
@@ -177,19 +177,15 @@ class P2P(Surface):
         await self._ask(self._active().commands.apply_penalty(peer_id, penalty, reason))
 
     async def ban(self, address: str, reason: str = "", *, duration_s: float | None = None) -> None:
-        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``).
-
-        All its connections are closed, none is accepted or dialled until then. Raises Misuse for an address that is
-        trusted: of a fixed, whitelisted or seed peer.
-        """
+        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``)."""
         await self._ask(self._active().commands.ban(address, reason, duration_s))
 
     async def unban(self, address: str) -> None:
-        """End the ban of an IP address, given as such or by a peer id. Raises Misuse if it is not banned."""
+        """End the ban of an address."""
         await self._ask(self._active().commands.unban(address))
 
     async def bans(self) -> tuple[m.Ban, ...]:
-        """All bans in force: address, end and reason of each."""
+        """All bans in force."""
         return (await self._ask(commands.BANS)).bans
 
     async def explain(self, peer: str) -> tuple[Decision, ...]:
@@ -203,9 +199,7 @@ class P2P(Surface):
 
         Raises PeerNotFound, RequestTimedOut, RequestRefused or ConnectionLost.
         """
-        run = self._active_run()
-        answer = await run.ask(run.client.commands.request(procedure, data, timeout_s, None))
-        return Response(answer.peer_id, answer.data)
+        return await self._request(procedure, data, timeout_s, None)
 
     async def request_from_peer(
         self, peer_id: str, procedure: str, data: object = None, *, timeout_s: float | None = None
@@ -213,9 +207,7 @@ class P2P(Surface):
         """Like :meth:`request`, to one peer; raises PeerNotFound if it is not connected."""
         if peer_id is None:
             raise Misuse("expected a peer id; request() picks a peer by itself")
-        run = self._active_run()
-        answer = await run.ask(run.client.commands.request(procedure, data, timeout_s, peer_id))
-        return Response(answer.peer_id, answer.data)
+        return await self._request(procedure, data, timeout_s, peer_id)
 
     async def send(self, event: str, data: object = None, *, wait: bool = False) -> None:
         """Send a message to the peers that the selection rule picks (``send_peer_limit``, 16).
@@ -326,6 +318,10 @@ class P2P(Surface):
         if self._client.failure:
             raise NotActive(f"the node has failed: {self._client.failure}")
         return run
+
+    async def _request(self, procedure: str, data: object, timeout_s: float | None, peer_id: str | None) -> Response:
+        answer = await self._ask(self._active().commands.request(procedure, data, timeout_s, peer_id))
+        return Response(answer.peer_id, answer.data)
 
     async def _send(self, run: AsyncRun, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
         if wait:

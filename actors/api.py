@@ -22,6 +22,7 @@ from typing import Any, Self, overload
 from actors import commands
 from actors.client import ClientCounters, IncomingRequest, count_drop, new_queue
 from actors.commands import Response, check_number
+from actors.event_queue import EventQueue
 from actors.listeners import event_names
 from actors.surface import (
     LOOK_AGAIN_S,
@@ -100,19 +101,19 @@ class P2P(Surface):
     def _start(self) -> None:
         if self._run is not None:
             raise AlreadyActive("the node is running")
-        run = self._run = ThreadRun(self._config, self._listeners, self._counters, self._system, self._root_class())
+        run = self._run = self._make_run()
         try:
             run.client.subscribe()
             answer = run.ask(commands.start(self._config))
         except BaseException as error:
-            run.close(time.monotonic() + 1.0)
+            run.close(self._now() + 1.0)
             self._run = None
             if (failure := start_failure(error)) is not None:
                 raise failure from error
             raise
         self._started(run.client, answer)
         run.start_handlers()
-        stop_at_exit(self)
+        self._keep_for_exit()
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Close every connection in order and end the node, in ``timeout_s`` seconds at most.
@@ -124,7 +125,7 @@ class P2P(Surface):
 
         Raises StopFailed if the node or a handler did not end in time; everything else has been ended nevertheless.
         """
-        deadline = time.monotonic() + check_number(timeout_s, "timeout_s", above=0, at_most=MAX_STOP_S)
+        deadline = self._now() + check_number(timeout_s, "timeout_s", above=0, at_most=MAX_STOP_S)
         run = self._run
         if run is None or (self._is_stopping and run.is_handler_thread):
             return  # the stopping thread waits for this very handler
@@ -169,15 +170,11 @@ class P2P(Surface):
     # -- what the node knows
 
     def get_node_info(self) -> NodeInfo:
-        """Our node info as it is pushed to peers: chain id, network version, nonce, custom options."""
+        """Our node info as it is pushed to peers."""
         return self._keep(self._ask(commands.NODE_INFO))
 
     def apply_node_info(self, options: Mapping[str, object]) -> NodeInfo:
-        """Replace the custom options of our node info and push it to every peer; returns the new one.
-
-        Peers take three pushes in ten seconds: what changes more often is held back, and the last one is sent. Raises
-        InvalidNodeInfo if the options do not fit ``custom_node_info_schema``; then nothing is changed or sent.
-        """
+        """Replace the custom options of our node info and push it to every peer. Raises InvalidNodeInfo."""
         return self._keep(self._ask(self._active().commands.apply_node_info(options)))
 
     def get_connected_peers(self) -> tuple[PeerInfo, ...]:
@@ -193,7 +190,7 @@ class P2P(Surface):
         return self._ask(commands.TRIED_PEERS).peers
 
     def get_network_stats(self) -> m.NetworkStats:
-        """Counters of the node since its start; those of traffic are about a second old at most."""
+        """Counters of the node since its start."""
         return self._ask(commands.NETWORK_STATS)
 
     # -- peers in trouble
@@ -206,19 +203,15 @@ class P2P(Surface):
         self._ask(self._active().commands.apply_penalty(peer_id, penalty, reason))
 
     def ban(self, address: str, reason: str = "", *, duration_s: float | None = None) -> None:
-        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``).
-
-        All its connections are closed, none is accepted or dialled until then. Raises Misuse for an address that is
-        trusted: of a fixed, whitelisted or seed peer.
-        """
+        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``)."""
         self._ask(self._active().commands.ban(address, reason, duration_s))
 
     def unban(self, address: str) -> None:
-        """End the ban of an IP address, given as such or by a peer id. Raises Misuse if it is not banned."""
+        """End the ban of an address."""
         self._ask(self._active().commands.unban(address))
 
     def bans(self) -> tuple[m.Ban, ...]:
-        """All bans in force: address, end and reason of each."""
+        """All bans in force."""
         return self._ask(commands.BANS).bans
 
     def explain(self, peer: str) -> tuple[Decision, ...]:
@@ -289,7 +282,7 @@ class P2P(Surface):
         """
         names = event_names(events)
         queue = new_queue(self._config, functools.partial(count_drop, self._counters))
-        stream: EventStream[Any] = EventStream(queue, self._listeners, names)
+        stream = self._make_stream(queue, names)
         self._subscribe()
         return stream
 
@@ -320,10 +313,10 @@ class P2P(Surface):
         Raises TimeoutError, or NotActive when the node is stopped.
         """
         self._active()
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = None if timeout_s is None else self._now() + timeout_s
         with self.events(event) as stream:
             while True:
-                left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+                left_s = None if deadline is None else max(0.0, deadline - self._now())
                 try:
                     found = stream.get(left_s)
                 except TimeoutError:
@@ -337,15 +330,29 @@ class P2P(Surface):
         Raises TimeoutError (after ``timeout_s`` seconds; None waits for ever), or NotActive when the node is stopped.
         """
         check_count(count)
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = None if timeout_s is None else self._now() + timeout_s
         with self.events(ConnectOutbound, NewInboundPeer) as stream:
             while len(peers := self.get_connected_peers()) < count:
-                if deadline is not None and time.monotonic() >= deadline:
+                if deadline is not None and self._now() >= deadline:
                     raise TimeoutError(f"{len(peers)} of {count} peers within {timeout_s:g} s")
-                left_s = LOOK_AGAIN_S if deadline is None else min(LOOK_AGAIN_S, deadline - time.monotonic())
+                left_s = LOOK_AGAIN_S if deadline is None else min(LOOK_AGAIN_S, deadline - self._now())
                 with contextlib.suppress(TimeoutError):
                     stream.get(max(0.0, left_s))
             return peers
+
+    # -- where it runs: a simulated node has its own of these (actors.simulation.programs)
+
+    def _now(self) -> float:
+        return time.monotonic()
+
+    def _make_run(self) -> ThreadRun:
+        return ThreadRun(self._config, self._listeners, self._counters, self._system, self._root_class())
+
+    def _make_stream(self, queue: EventQueue, names: frozenset[str]) -> EventStream[Any]:
+        return EventStream(queue, self._listeners, names)
+
+    def _keep_for_exit(self) -> None:
+        stop_at_exit(self)
 
     # -- inside
 

@@ -9,9 +9,8 @@ import functools
 import ipaddress
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-
-import msgspec
 
 from core import messages as m
 from core.config import NodeConfig
@@ -42,7 +41,8 @@ MAX_REASON_CHARS = 1000
 A = TypeVar("A", bound=m.Query)
 
 
-class Command(msgspec.Struct, Generic[A], frozen=True):
+@dataclass(frozen=True, slots=True)
+class Command(Generic[A]):
     """One call: its message (not numbered yet), the type of its answer, and when to give up on it."""
 
     message: m.Query
@@ -50,7 +50,8 @@ class Command(msgspec.Struct, Generic[A], frozen=True):
     timeout_s: float = CALL_TIMEOUT_S
 
 
-class Response(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Response:
     """A peer's answer to a request. ``data`` is None when it carried no payload."""
 
     peer_id: PeerId

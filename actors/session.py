@@ -6,7 +6,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
 
 from thespian.actors import ActorSystem
 
@@ -72,14 +72,24 @@ if TYPE_CHECKING:
 AnySession = Union[Session, "ProcessSession"]
 
 
+class Place(Protocol):
+    """Where a node can run, other than by a system's name: on a node of a simulation."""
+
+    def open_session(self, on_message: OnMessage, /) -> Any:
+        """Make the actors of one run, with what :class:`Session` has."""
+
+
 def open_session(
-    system: str,
+    system: str | Place,
     drive: Literal["thread", "asyncio"],
     node_class: type[Any],
     on_message: OnMessage,
     config: NodeConfig,
 ) -> AnySession:
     """Make the actor system for one run of a node. Raises Misuse, and StartFailed if it cannot run there."""
+    if not isinstance(system, str):
+        session: AnySession = system.open_session(on_message)
+        return session
     if checked_system(system) == "multiprocess":
         if sys.platform != "linux":
             raise StartFailed(f"system multiprocess needs Linux, this is {sys.platform}")

@@ -117,12 +117,20 @@ class SimNode:
 
     def launch(self) -> Pending:
         """Start without waiting; may be called from a scheduled call. Raises RuntimeError if it runs."""
+        self.boot()
+        return self.later(m.StartNode(0, self.config))
+
+    def boot(self) -> Any:
+        """Make the actors and return the Node's address: for a program that sends the node its orders itself.
+
+        Raises RuntimeError if it runs.
+        """
         if self._address is not None:
             raise RuntimeError(f"{self.name} runs already")
         self.sim.internet.power_on(self.name)
         self._address = self.sim.base.create_on(self.identity, Node)
         self.later(m.Subscribe(0, self._subscribed))
-        return self.later(m.StartNode(0, self.config))
+        return self._address
 
     def start(self) -> m.NodeStarted:
         """Start and wait until the port is bound. Raises StartFailed."""
@@ -148,10 +156,15 @@ class SimNode:
 
         def leave(answer: m.Query) -> None:
             if cell is not None and self._is_of_this_run(cell):
-                self.tell(ActorExitRequest())
-                self._when_gone(cell, None)
+                self.leave()
 
         return self._ask(m.StopNode(0), leave)
+
+    def leave(self) -> None:
+        """Tell the actors to go, without waiting; the node is not running any more a moment later."""
+        self.is_stopping = True
+        self.tell(ActorExitRequest())
+        self._when_gone(self._address.cell, None)
 
     def _is_of_this_run(self, cell: SimActorCell) -> bool:
         return getattr(self._address, "cell", None) is cell

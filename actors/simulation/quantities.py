@@ -14,6 +14,7 @@ from actors.peer_book import PeerBook
 from actors.simulation.recorder import MessageLog
 from actors.simulation.roles import Lab, measure
 from core.ids import Direction
+from core.measures import graph
 
 
 def logs(lab: Lab, message: str) -> list[MessageLog]:
@@ -193,26 +194,15 @@ def held_by(lab: Lab, node: SimNode, direction: Direction) -> dict[str, int]:
 
 
 def parts(lab: Lab, chosen: list[SimNode]) -> list[int]:
-    """Sizes of the connected parts of the overlay of these nodes, by what they count as connections."""
+    """Sizes of the connected parts of the overlay of these nodes, largest first, by what they count as connections."""
     place = {node.peer_id: index for index, node in enumerate(chosen)}
-    leader = list(range(len(chosen)))
-
-    def find(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
-
-    for index, node in enumerate(chosen):
-        for peer in lab.recorder.peers_of(node):
-            other = place.get(peer)
-            if other is not None:
-                leader[find(index)] = find(other)
-    sizes: dict[int, int] = {}
-    for index in range(len(chosen)):
-        root = find(index)
-        sizes[root] = sizes.get(root, 0) + 1
-    return sorted(sizes.values(), reverse=True)
+    edges = (
+        (index, place[peer])
+        for index, node in enumerate(chosen)
+        for peer in lab.recorder.peers_of(node)
+        if peer in place
+    )
+    return graph.components(graph.masks_of(len(chosen), edges))
 
 
 def _held(lab: Lab, who: str, attacker: str, direction: Direction) -> tuple[float, ...]:

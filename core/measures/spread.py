@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
-
-NodeT = TypeVar("NodeT", bound=Hashable)
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def nearest_rank(values: Iterable[float], share: float, of: int | None = None) -> float:
@@ -22,11 +19,11 @@ def nearest_rank(values: Iterable[float], share: float, of: int | None = None) -
     return ordered[rank - 1] if rank <= len(ordered) else math.inf
 
 
-def hops(origin: NodeT, heard_from: Mapping[NodeT, NodeT]) -> dict[NodeT, int]:
+def hops(origin: object, heard_from: Mapping[object, object]) -> dict[object, int]:
     """The distance of everybody from the origin, along the way that a message took; who never heard is left out."""
-    found: dict[NodeT, int] = {origin: 0}
+    found: dict[object, int] = {origin: 0}
     for node in heard_from:
-        chain: list[NodeT] = []
+        chain = []
         while node not in found:
             chain.append(node)
             node = heard_from[node]

@@ -16,10 +16,7 @@ NEGLIGIBLE = 1e-18
 
 
 class PushLaw(NamedTuple):
-    """The law of the number of nodes reached, the origin included: ``probabilities[k]`` for k nodes, k from 0 to n.
-
-    ``nodes``: those that can be reached.
-    """
+    """The law of the number of nodes reached, the origin included: ``probabilities[k]`` for k nodes, k from 0 to n."""
 
     nodes: int
     probabilities: tuple[float, ...]
@@ -43,42 +40,39 @@ class PushLaw(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def push_law(nodes: int, fanout: int, dead: int = 0) -> PushLaw:
-    """The exact law for ``fanout`` distinct targets, uniform among the other nodes, of which ``dead`` hear nothing.
+def push_law(nodes: int, fanout: int) -> PushLaw:
+    """The exact law for ``fanout`` distinct targets, uniform among the other nodes.
 
-    Raises ValueError unless 1 <= fanout < nodes and 0 <= dead < nodes.
+    Raises ValueError unless 1 <= fanout < nodes.
     """
     if not 1 <= fanout < nodes:
         raise ValueError(f"expected a fanout from 1 to {nodes - 1}, got {fanout!r}")
-    if not 0 <= dead < nodes:
-        raise ValueError(f"expected 0 to {nodes - 1} dead nodes, got {dead!r}")
-    living = nodes - dead
-    rows: list[tuple[tuple[int, float], ...]] = [()] * (living + 1)
-    states = {1: 1.0}
-    final = [0.0] * (living + 1)
+    rows: list[tuple[tuple[int, float], ...]] = [()] * (nodes + 1)
+    live = {1: 1.0}
+    final = [0.0] * (nodes + 1)
     step = 0
-    while states:
+    while live:
         following: dict[int, float] = {}
         step += 1
-        for infected, probability in states.items():
+        for infected, probability in live.items():
             row = rows[infected]
             if not row:
-                row = rows[infected] = _newly_infected(nodes - 1, living - infected, fanout)
+                row = rows[infected] = _newly_infected(nodes, infected, fanout)
             for added, chance in row:
                 now = infected + added
                 if now == step:
                     final[now] += probability * chance
                 else:
                     following[now] = following.get(now, 0.0) + probability * chance
-        states = {state: p for state, p in following.items() if p > NEGLIGIBLE}
-    return PushLaw(living, tuple(final))
+        live = {state: p for state, p in following.items() if p > NEGLIGIBLE}
+    return PushLaw(nodes, tuple(final))
 
 
-def _newly_infected(others: int, waiting: int, fanout: int) -> tuple[tuple[int, float], ...]:
-    """(how many, probability): how many of the targets, drawn from all ``others``, are among those that ``waiting``."""
-    ways = math.comb(others, fanout)
-    counts = range(max(0, fanout - (others - waiting)), min(fanout, waiting) + 1)
-    return tuple((k, math.comb(waiting, k) * math.comb(others - waiting, fanout - k) / ways) for k in counts)
+def _newly_infected(nodes: int, infected: int, fanout: int) -> tuple[tuple[int, float], ...]:
+    """(how many, probability): how many of the targets of an infected node have not heard yet."""
+    others, ways = nodes - infected, math.comb(nodes - 1, fanout)
+    counts = range(max(0, fanout - (infected - 1)), min(fanout, others) + 1)
+    return tuple((k, math.comb(others, k) * math.comb(infected - 1, fanout - k) / ways) for k in counts)
 
 
 def fixed_point(rate: float) -> float:
