@@ -9,6 +9,7 @@ NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -88,6 +89,7 @@ class PeerPool(HouseActor):
         self._seekers: list[Any] = []  # who has asked for peers' actors: a few programs and application actors
         self._resolver: Any = None
         self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
+        self._unserved: deque[CreateInbound] = deque()  # those who wait for one, in order
         self._refill_at: float | None = None
 
     @property
@@ -124,13 +126,21 @@ class PeerPool(HouseActor):
         """Populate, shuffle, redial, rediscover."""
         if self._refill_at is not None and self._refill_at <= now:
             self._spares.append(self.createActor(InboundPeer))
+            if self._unserved:
+                self._serve(self._unserved.popleft())
             self._plan_refill(now)
         self.apply(self.pool.on_time(now))
 
+    @property
+    def _wanted_spares(self) -> int:
+        return getattr(self._myRef, "spare_peers", 0) if self.need_charter().config.max_inbound_connections else 0
+
     def _plan_refill(self, now: float) -> None:
-        """One spare peer at a time, so that nothing else waits long."""
-        wanted = getattr(self._myRef, "spare_peers", 0) if self.need_charter().config.max_inbound_connections else 0
-        self._refill_at = now + REFILL_PAUSE_S if len(self._spares) < wanted else None
+        """One spare peer at a time, so that nothing else waits long; at once if somebody waits for it."""
+        if self._unserved:
+            self._refill_at = now
+        else:
+            self._refill_at = now + REFILL_PAUSE_S if len(self._spares) < self._wanted_spares else None
 
     # ---- server and book ----
 
@@ -281,15 +291,31 @@ class PeerPool(HouseActor):
         self.send(peer, StartOutbound(self.need_charter(), effect.endpoint, effect.kind))
 
     def do_create_inbound(self, effect: CreateInbound) -> None:
-        """Create the peer that takes the connection over, and tell the server."""
+        """Create the peer that takes the connection over; where that takes time, one after the other, as they come."""
+        if self._wanted_spares and not self._spares:
+            self._unserved.append(effect)
+        else:
+            self._serve(effect)
+        self._plan_refill(self.now())
+
+    def _serve(self, effect: CreateInbound) -> None:
+        """Prepare the peer and tell the server."""
         peer = self._spares.pop() if self._spares else self.createActor(InboundPeer)
         self._children[(Direction.INBOUND, effect.endpoint)] = peer
-        self._plan_refill(self.now())
         self.send(peer, PrepareInbound(self.need_charter(), effect.endpoint, effect.kind))
         asked = self.asker(effect.ask_id)
         if asked is not None:
             server, request_id = asked
             self.send(server, InboundAdmitted(request_id, peer))
+
+    def _peer(self, direction: Direction, endpoint: Endpoint) -> Any:
+        """The actor of a peer; made now, if it was still to be made."""
+        for effect in self._unserved if direction is Direction.INBOUND else ():
+            if effect.endpoint == endpoint:
+                self._unserved.remove(effect)
+                self._serve(effect)
+                break
+        return self._children.get((direction, endpoint))
 
     def do_resolve_seed_names(self, effect: ResolveSeedNames) -> None:
         """Have names looked up by an actor that may wait."""
@@ -299,13 +325,13 @@ class PeerPool(HouseActor):
 
     def do_tell_peer(self, effect: TellPeer) -> None:
         """To the actor of a peer."""
-        peer = self._children.get((effect.direction, effect.endpoint))
+        peer = self._peer(effect.direction, effect.endpoint)
         if peer is not None:
             self.send(peer, effect.message)
 
     def do_forward_to_peer(self, effect: ForwardToPeer) -> None:
         """A program's command for one peer, which answers the program itself."""
-        peer = self._children.get((effect.direction, effect.endpoint))
+        peer = self._peer(effect.direction, effect.endpoint)
         asked = self.asker(effect.ask_id)
         if peer is not None:
             self.send(peer, effect.message if asked is None else Forwarded(asked[0], effect.message))

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts import bench_actors
-from scripts.benchmarks import book, fanout, libp2p_process, network
+from scripts.benchmarks import book, fanout, libp2p_process, network, processes
 from scripts.benchmarks.network import Maker
 from scripts.benchmarks.picture import picture
 from scripts.benchmarks.rounds import Result
 from scripts.benchmarks.summary import budget_table, judged, markdown, summarise, table
 
-SUBJECTS = ("network", "peers", "actors", "book")
+SUBJECTS = ("network", "peers", "processes", "actors", "book")
 QUICK_COUNT = 400
 QUICK_ACTOR_MESSAGES = 2000
 
@@ -65,6 +65,9 @@ def measure(subjects: list[str], options: argparse.Namespace) -> dict[str, Any]:
         elif subject == "book":
             result[subject] = book.run(quick=options.quick)
             print(book.table(result[subject]))
+        elif subject == "processes":
+            result[subject] = processes.as_json(processes.run(options.rounds, say, quick=options.quick))
+            print(processes.table(result[subject]))
         else:
             result[subject] = summarise(compare(subject, options, result))
             print(table(result[subject]))

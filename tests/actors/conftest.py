@@ -12,7 +12,7 @@ from tests.actors.bases.conftest import open_descriptors
 from tests.actors.forms import PROCESS_FORMS
 from tests.actors.world import Complaints, RealWorld, World
 
-ALL_PROCESS_TESTS = os.environ.get("ENSEMBLE_PROCESS_TESTS") == "all"
+ALL_PROCESS_TESTS = os.environ.get("PROCESS_TESTS") == "all"
 
 IN_PROCESSES = {
     "test_start_and_stop",

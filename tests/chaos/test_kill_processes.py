@@ -1,6 +1,6 @@
 """kill -9, at any moment, of every kind of process that a node in processes has.
 
-Three of each kind in CI; ``ENSEMBLE_CHAOS=100`` for the full run (about half an hour).
+Three of each kind in CI; ``CHAOS_KILLS=100`` for the full run (about half an hour).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pytest
 from tests.actors.multiprocess.kernel import alive, kill, tree, wait_until
 from tests.chaos.victims import Node, Partners, close_pipes, random_moment, start_program
 
-KILLS = int(os.environ.get("ENSEMBLE_CHAOS", "3"))
-SEED = int(os.environ.get("ENSEMBLE_CHAOS_SEED", "1"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "3"))
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.sockets, pytest.mark.timeout(60 + 20 * KILLS)]
 
