@@ -163,6 +163,12 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
         Terms.forking = os.getpid()
         super()._startChildActor(*arguments, **options)
 
+    def childDied(self) -> Any:
+        """A child that dies before it has told its address is dead, too: Thespian forgets to say so."""
+        for child in _stillborn(self):
+            self._retryPendingChildOperations(child.childNum, None)
+        return super().childDied()
+
 
 class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
     """The admin: ends with its root actor, survives everything else."""
@@ -180,6 +186,13 @@ class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
             self._root = number
         super()._startChildActor(number, *arguments, **options)
 
+    def childDied(self) -> Any:
+        for child in _stillborn(self):
+            if self._root is not None and self._root == child.childAddr:
+                os._exit(EXIT_ROOT_ENDED)
+            self._retryPendingChildOperations(child.childNum, None)
+        return super().childDied()
+
     def _handleChildExited(self, child: ActorAddress) -> Any:
         if self._root is not None and self._root == child and not self.isShuttingDown():
             os._exit(EXIT_ROOT_ENDED)
@@ -189,6 +202,14 @@ class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
         self._reset_logging()
         self.asLogger = None  # there is no logger process to end
         super()._cleanupAdmin(finish)
+
+
+def _stillborn(process: Any) -> list[Any]:
+    """Take the dead children without an address out of Thespian's list."""
+    children = getattr(process, "_child_procs", [])
+    dead = [one for one in children if not hasattr(one, "childRealAddr") and not process._checkChildLiveness(one)]
+    process._child_procs = [one for one in children if one not in dead]
+    return dead
 
 
 def _start_admin(*arguments: Any) -> None:

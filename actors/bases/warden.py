@@ -48,6 +48,9 @@ from actors.bases.warden_terms import (
 PRELOADED = ("actors.node", "actors.storage_sqlite", "actors.transport.tcp", "actors.seed_resolver")
 """Loaded before anything is forked: a module that every actor loads for itself costs each a second copy."""
 
+ROOT_LIMIT_S = 10.0
+"""How long the root actor may take to come into being."""
+
 FAREWELL_S = 1.0
 """How long actors get to end by themselves. The node has closed its connections and its storage before."""
 
@@ -102,6 +105,7 @@ class Warden:
                 capabilities, interface=terms.interface, log_port=self._sender, level=terms.log_level
             )
         (admin,) = children_of(os.getpid())
+        systemBase.MAX_CHILD_ACTOR_CREATE_DELAY = timedelta(seconds=ROOT_LIMIT_S)
         address = base.newPrimaryActor(root, None, None) if root is not None else None
         self._say(Said(ready=SystemReady(Terms.seal.pack((base.adminAddr, address)))))
         return admin

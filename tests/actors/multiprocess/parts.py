@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from typing import Any
 
 from thespian.actors import Actor, ActorExitRequest, ChildActorExited
 
+from actors.bases.hygiene import children_of
 from core.messages import ActorMessage
 
 
@@ -70,9 +72,21 @@ class Root(Actor):  # type: ignore[misc]
         """Have the first child answer in our place."""
         self.send(self.children[0], Relay(Ask(deed), sender))
 
+    def stillbirth(self, _value: Any, _sender: Any) -> int:
+        """A child that is killed before it can say anything."""
+        before = set(children_of(os.getpid()))
+        self.createActor(Root)
+        (child,) = set(children_of(os.getpid())) - before
+        os.kill(child, signal.SIGKILL)
+        return child
+
     def exits(self, _value: Any, _sender: Any) -> int:
         """How many notices of children's ends there were."""
         return self.exited
+
+    def complain(self, text: str, _sender: Any) -> None:
+        """In the log."""
+        logging.getLogger("ensemble.test").warning("a complaint %s", text)
 
     def die(self, _value: Any, _sender: Any) -> None:
         """As by kill -9."""
