@@ -147,7 +147,7 @@ class P2P(Surface):
     # -- what the node knows
 
     async def get_node_info(self) -> NodeInfo:
-        """Our node info as it is pushed to peers."""
+        """Our node info as it is pushed to peers: chain id, network version, nonce, custom options."""
         return self._keep(await self._ask(commands.NODE_INFO))
 
     async def apply_node_info(self, options: Mapping[str, object]) -> NodeInfo:
@@ -167,7 +167,7 @@ class P2P(Surface):
         return (await self._ask(commands.TRIED_PEERS)).peers
 
     async def get_network_stats(self) -> m.NetworkStats:
-        """Counters of the node since its start."""
+        """Counters of the node since its start; those of traffic are about a second old at most."""
         return await self._ask(commands.NETWORK_STATS)
 
     # -- peers in trouble
@@ -177,15 +177,19 @@ class P2P(Surface):
         await self._ask(self._active().commands.apply_penalty(peer_id, penalty, reason))
 
     async def ban(self, address: str, reason: str = "", *, duration_s: float | None = None) -> None:
-        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``)."""
+        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``).
+
+        All its connections are closed, none is accepted or dialled until then. Raises Misuse for an address that is
+        trusted: of a fixed, whitelisted or seed peer.
+        """
         await self._ask(self._active().commands.ban(address, reason, duration_s))
 
     async def unban(self, address: str) -> None:
-        """End the ban of an address."""
+        """End the ban of an IP address, given as such or by a peer id. Raises Misuse if it is not banned."""
         await self._ask(self._active().commands.unban(address))
 
     async def bans(self) -> tuple[m.Ban, ...]:
-        """All bans in force."""
+        """All bans in force: address, end and reason of each."""
         return (await self._ask(commands.BANS)).bans
 
     async def explain(self, peer: str) -> tuple[Decision, ...]:
@@ -199,7 +203,9 @@ class P2P(Surface):
 
         Raises PeerNotFound, RequestTimedOut, RequestRefused or ConnectionLost.
         """
-        return await self._request(procedure, data, timeout_s, None)
+        run = self._active_run()
+        answer = await run.ask(run.client.commands.request(procedure, data, timeout_s, None))
+        return Response(answer.peer_id, answer.data)
 
     async def request_from_peer(
         self, peer_id: str, procedure: str, data: object = None, *, timeout_s: float | None = None
@@ -207,7 +213,9 @@ class P2P(Surface):
         """Like :meth:`request`, to one peer; raises PeerNotFound if it is not connected."""
         if peer_id is None:
             raise Misuse("expected a peer id; request() picks a peer by itself")
-        return await self._request(procedure, data, timeout_s, peer_id)
+        run = self._active_run()
+        answer = await run.ask(run.client.commands.request(procedure, data, timeout_s, peer_id))
+        return Response(answer.peer_id, answer.data)
 
     async def send(self, event: str, data: object = None, *, wait: bool = False) -> None:
         """Send a message to the peers that the selection rule picks (``send_peer_limit``, 16).
@@ -318,10 +326,6 @@ class P2P(Surface):
         if self._client.failure:
             raise NotActive(f"the node has failed: {self._client.failure}")
         return run
-
-    async def _request(self, procedure: str, data: object, timeout_s: float | None, peer_id: str | None) -> Response:
-        answer = await self._ask(self._active().commands.request(procedure, data, timeout_s, peer_id))
-        return Response(answer.peer_id, answer.data)
 
     async def _send(self, run: AsyncRun, message: m.SendMessage | m.BroadcastMessage, wait: bool) -> None:
         if wait:

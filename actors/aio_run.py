@@ -83,11 +83,13 @@ class AsyncRun:
     async def ask(self, command: Command[A], timeout_s: float | None = None) -> A:
         """Send a command and wait for its answer. Raises what the node answered with, or EnsembleError for silence."""
         patience_s = command.timeout_s if timeout_s is None else timeout_s
+        message = command.message
         future: asyncio.Future[m.Query] = self._loop.create_future()
-        number = self.client.call(command.message, future, hurry=type(command.message) is m.SendRequest)
+        number = self.client.call(message, future, hurry=type(message) is m.SendRequest)
         deadline = self._loop.time() + patience_s
         self._backstops[number] = (deadline, patience_s, command)
-        self._sweep_by(deadline)
+        if self._sweeper is None or self._sweeper.when() > deadline:
+            self._sweep_by(deadline)
         try:
             return checked_answer(command, await future)
         finally:

@@ -170,11 +170,15 @@ class P2P(Surface):
     # -- what the node knows
 
     def get_node_info(self) -> NodeInfo:
-        """Our node info as it is pushed to peers."""
+        """Our node info as it is pushed to peers: chain id, network version, nonce, custom options."""
         return self._keep(self._ask(commands.NODE_INFO))
 
     def apply_node_info(self, options: Mapping[str, object]) -> NodeInfo:
-        """Replace the custom options of our node info and push it to every peer. Raises InvalidNodeInfo."""
+        """Replace the custom options of our node info and push it to every peer; returns the new one.
+
+        Peers take three pushes in ten seconds: what changes more often is held back, and the last one is sent. Raises
+        InvalidNodeInfo if the options do not fit ``custom_node_info_schema``; then nothing is changed or sent.
+        """
         return self._keep(self._ask(self._active().commands.apply_node_info(options)))
 
     def get_connected_peers(self) -> tuple[PeerInfo, ...]:
@@ -190,7 +194,7 @@ class P2P(Surface):
         return self._ask(commands.TRIED_PEERS).peers
 
     def get_network_stats(self) -> m.NetworkStats:
-        """Counters of the node since its start."""
+        """Counters of the node since its start; those of traffic are about a second old at most."""
         return self._ask(commands.NETWORK_STATS)
 
     # -- peers in trouble
@@ -203,15 +207,19 @@ class P2P(Surface):
         self._ask(self._active().commands.apply_penalty(peer_id, penalty, reason))
 
     def ban(self, address: str, reason: str = "", *, duration_s: float | None = None) -> None:
-        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``)."""
+        """Ban an IP address, given as such or by a peer id, for ``duration_s`` (None: ``peer_ban_time_s``).
+
+        All its connections are closed, none is accepted or dialled until then. Raises Misuse for an address that is
+        trusted: of a fixed, whitelisted or seed peer.
+        """
         self._ask(self._active().commands.ban(address, reason, duration_s))
 
     def unban(self, address: str) -> None:
-        """End the ban of an address."""
+        """End the ban of an IP address, given as such or by a peer id. Raises Misuse if it is not banned."""
         self._ask(self._active().commands.unban(address))
 
     def bans(self) -> tuple[m.Ban, ...]:
-        """All bans in force."""
+        """All bans in force: address, end and reason of each."""
         return self._ask(commands.BANS).bans
 
     def explain(self, peer: str) -> tuple[Decision, ...]:

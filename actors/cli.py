@@ -11,16 +11,18 @@ import contextlib
 import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TextIO
 
+from actors.cli_help import examples
 from actors.cli_simulate import add_parser as add_simulate
 from actors.config_sources import LoadedConfig, Text, load_config
 from actors.config_table import as_json, as_table
-from core.config import options
+from core.config import NodeConfig, options
 from core.errors import ConfigError, EnsembleError
 
 DEFAULT_FILE = Path("configs/node.yaml")
@@ -73,11 +75,32 @@ def _guarded(parsed: argparse.Namespace, output: TextIO) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ensemble", description="An actor-model peer-to-peer node.")
+    parser = argparse.ArgumentParser(
+        prog="ensemble",
+        description="An actor-model peer-to-peer node.",
+        **examples(
+            "run",
+            "run my-node.yaml --log-level info",
+            "config check my-node.yaml",
+            "simulate configs/simulations/hello-network.yaml",
+        ),
+    )
     parser.add_argument("--version", action="version", version=f"ensemble {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run a node until Ctrl-C or SIGTERM")
+    run = commands.add_parser(
+        "run",
+        help="run a node until Ctrl-C or SIGTERM",
+        description="Run a node until Ctrl-C or SIGTERM. The status goes to stdout: one line that is rewritten on a "
+        "terminal, a line every 10 s elsewhere. The log goes to stderr. Exit code 0: it was stopped; 1: it could not "
+        "start, or failed; 2: wrong options.",
+        **examples(
+            "run",
+            "run my-node.yaml --set port=5002 --set seed_peers=[192.0.2.1:5001]",
+            "run --log-level info --set data_dir=data",
+            "run --system multiprocess",
+        ),
+    )
     run.add_argument(
         "file", nargs="?", type=Path, metavar="FILE", help=f"YAML file (default: {DEFAULT_FILE}, if there)"
     )
@@ -94,12 +117,29 @@ def _parser() -> argparse.ArgumentParser:
 
     add_simulate(commands)
 
-    config = commands.add_parser("config", help="check or show a configuration")
+    config = commands.add_parser(
+        "config",
+        help="check or show a configuration",
+        description="Check or show a configuration: every option with its value and where that comes from.",
+        **examples("config check my-node.yaml", "config show --json"),
+    )
     actions = config.add_subparsers(required=True, metavar="ACTION")
-    check = actions.add_parser("check", help="check a file; print the values in effect and where each comes from")
+    check = actions.add_parser(
+        "check",
+        help="check a file; print the values in effect and where each comes from",
+        description="Check a file. Prints the values in effect and where each comes from, or every problem with its "
+        "line and what was expected, and then exits with 2.",
+        **examples("config check my-node.yaml", "config check my-node.yaml --set port=5002 --json"),
+    )
     check.add_argument("file", type=Path, metavar="FILE", help="YAML file")
     check.set_defaults(default_file=None)
-    show = actions.add_parser("show", help="print the values that `ensemble run` would use here")
+    show = actions.add_parser(
+        "show",
+        help="print the values that `ensemble run` would use here",
+        description=f"Print the values that `ensemble run` would use here: from {DEFAULT_FILE} where it is there, and "
+        "from the environment.",
+        **examples("config show", "config show --json"),
+    )
     show.set_defaults(file=None, default_file=DEFAULT_FILE)
     for action in (check, show):
         action.add_argument("--json", action="store_true", help="for programs")
@@ -147,7 +187,8 @@ def _load(parsed: argparse.Namespace) -> LoadedConfig:
 
 def _show_config(parsed: argparse.Namespace, output: TextIO) -> int:
     loaded = _load(parsed)
-    print(as_json(options(), loaded) if parsed.json else as_table(options(), loaded), file=output)
+    width = shutil.get_terminal_size().columns if output.isatty() else None
+    print(as_json(options(), loaded) if parsed.json else as_table(options(), loaded, width), file=output)
     return 0
 
 
@@ -162,7 +203,15 @@ def _run(parsed: argparse.Namespace, output: TextIO) -> int:
     from actors import P2P
     from actors.cli_run import run_node
 
-    return run_node(P2P(loaded.config, system=parsed.system), output)
+    return run_node(P2P(loaded.config, system=parsed.system), output, _lonely(loaded.config))
+
+
+def _lonely(config: NodeConfig) -> str:
+    """What to tell a newcomer whose node will dial nobody; empty if it knows somebody."""
+    if config.seed_peers or config.fixed_peers or config.whitelisted_peers or config.previous_peers:
+        return ""
+    known = "whom it has met before and " if config.data_dir is not None else ""
+    return f"no seed_peers are configured: the node knows only {known}who connects to it"
 
 
 if __name__ == "__main__":

@@ -69,6 +69,11 @@ class Status:
         )
 
 
+def short(stats: Stats) -> str:
+    """What matters most, for a terminal that is too narrow for the line."""
+    return f"peers in {stats.inbound_connected} out {stats.outbound_connected}"
+
+
 def duration(seconds: float) -> str:
     """``3725`` as ``1:02:05``, ``65`` as ``1:05``; days are counted in hours."""
     minutes, rest = divmod(int(seconds), 60)
@@ -102,14 +107,19 @@ def stop_signals() -> Iterator[int]:
         os.close(writable)
 
 
-def run_node(node: Node, output: TextIO) -> int:
-    """Start the node, show its status until a signal comes, stop it. Returns the exit code: 0, or 1 on failure."""
+def run_node(node: Node, output: TextIO, note: str = "") -> int:
+    """Start the node, show its status until a signal comes, stop it. Returns the exit code: 0, or 1 on failure.
+
+    ``note`` is said once, on stderr, when the node runs.
+    """
     with stop_signals() as stop_requested:
         try:
             node.start()
         except EnsembleError as error:
             print(f"ensemble: could not start: {error}", file=sys.stderr)
             return 1
+        if note:
+            print(f"ensemble: {note}", file=sys.stderr)
         failure: EnsembleError | None = None
         try:
             _show_status(node, output, stop_requested)
@@ -144,9 +154,12 @@ def _show_status(node: Node, output: TextIO, stop_requested: int) -> None:
     status = Status(shown, started_at, started_at)
     try:
         while True:
-            line = status.line(node.get_network_stats(), time.monotonic())
+            stats = node.get_network_stats()
+            line = status.line(stats, time.monotonic())
             # Rewritten in place on a terminal, where a line longer than the terminal would wrap and scroll.
             width = shutil.get_terminal_size().columns - 1
+            if is_tty and len(line) > width:
+                line = line.removeprefix(f"{shown}  ") if width > len(line) - len(shown) else short(stats)
             _write(output, f"\r{line[:width]}\x1b[K" if is_tty else f"{line}\n")
             interval_s = TTY_INTERVAL_S if is_tty else LOG_INTERVAL_S
             if _wait(node, stop_requested, time.monotonic() + interval_s):

@@ -260,6 +260,10 @@ class Client:
         """Take in whatever the node sends. Never raises."""
         if type(message) is m.EventBatch:
             self._on_events(message.events, sender)
+        elif type(message) is m.Answers:
+            for answer in message.answers:
+                if not self.calls.resolve(answer):
+                    self._counters.late_answers_total += 1
         elif type(message) is m.PeerFound:
             self._on_found(message, sender)
         elif isinstance(message, m.Query):

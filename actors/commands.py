@@ -9,8 +9,9 @@ import functools
 import ipaddress
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from core import messages as m
 from core.config import NodeConfig
@@ -41,8 +42,7 @@ MAX_REASON_CHARS = 1000
 A = TypeVar("A", bound=m.Query)
 
 
-@dataclass(frozen=True, slots=True)
-class Command(Generic[A]):
+class Command(msgspec.Struct, Generic[A], frozen=True):
     """One call: its message (not numbered yet), the type of its answer, and when to give up on it."""
 
     message: m.Query
@@ -50,8 +50,7 @@ class Command(Generic[A]):
     timeout_s: float = CALL_TIMEOUT_S
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """A peer's answer to a request. ``data`` is None when it carried no payload."""
 
     peer_id: PeerId

@@ -51,19 +51,25 @@ def as_text(value: object) -> str:
     return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 3] + "..."
 
 
-def as_table(documents: Sequence[OptionDoc], loaded: LoadedConfig) -> str:
-    """Return an aligned table, by group."""
+def as_table(documents: Sequence[OptionDoc], loaded: LoadedConfig, max_width: int | None = None) -> str:
+    """Return an aligned table, by group; one entry below the other if lines may not be as long as that takes."""
     values = effective(loaded)
     rows = [
         (doc.group, doc.name, as_text(values[doc.name]), doc.unit, str(loaded.origins[doc.name])) for doc in documents
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(1, 4)]
+    is_narrow = max_width is not None and max_width < 8 + sum(widths) + max(len(row[4]) for row in rows)
     lines: list[str] = []
     group = ""
     for row in rows:
         if row[0] != group:
             group = row[0]
             lines += ([""] if lines else []) + [group]
+        if is_narrow:
+            lines.append(f"  {row[1]}: {row[2]} {row[3]}".rstrip())
+            if loaded.origins[row[1]].kind != "default":
+                lines.append(f"      from {row[4]}")
+            continue
         cells = [cell.ljust(width) for cell, width in zip(row[1:4], widths, strict=True)]
         lines.append(f"  {'  '.join(cells)}  {row[4]}".rstrip())
     return "\n".join(lines)

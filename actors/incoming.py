@@ -33,6 +33,8 @@ class CallPort(Protocol):
 class IncomingRequest:
     """A request of a peer. Answer it with :meth:`end` or :meth:`error`, from any thread, exactly once.
 
+    ``peer_id`` says who asks, ``procedure`` for what, ``data`` is what came along: bytes, or None for no payload.
+
     A handler may also return the answer, or raise; see :meth:`actors.api.P2P.on`. A request that nobody can answer any
     more, because the last reference to it went away, is refused at once: the peer need not wait for its time-out.
     """

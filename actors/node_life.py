@@ -218,8 +218,10 @@ class NodeLife(HouseActor):
 
     def _fail(self, reason: str) -> None:
         """Starting, or going on, is not possible: say why and end everything."""
-        self.log.error("the node ends: %s", reason)
-        if self._starter is not None:
+        if self._starter is None:
+            self.log.error("the node ends: %s", reason)
+        else:  # who started it is told, and says it to whom it may concern
+            self.log.info("the node cannot start: %s", reason)
             starter, request_id = self._starter
             self._starter = None
             self.send(starter, Failed(request_id, StartFailed(reason)))

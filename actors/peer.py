@@ -10,12 +10,12 @@ GetSample; the node PeerMisbehaved, PeerTraffic; the subscribers its events; who
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from actors.base import HouseActor
 from actors.bases.watch import Watch
 from actors.hooks import HandshakeCheck
+from actors.peer_desk import HIGH_WATER_BYTES, PeerDesk
 from actors.transport.channel import Channel
 from actors.transport.events import (
     ChannelEvent,
@@ -30,13 +30,10 @@ from actors.transport.websocket import OpenerChannel
 from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, TakenOver, TakeOver
 from core.dialects import Languages, languages_of
 from core.effects import AbortChannel, CloseChannel, SendPacket, SendPackets
-from core.errors import PeerNotFound, SendFailed
-from core.events import FailedToSendMessage
 from core.house_messages import (
     AskForPeers,
     ClosePeer,
     NodeInfoChanged,
-    PeerDismissed,
     PeerSample,
 )
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
@@ -44,56 +41,24 @@ from core.link import Link
 from core.link_base import Stage
 from core.link_settings import LinkSettings
 from core.messages import (
-    AnswerCall,
     ApplyPenalty,
     Done,
-    Failed,
-    FindPeer,
-    PeerCommands,
-    PeerFound,
-    PeerGone,
-    PeerReleased,
-    RefuseCall,
-    SendMessage,
-    SendRequest,
 )
 from core.wire.dialect import Dialect
-
-BATCH_BYTES = 64 * 1024
-"""With this much queued the socket gets it at once: larger writes are no cheaper."""
-
-HIGH_WATER_BYTES = 1024 * 1024
-"""With more than this queued for a remote, a sender that waits for its message is kept waiting."""
-
-LINGER_S = 5.0
-"""How long a closed peer waits for programs to let go of its address. One that has stopped answers nothing."""
 
 SESSION_ID_BYTES = 15
 """SocketCluster session ids are 15 random bytes in base64url."""
 
 
-class PeerActor(HouseActor):
+class PeerActor(PeerDesk):
     """What both directions share: the channel's events into the link, the link's effects into the channel."""
 
     WAITS_FOR_INIT = True  # for StartOutbound or PrepareInbound: an order to close may overtake them
 
     def __init__(self) -> None:
         super().__init__()
-        self._link: Link | None = None
-        self._channel: Channel | None = None
         self._watched: tuple[int, bool, bool] | None = None
         self._overflowed = False
-        self._settling = False  # a SettleNow is under way
-        self._owed: list[tuple[Any, int]] = []  # who waits until what it sent has gone, and its request ids
-        self._known_by: list[Any] = []  # who sends here without asking the pool: they are told of the end
-        self._leaves_at: float | None = None  # at the latest; set when the pool has let go
-
-    @property
-    def link(self) -> Link:
-        """The mind; there is one from the first message on."""
-        if self._link is None:
-            raise RuntimeError(f"{type(self).__name__} got work before its connection")
-        return self._link
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
         self._adopt_charter(charter)
@@ -169,10 +134,6 @@ class PeerActor(HouseActor):
         self.apply(link.on_closed(code, error, self.now()))
         self._tell_of_end()
 
-    def _tell_of_end(self) -> None:
-        for address in self._known_by:
-            self.send(address, PeerGone(self.link.peer_id))
-
     def _settle(self) -> None:
         """Send what is queued, watch what must be watched.
 
@@ -181,6 +142,8 @@ class PeerActor(HouseActor):
         if self._overflowed:
             self._overflowed = False
             self.apply(self.link.on_overflow(self.now()))
+        if self._answers:
+            self._hand_answers()
         channel = self._channel
         if channel is not None:
             # Not before TCP stands: a refused connection would tell its error to this call, and to no other.
@@ -197,15 +160,6 @@ class PeerActor(HouseActor):
         else:
             self.watch = None
             self._fail_owed("is not connected any more")
-
-    def _settle_soon(self) -> None:
-        """Settle once for all that waits in the mailbox already: one system call for many messages."""
-        channel = self._channel
-        if channel is None or channel.queued_bytes >= BATCH_BYTES or not getattr(self._myRef, "cheap_self_send", False):
-            self._settle()
-        elif not self._settling:
-            self._settling = True
-            self.send(self.myAddress, SettleNow())
 
     def receiveMsg_SettleNow(self, message: SettleNow, sender: Any) -> None:
         """What had waited before is done."""
@@ -277,132 +231,12 @@ class PeerActor(HouseActor):
 
     # ---- what the node wants ----
 
-    def receiveMsg_SendMessage(self, message: SendMessage, sender: Any) -> None:
-        """Send a one-way message; answer if somebody waits."""
-        self._send_message(message, sender)
-        self._settle_soon()
-        if not self.link.is_connected:
-            self._fail_owed("is not connected any more")
-
-    def receiveMsg_PeerCommands(self, message: PeerCommands, sender: Any) -> None:
-        """Several at once, and few system calls for all."""
-        together: list[SendMessage] = []
-        size = 0
-        for command in message.commands:
-            if type(command) is SendMessage:
-                together.append(command)
-                size += text_bytes(command)
-                if size < BATCH_BYTES:
-                    continue
-            if together:
-                self._send_together(together, size, sender)
-                together, size = [], 0
-            if type(command) is not SendMessage:
-                _COMMANDS[type(command)](self, command, sender)
-        if together:
-            self._send_together(together, size, sender)
-        self._settle()
-        if not self.link.is_connected:
-            self._fail_owed("is not connected any more")
-
-    def _send_together(self, messages: list[SendMessage], size: int, sender: Any) -> None:
-        link, channel = self.link, self._channel
-        if channel is None or not link.is_connected or size > channel.room_bytes:
-            for message in messages:
-                self._send_message(message, sender)
-            return
-        self.apply(link.send_all(messages, self.now()))
-        self._owed += [(sender, message.request_id) for message in messages if message.request_id]
-        if size >= BATCH_BYTES:
-            channel.flush()
-
-    def _send_message(self, message: SendMessage, sender: Any) -> None:
-        link, channel = self.link, self._channel
-        if (
-            channel is not None
-            and channel.queued_bytes
-            and link.is_connected
-            and text_bytes(message) > channel.room_bytes
-        ):
-            self._drop(message, sender)
-            return
-        self.apply(link.send(message.event, message.data, self.now()))
-        if message.request_id:
-            self._owed.append((sender, message.request_id))
-
-    def _drop(self, message: SendMessage, sender: Any) -> None:
-        """The send queue is full: this message is lost, the connection is not."""
-        reason = "the send queue is full"
-        self.link.traffic.messages_dropped += 1
-        self.emit((FailedToSendMessage(peer_id=self.link.peer_id, event=message.event, reason=reason),))
-        if message.request_id:
-            self.send(sender, Failed(message.request_id, SendFailed(f"{self.link.peer_id}: {reason}")))
-
-    def _pay_owed(self) -> None:
-        for sender, request_id in self._owed:
-            self.send(sender, Done(request_id))
-        self._owed.clear()
-
-    def _fail_owed(self, why: str) -> None:
-        for sender, request_id in self._owed:
-            self.send(sender, Failed(request_id, SendFailed(f"{self.link.peer_id} {why}")))
-        self._owed.clear()
-
-    def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
-        """Ask the remote; its answer goes to who asked."""
-        self._send_request(message, sender)
-        self._settle_soon()
-
-    def _send_request(self, message: SendRequest, sender: Any) -> None:
-        ask_id = self.remember_asker(sender, message.request_id)
-        self.apply(self.link.request(ask_id, message.procedure, message.data, message.timeout_s, self.now()))
-
-    def receiveMsg_FindPeer(self, message: FindPeer, sender: Any) -> None:
-        """Somebody wants to send here without asking the pool."""
-        link = self.link
-        if not link.is_connected:
-            self.send(sender, Failed(message.request_id, PeerNotFound(f"{link.peer_id} is not connected any more")))
-            return
-        if sender not in self._known_by:
-            self._known_by.append(sender)
-        self.send(sender, PeerFound(message.request_id, link.peer_id))
-
-    def receiveMsg_PeerReleased(self, message: PeerReleased, sender: Any) -> None:
-        """One of them has heard of the end, and sends no more."""
-        self._known_by = [address for address in self._known_by if address != sender]
-        self._leave_if_free()
-
-    def receiveMsg_PeerDismissed(self, message: PeerDismissed, sender: Any) -> None:
-        """The pool sends no more."""
-        self._leaves_at = self.now() + LINGER_S
-        self._leave_if_free()
-
-    def _leave_if_free(self) -> None:
-        if self._leaves_at is not None and not self._known_by:
-            self.leave()
-
     def receiveMsg_ApplyPenalty(self, message: ApplyPenalty, sender: Any) -> None:
         """A penalty by the application."""
         self.apply(self.link.apply_penalty(message.penalty, message.reason, self.now()))
         if message.request_id:
             self.send(sender, Done(message.request_id))
         self._settle()
-
-    def receiveMsg_AnswerCall(self, message: AnswerCall, sender: Any) -> None:
-        """The application's answer to a remote's request."""
-        self._answer_call(message, sender)
-        self._settle_soon()
-
-    def _answer_call(self, message: AnswerCall, sender: Any) -> None:
-        self.apply(self.link.answer(message.call_id, message.data))
-
-    def receiveMsg_RefuseCall(self, message: RefuseCall, sender: Any) -> None:
-        """The application's refusal of a remote's request."""
-        self._refuse_call(message, sender)
-        self._settle_soon()
-
-    def _refuse_call(self, message: RefuseCall, sender: Any) -> None:
-        self.apply(self.link.refuse(message.call_id, message.message))
 
     def receiveMsg_PeerSample(self, message: PeerSample, sender: Any) -> None:
         """The book's answer to a remote's getPeers."""
@@ -423,19 +257,6 @@ class PeerActor(HouseActor):
         """Close in order."""
         self.apply(self.link.close(message.code, message.reason, self.now()))
         self._settle()
-
-
-_COMMANDS: dict[type, Callable[[PeerActor, Any, Any], None]] = {
-    SendRequest: PeerActor._send_request,
-    AnswerCall: PeerActor._answer_call,
-    RefuseCall: PeerActor._refuse_call,
-}
-"""What may be in PeerCommands besides messages."""
-
-
-def text_bytes(message: SendMessage) -> int:
-    """About how much room a message takes in the send queue: its payload in base64, its name, what is around them."""
-    return len(message.data or b"") * 4 // 3 + len(message.event) + 128
 
 
 class OutboundPeer(PeerActor):

@@ -90,7 +90,8 @@ def judge(
     # An attacker must have come early; counted from this connection, not from when the address was first heard of.
     left = _protect(left, _share(len(left), ratios.longevity), _LONGEVITY, spared)
     if rule is VictimRule.RANDOM:
-        victim = left[0] if left else None  # they are in random order
+        # Drawn anew: their order has been used up where equals were protected, of whom the first ones are gone.
+        victim = rng.choice(left) if left else None
         return Verdict(victim, rules.RANDOM_VICTIM, (("unprotected", len(left)),), tuple(spared))
     victim, group_size = _youngest_of_largest_group(left)
     numbers = (("group_size", group_size), ("unprotected", len(left)))

@@ -39,9 +39,15 @@ class Done(Query, frozen=True):
 
 
 class Failed(Query, frozen=True):
-    """The command could not be carried out; ``error`` (a :class:`core.errors.EnsembleError`) is raised there."""
+    """The command could not be carried out; ``error`` (an :class:`core.errors.EnsembleError`) is raised there."""
 
     error: Exception
+
+
+class Answers(ActorMessage, frozen=True):
+    """Several answers at once: from a Peer, to those who send it :class:`PeerCommands`."""
+
+    answers: tuple[Query, ...]
 
 
 # ---- program -> Node --------------------------------------------------------------------------------------------

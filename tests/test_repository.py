@@ -144,6 +144,26 @@ def test_the_configuration_reference_is_current() -> None:
         assert not document.lisk_name or f"`{document.lisk_name}`" in written
 
 
+@pytest.mark.parametrize(
+    ("script", "page"), [("gen_api_reference", "api.md"), ("gen_command_reference", "commands.md")]
+)
+def test_the_other_references_are_current(script: str, page: str) -> None:
+    written = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert written == load_script(script).reference(), f"run scripts/{script}.py"
+
+
+def test_something_public_without_a_docstring_is_an_error() -> None:
+    reference = load_script("gen_api_reference")
+    with pytest.raises(reference.Undocumented, match="x has no docstring"):
+        reference.markdown("  ", "x")
+    text = reference.markdown(
+        "One :class:`core.ids.PeerId`, ``code``.\n\n    a = 1\n\n    b = 2\n\nRaises NotActive.", "x"
+    )
+    assert text.startswith("One `PeerId`, `code`.")
+    assert "```python\na = 1\n\nb = 2\n```" in text
+    assert text.endswith("Raises `NotActive`.")
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("node*.yaml")), ids=lambda path: path.name)
 def test_node_files_are_valid(path: Path) -> None:
     assert load_config(path).origins

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+NodeT = TypeVar("NodeT", bound=Hashable)
 
 
 def nearest_rank(values: Iterable[float], share: float, of: int | None = None) -> float:
@@ -19,11 +22,11 @@ def nearest_rank(values: Iterable[float], share: float, of: int | None = None) -
     return ordered[rank - 1] if rank <= len(ordered) else math.inf
 
 
-def hops(origin: object, heard_from: Mapping[object, object]) -> dict[object, int]:
+def hops(origin: NodeT, heard_from: Mapping[NodeT, NodeT]) -> dict[NodeT, int]:
     """The distance of everybody from the origin, along the way that a message took; who never heard is left out."""
-    found: dict[object, int] = {origin: 0}
+    found: dict[NodeT, int] = {origin: 0}
     for node in heard_from:
-        chain = []
+        chain: list[NodeT] = []
         while node not in found:
             chain.append(node)
             node = heard_from[node]

@@ -16,7 +16,10 @@ NEGLIGIBLE = 1e-18
 
 
 class PushLaw(NamedTuple):
-    """The law of the number of nodes reached, the origin included: ``probabilities[k]`` for k nodes, k from 0 to n."""
+    """The law of the number of nodes reached, the origin included: ``probabilities[k]`` for k nodes, k from 0 to n.
+
+    ``nodes``: those that can be reached.
+    """
 
     nodes: int
     probabilities: tuple[float, ...]
@@ -40,39 +43,42 @@ class PushLaw(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def push_law(nodes: int, fanout: int) -> PushLaw:
-    """The exact law for ``fanout`` distinct targets, uniform among the other nodes.
+def push_law(nodes: int, fanout: int, dead: int = 0) -> PushLaw:
+    """The exact law for ``fanout`` distinct targets, uniform among the other nodes, of which ``dead`` hear nothing.
 
-    Raises ValueError unless 1 <= fanout < nodes.
+    Raises ValueError unless 1 <= fanout < nodes and 0 <= dead < nodes.
     """
     if not 1 <= fanout < nodes:
         raise ValueError(f"expected a fanout from 1 to {nodes - 1}, got {fanout!r}")
-    rows: list[tuple[tuple[int, float], ...]] = [()] * (nodes + 1)
-    live = {1: 1.0}
-    final = [0.0] * (nodes + 1)
+    if not 0 <= dead < nodes:
+        raise ValueError(f"expected 0 to {nodes - 1} dead nodes, got {dead!r}")
+    living = nodes - dead
+    rows: list[tuple[tuple[int, float], ...]] = [()] * (living + 1)
+    states = {1: 1.0}
+    final = [0.0] * (living + 1)
     step = 0
-    while live:
+    while states:
         following: dict[int, float] = {}
         step += 1
-        for infected, probability in live.items():
+        for infected, probability in states.items():
             row = rows[infected]
             if not row:
-                row = rows[infected] = _newly_infected(nodes, infected, fanout)
+                row = rows[infected] = _newly_infected(nodes - 1, living - infected, fanout)
             for added, chance in row:
                 now = infected + added
                 if now == step:
                     final[now] += probability * chance
                 else:
                     following[now] = following.get(now, 0.0) + probability * chance
-        live = {state: p for state, p in following.items() if p > NEGLIGIBLE}
-    return PushLaw(nodes, tuple(final))
+        states = {state: p for state, p in following.items() if p > NEGLIGIBLE}
+    return PushLaw(living, tuple(final))
 
 
-def _newly_infected(nodes: int, infected: int, fanout: int) -> tuple[tuple[int, float], ...]:
-    """(how many, probability): how many of the targets of an infected node have not heard yet."""
-    others, ways = nodes - infected, math.comb(nodes - 1, fanout)
-    counts = range(max(0, fanout - (infected - 1)), min(fanout, others) + 1)
-    return tuple((k, math.comb(others, k) * math.comb(infected - 1, fanout - k) / ways) for k in counts)
+def _newly_infected(others: int, waiting: int, fanout: int) -> tuple[tuple[int, float], ...]:
+    """(how many, probability): how many of the targets, drawn from all ``others``, are among those that ``waiting``."""
+    ways = math.comb(others, fanout)
+    counts = range(max(0, fanout - (others - waiting)), min(fanout, waiting) + 1)
+    return tuple((k, math.comb(waiting, k) * math.comb(others - waiting, fanout - k) / ways) for k in counts)
 
 
 def fixed_point(rate: float) -> float:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,6 +20,8 @@ import pytest
 import actors
 from actors import cli
 from actors.cli_run import Status, duration, run_node
+from actors.config_sources import load_config
+from actors.config_table import as_table
 from core.config import NodeConfig, options
 from core.errors import ConfigError, NotActive, StartFailed, StopFailed
 
@@ -60,6 +64,41 @@ def test_config_check_prints_values_units_and_origins(
     assert ["connect_timeout_s", "3", "s", "--set", "connect_timeout_s"] in rows
     assert ["peer_ban_time_s", "86400", "s", "default"] in rows
     assert {row[0] for row in rows if row} >= {document.name for document in options()}
+
+
+def test_config_check_on_a_narrow_terminal_breaks_no_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("my.yaml").write_text("port: 7\n")
+    table = as_table(options(), load_config(Path("my.yaml")), 60)
+    assert "  port: 7\n      from my.yaml:1:7\n" in table
+    assert "  peer_ban_time_s: 86400 s\n" in table
+    wide = as_table(options(), load_config(Path("my.yaml")), 500)
+    assert wide == as_table(options(), load_config(Path("my.yaml")))
+
+
+def all_parsers(parser: argparse.ArgumentParser, name: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    yield name, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child, sub in action.choices.items():
+                yield from all_parsers(sub, f"{name} {child}")
+
+
+PARSERS = list(all_parsers(cli._parser(), "ensemble"))
+
+
+@pytest.mark.parametrize(("name", "parser"), PARSERS, ids=[name for name, _ in PARSERS])
+def test_the_help_of_every_command_says_what_it_does_and_ends_with_examples(
+    name: str, parser: argparse.ArgumentParser
+) -> None:
+    assert parser.description, name
+    assert parser.epilog, f"{name} has no examples: pass _examples(...) to its parser"
+    first, *commands = parser.epilog.splitlines()
+    assert first == "examples:"
+    assert commands
+    for command in commands:
+        words = shlex.split(command)
+        assert " ".join(words).startswith(name), command
+        cli._parser().parse_args(words[1:])
 
 
 def test_config_check_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,11 +268,29 @@ def test_run_stops_cleanly_on_a_signal(number: int) -> None:
     ]
 
 
-def test_run_rewrites_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "30")
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (200, "listening on 127.0.0.1:5001  peers in 3 out 4  messages/s in 0 out 0  up 0:00  requests 1,234"),
+        (80, "peers in 3 out 4  messages/s in 0 out 0  up 0:00  requests 1,234"),
+        (30, "peers in 3 out 4"),
+        (10, "peers in "),
+    ],
+)
+def test_run_rewrites_one_line_on_a_terminal_of_any_width(
+    monkeypatch: pytest.MonkeyPatch, columns: int, line: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     node, output = FakeNode(signal_at_first_look(signal.SIGTERM)), Terminal()
     assert run_node(node, output) == 0
-    assert output.getvalue() == "\rlistening on 127.0.0.1:5001  \x1b[K\nstopped\n"
+    assert output.getvalue() == f"\r{line}\x1b[K\nstopped\n"
+
+
+def test_a_node_that_will_dial_nobody_is_said_to_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_node(FakeNode(signal_at_first_look(signal.SIGINT)), io.StringIO(), cli._lonely(NodeConfig())) == 0
+    assert "no seed_peers are configured: the node knows only who connects to it" in capsys.readouterr().err
+    assert "whom it has met before" in cli._lonely(NodeConfig(data_dir="data"))
+    assert cli._lonely(NodeConfig(seed_peers=["192.0.2.1:5001"])) == ""
 
 
 def test_signals_while_starting_stop_the_node_at_once() -> None:
@@ -407,7 +464,8 @@ def test_a_real_node_runs_and_stops(number: int, system: str) -> None:
     finally:
         process.kill()
         process.communicate()
-    assert (process.returncode, out, err) == (0, "stopped\n", "")
+    assert (process.returncode, out) == (0, "stopped\n")
+    assert err.splitlines() == ["ensemble: " + cli._lonely(NodeConfig())]
 
 
 @pytest.mark.sockets

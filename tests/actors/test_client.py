@@ -362,6 +362,18 @@ def test_answers_that_nobody_waits_for_are_counted_unless_they_are_expected() ->
     assert counters.late_answers_total == 1
 
 
+def test_several_answers_at_once_end_their_calls() -> None:
+    client, _, _, counters = make_client()
+    first: Future[Any] = Future()
+    second: Future[Any] = Future()
+    numbers = [client.call(m.GetBans(0), call) for call in (first, second)]
+    failed = m.Failed(numbers[1], NotActive("text"))
+    client.on_message(m.Answers((m.Done(numbers[0]), failed, m.Done(numbers[0]))), "peer")
+    assert first.result(0) == m.Done(numbers[0])
+    assert isinstance(second.exception(0), NotActive)
+    assert counters.late_answers_total == 1
+
+
 def test_an_abandoned_request_of_a_stopped_node_is_nobodys_concern() -> None:
     client, session, listeners, counters = make_client()
     listeners.add(RequestReceived.NAME, print)

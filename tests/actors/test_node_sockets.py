@@ -62,7 +62,6 @@ def test_a_port_that_another_program_has_is_named(real_world: RealWorld, complai
     error = node.fails(StartNode, NodeConfig(host_ip="127.0.0.1", port=port))
     assert isinstance(error, StartFailed)
     assert f"127.0.0.1:{port}" in str(error)
-    complaints.expect("taken by another program")
     assert real_world.until(lambda: node.children(object) == [], 10)
     assert open_descriptors() <= before
     other.close()
@@ -74,7 +73,6 @@ def test_an_address_that_is_not_ours_is_named(real_world: RealWorld, complaints:
     assert isinstance(error, StartFailed)
     assert "192.0.2.1:5001" in str(error)
     assert "this machine does not have that address" in str(error)
-    complaints.expect("the node ends")
 
 
 def test_stop_and_start_give_everything_back(real_world: RealWorld) -> None:

@@ -12,7 +12,8 @@ import pytest
 from thespian.actors import ActorExitRequest
 from websockets.protocol import Protocol, Side
 
-from actors.peer import HIGH_WATER_BYTES, LINGER_S, InboundPeer, OutboundPeer
+from actors.peer import InboundPeer, OutboundPeer
+from actors.peer_desk import HIGH_WATER_BYTES, LINGER_S
 from actors.transport.channel import QUIET, Channel
 from actors.transport.handover import HandOver
 from actors.wiring import Charter, PrepareInbound, Rooms, StartOutbound, Subscriber, TakenOver, TakeOver
@@ -34,6 +35,7 @@ from core.house_messages import (
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.messages import (
     AnswerCall,
+    Answers,
     ApplyPenalty,
     Done,
     EventBatch,
@@ -336,6 +338,22 @@ def test_several_commands_at_once_are_carried_out_in_order(rig: Rig) -> None:
     marks = ('"one"', '"two"', '"rid":77', '"4"')
     assert [mark for text in rig.remote.texts for mark in marks if mark in text] == list(marks)
     assert rig.program.of(Done) == [Done(6)]
+
+
+def test_answers_of_one_read_are_one_message_for_who_sends_here_straight(rig: Rig) -> None:
+    rig.program.tell(rig.address, FindPeer(9, THERE.peer_id))
+    rig.tell(PeerCommands((SendRequest(1, "p", None), SendRequest(2, "p", None), SendRequest(3, "p", None))))
+    rig.pool.tell(rig.address, SendRequest(7, "p", None))  # as an application's actor would
+    rig.remote.run(0.1)
+    cids = [json.loads(text)["cid"] for text in rig.remote.texts if '"procedure":"p"' in text]
+    for cid in cids[:2] + cids[3:]:
+        rig.remote.channel.send_text(DIALECT.encode_response(cid, b"a", THERE.peer_id))
+    rig.remote.run(0.1)
+    answered = tuple(RequestAnswered(number, THERE.peer_id, b"a") for number in (1, 2))
+    assert rig.program.of(Answers) == [Answers(answered)]
+    assert rig.pool.of(RequestAnswered) == [RequestAnswered(7, THERE.peer_id, b"a")]
+    rig.remote.send(DIALECT.encode_response(cids[2], b"a", THERE.peer_id))
+    assert rig.program.wait(RequestAnswered) == RequestAnswered(3, THERE.peer_id, b"a")  # one is no batch
 
 
 def test_large_commands_do_not_wait_for_each_other(rig: Rig) -> None:

@@ -193,6 +193,18 @@ def test_half_of_the_candidates_can_be_evicted_unless_the_ratios_ask_for_more() 
 # ---- the option inbound_victim ----
 
 
+def test_the_random_victim_is_drawn_alike_even_where_equals_were_protected() -> None:
+    """Twenty measured peers, all as near as each other, and twenty not measured: 10 of the equals are protected, by
+    lot, and the victim is one of the 30 others with the same chance."""
+    equals = [peer(number, latency_ms=100.0) for number in range(20)]
+    others = [peer(number) for number in range(20, 40)]
+    ratios = ProtectionRatios(net_group=0.0, latency=0.25, productivity=0.0, longevity=0.0)
+    chosen = Counter(
+        select_victim([*equals, *others], ratios, SECRET, Random(seed), RANDOM) in others for seed in range(3000)
+    )
+    assert chosen[True] / 3000 == pytest.approx(20 / 30, abs=4 * math.sqrt(2 / 9 / 3000))
+
+
 def test_by_option_the_victim_is_drawn_at_random_among_the_unprotected() -> None:
     honest = [peer(number) for number in range(5)]
     flood = [peer(number, f"66.66.0.{number}") for number in range(50, 55)]

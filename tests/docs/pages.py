@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 
-LANGUAGES = frozenset({"python", "console", "yaml", "json", "text", "http", "js", "svg"})
+LANGUAGES = frozenset({"python", "console", "yaml", "json", "text", "http", "js", "ini"})
 """What blocks may be: a new language needs a decision how it is checked."""
 
 MARKS = ("not run", "continues", "until", "file", "output", "output, in any order")

@@ -3,7 +3,7 @@
 Programs on a page listen on port 5001 and know a peer at 127.0.0.1:5002. Here the peer is at ADDRESS, a port that was
 free, and whatever a node listens on is a free port of loopback; nothing else is changed. A program may use ``await``
 outside of a function, and a running node called ``p2p`` that it did not make: then it is given one (of asyncio if it
-awaits anything), connected to the peer ``peer_id``.
+does so), connected to the peer ``peer_id``.
 """
 
 from __future__ import annotations
@@ -41,11 +41,6 @@ def free_names(tree: ast.Module) -> set[str]:
     return used - made
 
 
-def awaits(tree: ast.Module) -> bool:
-    """Whether a program needs a loop."""
-    return any(isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith) for node in ast.walk(tree))
-
-
 def listen_anywhere() -> None:
     """From now on a node that wants any port gets a free one of loopback."""
     listen = TcpNetwork.listen
@@ -78,7 +73,7 @@ def run(program: str, peer_id: str) -> None:
         raise NameError(f"the program uses {', '.join(sorted(unknown))}, which it does not make")
     code = compile(tree, "<program>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     names: dict[str, Any] = {"__name__": "__main__"}
-    if awaits(tree):
+    if code.co_flags & inspect.CO_COROUTINE:
         asyncio.run(run_with_loop(code, names, peer_id, bool(wanted)))
     elif wanted:
         with P2P(port=0, host_ip="127.0.0.1", seed_peers=[peer_id]) as p2p:

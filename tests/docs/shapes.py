@@ -12,6 +12,7 @@ _REPLACEMENTS = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?"), "<time>"),
     (re.compile(r"\[[0-9a-f:]+\]:\d+|\b\d{1,3}(?:\.\d{1,3}){3}:\d+"), "<address>"),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<ip>"),
+    (re.compile(r"\b\d[\d,]*\.\d+(?:e[+-]?\d+)?"), "<n>"),
     (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"), "<hex>"),
     (re.compile(r"\b\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?::\d\d)*"), "<n>"),
     (re.compile(r"\s+"), " "),

@@ -150,9 +150,12 @@ class Shell:
         watchdog = threading.Timer(TIMEOUT_S, process.kill)
         watchdog.start()
         try:
-            printed = process.stdout.readline()
-            if is_node and printed.startswith("listening"):
-                process.send_signal(signal.SIGINT)
+            printed = ""
+            for line in process.stdout:
+                printed += line
+                if is_node and line.startswith("listening"):
+                    process.send_signal(signal.SIGINT)
+                    break
             printed += process.stdout.read()
             code = process.wait(TIMEOUT_S)
         finally:

@@ -182,3 +182,11 @@ def test_samples_in_any_order_use_each_line_once() -> None:
     assert missing_lines("b\na", "a\nb", in_any_order=True) == []
     assert missing_lines("a\na", "a\nb", in_any_order=True) == ["a"]
     assert shape("  x\t y ") == "x y"
+
+
+def test_the_figures_of_the_readme_are_those_of_the_page_about_them() -> None:
+    rows = re.findall(r"^\| ([^|]+) \| (\d+\.\d+) \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) >= 4
+    measured = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    for what, ratio in rows:
+        assert f"**{ratio}**" in measured, f"README.md: {what}: docs/performance.md has no ratio {ratio}"

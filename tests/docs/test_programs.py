@@ -159,7 +159,7 @@ def test_a_program_on_the_real_network_runs(program: Program, stage: str, tmp_pa
 
 def test_a_block_that_is_not_run_is_a_program_nevertheless() -> None:
     for block in all_blocks():
-        if block.language == "python":
+        if block.language == "python" and not block.marks.get("not run", "").startswith("a signature"):
             try:
                 compile(block.code, block.place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             except SyntaxError as error:

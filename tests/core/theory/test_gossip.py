@@ -11,7 +11,7 @@ import pytest
 from core.theory import gossip
 
 
-def enumerated(nodes: int, fanout: int) -> list[float]:
+def enumerated(nodes: int, fanout: int, dead: int = 0) -> list[float]:
     """The law by trying every choice of everybody (feasible for four or five nodes)."""
     choices = [list(itertools.combinations([v for v in range(nodes) if v != u], fanout)) for u in range(nodes)]
     found: Counter[int] = Counter()
@@ -19,16 +19,21 @@ def enumerated(nodes: int, fanout: int) -> list[float]:
         reached, queue = {0}, [0]
         while queue:
             for target in picks[queue.pop()]:
-                if target not in reached:
+                if target not in reached and target < nodes - dead:
                     reached.add(target)
                     queue.append(target)
         found[len(reached)] += 1
-    return [found[k] / found.total() for k in range(nodes + 1)]
+    return [found[k] / found.total() for k in range(nodes - dead + 1)]
 
 
 @pytest.mark.parametrize(("nodes", "fanout"), [(2, 1), (4, 1), (5, 1), (4, 2), (5, 2), (5, 3)])
 def test_the_law_is_that_of_all_choices_counted(nodes: int, fanout: int) -> None:
     assert gossip.push_law(nodes, fanout).probabilities == pytest.approx(enumerated(nodes, fanout))
+
+
+@pytest.mark.parametrize(("nodes", "fanout", "dead"), [(4, 1, 1), (5, 2, 1), (5, 2, 3), (5, 3, 2)])
+def test_dead_targets_take_part_in_the_choice_only(nodes: int, fanout: int, dead: int) -> None:
+    assert gossip.push_law(nodes, fanout, dead).probabilities == pytest.approx(enumerated(nodes, fanout, dead))
 
 
 @pytest.mark.parametrize(
@@ -67,3 +72,5 @@ def test_what_cannot_be_is_refused() -> None:
     for fanout in (0, 10):
         with pytest.raises(ValueError, match="fanout from 1 to 9"):
             gossip.push_law(10, fanout)
+    with pytest.raises(ValueError, match="0 to 9 dead"):
+        gossip.push_law(10, 2, 10)
