@@ -29,7 +29,6 @@ from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.link import Link
 from core.link_settings import LinkSettings
 from core.wire.payloads import NodeInfo
-from scripts.benchmarks.ensemble_process import HAS_NATIVE
 from scripts.benchmarks.usage import usage
 
 FIRST_PORT = 10_000
@@ -67,7 +66,9 @@ class Visitor:
             events += channel.on_readable()
         for event in events:
             if isinstance(event, Opened):
-                self.link.speak(self._languages.of_opener(event.headers))
+                dialect = self._languages.of_opener(event.headers)
+                self.link.speak(dialect)
+                channel.join = dialect.join
                 self._apply(self.link.on_opened(now))
             elif isinstance(event, MessageReceived):
                 self._apply(self.link.on_packets([(event.payload, event.binary)], now))
@@ -105,8 +106,7 @@ class Crowd:
         return visitor
 
     def _let_in(self, peer_id: str, count: int, side_by_side: int, native: bool, *, stay: bool) -> dict[str, Any]:
-        config = NodeConfig(**({"native": native} if HAS_NATIVE else {}))  # type: ignore[arg-type]
-        languages = languages_of(config)
+        languages = languages_of(NodeConfig.from_mapping({"network": {"native": native}}))
         started_at = time.monotonic()
         opened = ready = 0
         while ready < count:

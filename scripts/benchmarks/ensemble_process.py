@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import msgspec
-
-from core.config import NodeConfig
 from scripts.benchmarks.child import Child
 
 CONFIG = {
@@ -19,16 +16,13 @@ CONFIG = {
 }
 """As the harness configures lisk-p2p for benchmarks: rate limits out of the way, patient time-outs."""
 
-HAS_NATIVE = any(field.name == "native" for field in msgspec.structs.fields(NodeConfig))
-
 
 class EnsembleNode(Child):
     """``seeds`` are peer ids. ``native``: speak the native dialect with those who know it."""
 
     def __init__(self, seeds: list[str], core: int | None = None, *, native: bool = False) -> None:
         super().__init__([sys.executable, "-m", "scripts.benchmarks.worker"], core)
-        choice: dict[str, Any] = {"native": native} if HAS_NATIVE else {}
-        self._config = {**CONFIG, **choice, "seed_peers": seeds}
+        self._config: dict[str, Any] = {**CONFIG, "network": {"native": native}, "seed_peers": seeds}
         self.peer_id = ""
 
     def ready(self) -> None:

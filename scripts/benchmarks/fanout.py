@@ -11,14 +11,12 @@ import sys
 import time
 
 from scripts.benchmarks.child import Child
-from scripts.benchmarks.ensemble_process import HAS_NATIVE, EnsembleNode, NativeNode
+from scripts.benchmarks.ensemble_process import EnsembleNode, NativeNode
 from scripts.benchmarks.lisk_process import LiskProcess
 from scripts.benchmarks.network import Maker, Node
 from scripts.benchmarks.rounds import Figures, Measure, Progress, Result, alternate, cores
 
 NODES: dict[str, Maker] = {"lisk-p2p": LiskProcess, "Ensemble, native": NativeNode, "Ensemble, lisk-0.10": EnsembleNode}
-if not HAS_NATIVE:
-    del NODES["Ensemble, native"]
 
 MEASURES = {
     "start to first connection": Measure("ms", False),

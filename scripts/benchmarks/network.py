@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from scripts.benchmarks.ensemble_process import HAS_NATIVE, EnsembleNode, NativeNode
+from scripts.benchmarks.ensemble_process import EnsembleNode, NativeNode
 from scripts.benchmarks.lisk_process import LiskProcess
 from scripts.benchmarks.rounds import Figures, Measure, Progress, Result, alternate, cores
 
@@ -41,9 +41,6 @@ PAIRS: dict[str, tuple[Maker, Maker]] = {
     "lisk-p2p to Ensemble": (LiskProcess, EnsembleNode),
 }
 """Sender (it dials) and receiver of each pair."""
-
-if not HAS_NATIVE:
-    del PAIRS["Ensemble to Ensemble, native"]
 
 ONE_WAY = {"one-way 32 B": (32, 1.0), "one-way 1 KB": (1024, 0.5), "one-way 64 KB": (65536, 0.02)}
 """Size in bytes, and the share of the base count that is sent."""
