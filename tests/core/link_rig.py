@@ -8,7 +8,6 @@ reported connected at most once and closed at most once.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from random import Random
 from typing import Any, TypeVar
@@ -28,6 +27,8 @@ from core.messages import (
 )
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
+from tests.core.spoken import dialect as dialect_of
+from tests.core.spoken import message_of, packet_of
 
 CHAIN = b"\0\0\0\1"
 OURS = NodeInfo(CHAIN, "1.1", "0000000000000001")
@@ -48,11 +49,11 @@ def b64(data: bytes) -> str:
 
 
 def info_bytes(info: NodeInfo = THEIRS) -> bytes:
-    return Lisk10().encode_node_info(info)
+    return dialect_of().encode_node_info(info)
 
 
 def peers_bytes(*endpoints: Endpoint) -> bytes:
-    return Lisk10().encode_peers(endpoints)
+    return dialect_of().encode_peers(endpoints)
 
 
 class Fixed(Random):
@@ -87,14 +88,14 @@ class Rig:
             direction=direction,
             endpoint=endpoint,
             kind=kind,
-            dialect=dialect or Lisk10(),
+            dialect=dialect_of(dialect),
             own=own,
             settings=LinkSettings(**settings),
             rng=rng or Fixed(),
             wall_offset_s=WALL_S,
             review=review,
         )
-        self.sent: list[str] = []
+        self.sent: list[str | bytes] = []
         self.ends: list[int | str] = []  # close codes sent and ABORT, in order
         self.events: list[Event] = []
         self.told: list[tuple[Room, ActorMessage]] = []
@@ -108,9 +109,9 @@ class Rig:
         """Carry out effects and check what must always hold."""
         for effect in effects:
             match effect:
-                case SendPacket(str(text)):
-                    assert not self.ends, f"{text} after the close frame"
-                    self.sent.append(text)
+                case SendPacket(packet):
+                    assert not self.ends, f"{packet!r} after the close frame"
+                    self.sent.append(packet)
                 case CloseChannel(code):
                     self.ends.append(code)
                 case AbortChannel():
@@ -142,13 +143,9 @@ class Rig:
     # ---- inputs ----
 
     def receive(self, *packets: object, binary: bool = False) -> None:
-        """One batch: dicts become JSON text, str and bytes go as they are."""
-        batch = []
-        for packet in packets:
-            if not isinstance(packet, str | bytes):
-                packet = json.dumps(packet)
-            batch.append((packet.encode() if isinstance(packet, str) else packet, binary))
-        self.do(self.link.on_packets(batch, self.now))
+        """One batch: dicts become packets of the dialect, str and bytes go as they are."""
+        messages = [message_of(packet) for packet in packets]
+        self.do(self.link.on_packets([(payload, binary or is_binary) for payload, is_binary in messages], self.now))
 
     def call(self, procedure: str, data: bytes | None = None, cid: int | None = 1) -> None:
         """The remote asks."""
@@ -197,9 +194,9 @@ class Rig:
     # ---- outputs ----
 
     def take_sent(self) -> list[Any]:
-        """What was sent since the last time; JSON is decoded, keep-alives stay text."""
+        """What was sent since the last time, decoded; keep-alives stay text."""
         sent, self.sent = self.sent, []
-        return [text if text.startswith("#") else json.loads(text) for text in sent]
+        return [packet_of(packet, self.link.peer_id) for packet in sent]
 
     def of(self, kind: type[E]) -> list[E]:
         """The events of one class."""
@@ -264,7 +261,7 @@ def outbound(stage: Stage = Stage.READY, *, theirs: NodeInfo = THEIRS, **options
     if stage >= Stage.NODE_INFO:
         rig.receive(ack_packet())
     if stage >= Stage.PEERS:
-        rig.reply(2, (options.get("dialect") or Lisk10()).encode_node_info(theirs))
+        rig.reply(2, dialect_of(options.get("dialect")).encode_node_info(theirs))
     if stage >= Stage.READY:
         rig.reply(3, peers_bytes())
     assert rig.link.stage is stage

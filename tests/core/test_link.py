@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -43,6 +42,9 @@ from tests.core.link_rig import (
     message_packet,
     outbound,
 )
+from tests.core.spoken import BOTH_DIALECTS, packet_of
+
+pytestmark = BOTH_DIALECTS
 
 BOTH = pytest.mark.parametrize("connected", [inbound, outbound], ids=["inbound", "outbound"])
 SPEAKING = [Stage.HANDSHAKE, Stage.NODE_INFO, Stage.PEERS, Stage.READY]
@@ -63,6 +65,7 @@ NOT_JSON = [
 # ---- start
 
 
+@pytest.mark.lisk_form
 def test_an_inbound_link_tells_its_node_info_before_it_acknowledges() -> None:
     rig = Rig(Direction.INBOUND)
     rig.do(rig.link.expect_hand_over(rig.now))
@@ -81,6 +84,7 @@ def test_a_handshake_without_a_number_is_not_acknowledged(cid: int | None) -> No
     assert rig.link.is_connected
 
 
+@pytest.mark.lisk_form
 def test_the_acknowledgement_tells_the_configured_silence() -> None:
     rig = Rig(Direction.INBOUND, keep_alive_timeout_s=12.5)
     rig.do(rig.link.start_inbound(THEIRS, 5, SESSION_ID, rig.now))
@@ -198,6 +202,7 @@ def test_from_a_listener_it_is_reported_and_ignored(stage: Stage, text: str) -> 
     assert rig.of(PenaltyApplied) == []
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "packet",
     [
@@ -230,6 +235,7 @@ def test_a_control_frame_destroys_the_connection_and_bans(connected: Any) -> Non
     assert rig.of(InvalidMessageReceived)[0].rule == "control_frame"
 
 
+@pytest.mark.lisk_form
 def test_binary_messages_are_read_as_text_but_for_keep_alives() -> None:
     rig = inbound()
     rig.receive(message_packet("x"), binary=True)
@@ -238,6 +244,7 @@ def test_binary_messages_are_read_as_text_but_for_keep_alives() -> None:
     assert rig.ends == [ABORT]
 
 
+@pytest.mark.lisk_form
 def test_an_opener_that_sends_the_listeners_keep_alive_is_banned() -> None:
     rig = inbound()
     rig.receive("#1")
@@ -279,6 +286,7 @@ def test_a_listener_closes_after_disconnect_and_does_not_wait_for_ever() -> None
     assert rig.tells(PeerClosed)[0].code == 1000
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "data", [None, "absent", {}, {"code": "abc"}, {"code": 999}, {"code": 1005}, {"code": 5000}, {"code": 0}, [1], "x"]
 )
@@ -329,6 +337,7 @@ def test_a_flood_is_banned_by_the_clock_too() -> None:
 # ---- keep-alive and ping
 
 
+@pytest.mark.lisk_form
 def test_a_listener_sends_a_keep_alive_every_8_s() -> None:
     rig = inbound(ping_interval_min_s=100, ping_interval_max_s=100)
     for _ in range(5):
@@ -339,12 +348,14 @@ def test_a_listener_sends_a_keep_alive_every_8_s() -> None:
         rig.receive("#2")
 
 
+@pytest.mark.lisk_form
 def test_an_opener_answers_it_at_once_even_before_the_acknowledgement() -> None:
     rig = outbound(Stage.HANDSHAKE)
     rig.receive("#1")
     assert rig.take_sent() == ["#2"]
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(("connected", "code"), [(inbound, 4001), (outbound, 4000)], ids=["inbound", "outbound"])
 def test_20_s_of_silence_end_the_connection_with_a_close_frame_only(connected: Any, code: int) -> None:
     rig = connected(ping_interval_min_s=100, ping_interval_max_s=100)
@@ -357,6 +368,7 @@ def test_20_s_of_silence_end_the_connection_with_a_close_frame_only(connected: A
     assert rig.tells(PeerClosed)[0].reason == "silent for too long"
 
 
+@pytest.mark.lisk_form
 @BOTH
 def test_any_packet_is_a_sign_of_life(connected: Any) -> None:
     rig = connected(ping_interval_min_s=1000, ping_interval_max_s=1000)
@@ -366,6 +378,7 @@ def test_any_packet_is_a_sign_of_life(connected: Any) -> None:
     assert rig.link.is_connected
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(("share", "first_s"), [(0.0, 20.0), (0.5, 40.0), (1.0, 60.0)])
 def test_a_listener_pings_20_to_60_s_after_the_last_answer(share: float, first_s: float) -> None:
     rig = inbound(rng=Fixed(share), keep_alive_timeout_s=1000.0)
@@ -378,6 +391,7 @@ def test_a_listener_pings_20_to_60_s_after_the_last_answer(share: float, first_s
         rig.reply(cid, b'"pong"')
 
 
+@pytest.mark.lisk_form
 def test_latency_is_the_smallest_round_trip_of_this_connection() -> None:
     rig = inbound()
     for cid, round_trip_s in ((1, 0.2), (2, 0.05), (3, 0.3)):
@@ -391,6 +405,7 @@ def test_latency_is_the_smallest_round_trip_of_this_connection() -> None:
     assert rig.link.info().latency_ms == pytest.approx(50.0)
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "answer",
     [
@@ -429,6 +444,7 @@ def test_an_unanswered_ping_ends_the_connection() -> None:
     assert rig.tells(PeerClosed)[0].reason == "ping was not answered"
 
 
+@pytest.mark.lisk_form
 def test_an_opener_does_not_ping() -> None:
     rig = outbound()
     for _ in range(100):
@@ -455,7 +471,7 @@ def test_several_messages_are_one_effect(connected: Any) -> None:
     messages = [SendMessage(0, "block", b"\x01"), SendMessage(7, "empty", None)]
     (effect,) = rig.link.send_all(messages, rig.now)
     assert isinstance(effect, SendPackets)
-    assert [json.loads(packet) for packet in effect.packets] == [
+    assert [packet_of(packet, rig.link.peer_id) for packet in effect.packets] == [
         message_packet("block", b"\x01"),
         message_packet("empty"),
     ]
@@ -568,6 +584,7 @@ def test_after_the_end_nothing_is_due_and_nothing_done() -> None:
     assert (rig.sent, rig.events, rig.told) == ([], [], [])
 
 
+@pytest.mark.lisk_form
 def test_a_node_info_that_had_to_wait_is_pushed_by_the_clock() -> None:
     rig = inbound()
     for _ in range(3):

@@ -44,6 +44,9 @@ from tests.core.link_rig import (
     message_packet,
     outbound,
 )
+from tests.core.spoken import BOTH_DIALECTS
+
+pytestmark = BOTH_DIALECTS
 
 OPEN_STAGES = [Stage.NODE_INFO, Stage.PEERS, Stage.READY]
 BEFORE_CLOSING = [stage for stage in Stage if stage < Stage.CLOSING]
@@ -329,7 +332,7 @@ def test_the_standing_of_a_peer_is_told_when_it_changed() -> None:
     rig.do(rig.link.apply_penalty(1, "x", rig.now))
     rig.do(rig.link.apply_penalty(1, "x", rig.now))
     assert [update.peer.reputation for update in rig.tells(PeerUpdated)] == [99, 98]
-    rig.message("postNodeInfo", Lisk10().encode_node_info(THEIRS))
+    rig.message("postNodeInfo", info_bytes())
     assert len(rig.tells(PeerUpdated)) == 3
 
 
@@ -373,6 +376,7 @@ class Loud(Lisk10):
         return f"# {procedure}"
 
 
+@pytest.mark.lisk_form
 def test_what_the_upgrade_agreed_on_is_spoken() -> None:
     rig = Rig(Direction.OUTBOUND)
     rig.do(rig.link.start_outbound(rig.now))
@@ -391,6 +395,7 @@ def test_after_the_handshake_has_begun_the_dialect_stays() -> None:
         inbound().link.speak(Loud())
 
 
+@pytest.mark.lisk_form
 def test_a_dialect_may_follow_from_the_listeners_first_message() -> None:
     listening = Listening(Loud())
     rig = outbound(Stage.HANDSHAKE, dialect=listening)

@@ -30,6 +30,9 @@ from tests.core.link_rig import (
     peers_bytes,
     request_packet,
 )
+from tests.core.spoken import BOTH_DIALECTS
+
+pytestmark = BOTH_DIALECTS
 
 BOTH = pytest.mark.parametrize("connected", [inbound, outbound], ids=["inbound", "outbound"])
 
@@ -84,6 +87,7 @@ def test_an_error_answer_is_a_refusal_with_the_peers_words() -> None:
     assert (str(error), error.peer_id) == ("it failed", rig.link.peer_id)
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "packet", [{"rid": 1}, {"rid": 1, "data": {"data": {"x": 1}}}, {"rid": 1, "data": {"data": 5}}]
 )
@@ -130,6 +134,7 @@ def test_time_outs_end_in_the_order_of_their_deadlines() -> None:
     assert [ask_id for ask_id, _ in rig.replies] == [2, 3, 1]
 
 
+@pytest.mark.lisk_form
 def test_answers_nobody_asked_for_are_ignored() -> None:
     rig = inbound()
     rig.receive(answer_packet(99, b"x"), answer_packet(-1, b"x"), {"rid": 99, "error": {"message": "x"}})
@@ -226,6 +231,7 @@ def test_the_response_rate_is_told_with_the_ping_not_per_message() -> None:
     assert update.peer.response_rate == 1.0
 
 
+@pytest.mark.lisk_form
 def test_an_opener_tells_the_response_rate_with_the_keep_alive_if_it_changed() -> None:
     rig = outbound()
     rig.request()
@@ -270,6 +276,7 @@ def test_a_request_is_refused_with_an_error() -> None:
     assert rig.take_sent() == []
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize("cid", [None, 0])
 def test_a_request_without_a_call_id_is_handed_on_but_never_answered(cid: int | None) -> None:
     rig = inbound()
@@ -323,6 +330,7 @@ def test_calls_that_nobody_answers_expire() -> None:
     assert rig.sent == []
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "inner", [None, {}, {"procedure": 5}, {"procedure": "x", "data": {"a": 1}}, {"procedure": "x", "extra": 1}]
 )
@@ -413,6 +421,7 @@ def test_get_peers_is_answered_from_the_book(stage: Stage) -> None:
     assert rig.take_sent() == []
 
 
+@pytest.mark.lisk_form
 def test_no_peers_are_an_empty_text_which_is_not_the_same_as_none() -> None:
     rig = inbound()
     rig.call("getPeers", cid=6)

@@ -18,6 +18,9 @@ from core.ids import PeerKind
 from core.link_base import Stage
 from core.link_settings import LinkSettings
 from tests.core.link_rig import Rig, inbound, info_bytes, message_packet, outbound, request_packet
+from tests.core.spoken import BOTH_DIALECTS
+
+pytestmark = BOTH_DIALECTS
 
 ECHO = request_packet("echo", b"\x01", 5)
 
@@ -35,6 +38,7 @@ def test_the_mode_is_an_option() -> None:
     assert LinkSettings.from_config(NodeConfig(ban_mode="dry-run")).dry_run is True
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     ("packet", "rule", "points"),
     [
@@ -56,6 +60,7 @@ def test_the_packet_at_fault_is_dropped_and_reported(packet: Any, rule: str, poi
     assert is_alive(rig)
 
 
+@pytest.mark.lisk_form
 def test_the_ban_is_reported_once_for_a_connection() -> None:
     rig = inbound(dry_run=True)
     for _ in range(5):

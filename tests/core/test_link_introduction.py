@@ -45,6 +45,9 @@ from tests.core.link_rig import (
     outbound,
     peers_bytes,
 )
+from tests.core.spoken import BOTH_DIALECTS, dialect
+
+pytestmark = BOTH_DIALECTS
 
 BOTH = pytest.mark.parametrize("connected", [inbound, outbound], ids=["inbound", "outbound"])
 OWN_PUSH = message_packet("postNodeInfo", info_bytes(OURS))
@@ -58,9 +61,9 @@ def info_of(height: int, nonce: str = OURS.nonce) -> NodeInfo:
 
 def heights(sent: list[Any]) -> list[int]:
     """The heights in the node infos that were pushed."""
-    dialect = Lisk10(HEIGHT)
+    spoken = dialect(Lisk10(HEIGHT))
     pushed = [packet["data"]["data"] for packet in sent if not isinstance(packet, str)]
-    return [dialect.decode_node_info(base64.b64decode(text)).options["height"] for text in pushed]  # type: ignore[misc]
+    return [spoken.decode_node_info(base64.b64decode(text)).options["height"] for text in pushed]  # type: ignore[misc]
 
 
 # ---- the opener's sequence
@@ -71,7 +74,10 @@ def test_the_opener_introduces_itself_and_asks_in_lisk_p2ps_order() -> None:
     rig.do(rig.link.on_opened(rig.now))
     assert rig.take_sent() == [{"event": "#handshake", "data": {"authToken": None}, "cid": 1}]
     rig.receive(message_packet("postNodeInfo", info_bytes()), ack_packet())
-    assert rig.take_sent() == [OWN_PUSH, {"event": "rpc-request", "data": {"procedure": "getNodeInfo"}, "cid": 2}]
+    assert rig.take_sent() == [
+        message_packet("postNodeInfo", info_bytes(OURS)),
+        {"event": "rpc-request", "data": {"procedure": "getNodeInfo"}, "cid": 2},
+    ]
     rig.advance(0.05)
     rig.reply(2, info_bytes())
     assert rig.take_sent() == [{"event": "rpc-request", "data": {"procedure": "getPeers"}, "cid": 3}]
@@ -130,6 +136,7 @@ def test_node_infos_are_events_whether_pushed_or_asked_for() -> None:
 # ---- the acknowledgement
 
 
+@pytest.mark.lisk_form
 def test_an_acknowledgement_without_data_will_do() -> None:
     rig = outbound(Stage.HANDSHAKE)
     rig.receive({"rid": 1})
@@ -142,6 +149,7 @@ def test_an_acknowledgement_without_data_will_do() -> None:
     assert rig.ends == [4000]
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize("data", [{}, {"pingTimeout": 0}, {"pingTimeout": 1e10}, {"pingTimeout": "x"}, {"id": "x"}])
 def test_an_acknowledgement_without_a_sane_ping_timeout_is_none(data: object) -> None:
     rig = outbound(Stage.HANDSHAKE)
@@ -152,6 +160,7 @@ def test_an_acknowledgement_without_a_sane_ping_timeout_is_none(data: object) ->
     assert "pingTimeout" in event.reason
 
 
+@pytest.mark.lisk_form
 def test_a_listener_cannot_make_its_silence_last_for_ever() -> None:
     rig = outbound(Stage.HANDSHAKE)
     rig.receive(ack_packet(ping_timeout_ms=2**31 - 1))
@@ -160,6 +169,7 @@ def test_a_listener_cannot_make_its_silence_last_for_ever() -> None:
     assert rig.ends == [4000]
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     ("given", "code"), [(None, 4003), (4008, 4008), (0, 4003), (999, 4003), (1005, 4003), (5000, 4003), (-7, 4003)]
 )
@@ -205,6 +215,7 @@ def test_an_error_answer_to_get_node_info_gives_the_peer_up() -> None:
     assert rig.link.reputation == 100
 
 
+@pytest.mark.lisk_form
 def test_a_bare_answer_is_a_failed_one() -> None:
     rig = outbound(Stage.NODE_INFO)
     rig.receive({"rid": 2})
@@ -212,6 +223,7 @@ def test_a_bare_answer_is_a_failed_one() -> None:
     assert rig.of(PenaltyApplied) == []
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "packet",
     [
@@ -307,6 +319,7 @@ def test_a_peer_that_does_not_answer_get_peers_is_connected_all_the_same() -> No
     ]
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize("packet", [{"rid": 3}, {"rid": 3, "error": {"message": "no"}}], ids=["bare", "error"])
 def test_so_is_one_that_refuses(packet: object) -> None:
     rig = outbound(Stage.PEERS)
@@ -317,6 +330,7 @@ def test_so_is_one_that_refuses(packet: object) -> None:
     assert rig.tells(PeersAdvertised) == []
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "packet",
     [
@@ -347,6 +361,7 @@ def test_a_trusted_peer_with_an_unusable_list_is_connected_without_it() -> None:
     assert rig.tells(PeersAdvertised) == []
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(("limit", "sent", "taken"), [(2, 200, 2), (200, 200, 200), (300, 300, 300), (300, 201, 201)])
 def test_no_more_peers_are_taken_than_configured_and_nobody_is_punished_for_the_protocols_own_limit(
     limit: int, sent: int, taken: int
@@ -424,6 +439,7 @@ def test_a_push_that_waits_has_the_newest_state() -> None:
     assert heights(rig.take_sent()) == [1, 2, 4]
 
 
+@pytest.mark.lisk_form
 def test_a_push_due_at_this_very_moment_goes_out_with_the_newest_state() -> None:
     rig = inbound(dialect=Lisk10(HEIGHT), own=info_of(0), announced=info_of(0, "x"))
     for height in (1, 2, 3):
@@ -484,7 +500,7 @@ def test_a_pushed_node_info_changes_the_options_and_nothing_else(connected: Any)
     options = {"dialect": Lisk10(HEIGHT), "own": info_of(0)}
     rig = connected(**options, **{"announced" if connected is inbound else "theirs": info_of(1, "x")})
     other = NodeInfo(b"\xff", "9.9", "somebody else", False, {"height": 2})
-    rig.message("postNodeInfo", Lisk10(HEIGHT).encode_node_info(other))
+    rig.message("postNodeInfo", dialect(Lisk10(HEIGHT)).encode_node_info(other))
     info = rig.link.info()
     assert (info.chain_id, info.network_version, info.nonce, info.advertise_address) == (CHAIN, "1.1", "x", True)
     assert info.options == {"height": 2}
@@ -522,7 +538,7 @@ def test_the_size_limit_is_exact_and_configurable() -> None:
     rig = inbound(max_node_info_bytes=exact - 1)
     rig.message("postNodeInfo", info_bytes())
     assert rig.ends == [1000]
-    assert rig.of(FailedPeerInfoUpdate)[0].reason == "node info: 31 bytes, 30 are allowed"
+    assert rig.of(FailedPeerInfoUpdate)[0].reason == f"node info: {exact} bytes, {exact - 1} are allowed"
 
 
 def test_lip_0004_from_the_fifth_node_info_in_10_s_on_each_costs_10() -> None:
@@ -558,6 +574,7 @@ def test_a_node_info_that_breaks_two_rules_is_punished_once_when_the_first_bans(
     assert rig.of(FailedPeerInfoUpdate) == []
 
 
+@pytest.mark.lisk_form
 def test_own_node_info_goes_out_base64_encoded_as_real_nodes_do() -> None:
     rig = inbound()
     rig.do(rig.link.push_node_info(OURS, rig.now))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from random import Random
 from typing import Any
 
+import msgpack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -28,6 +30,7 @@ from tests.core.link_rig import (
     peers_bytes,
     request_packet,
 )
+from tests.core.spoken import LISK, NATIVE, Spoken, is_native, message_of
 
 MAX_OPEN, MAX_PENDING = 4, 6
 
@@ -68,15 +71,30 @@ odd = st.one_of(
 )
 
 
+odd_values = st.lists(
+    st.one_of(
+        st.sampled_from([*range(8), 200]), cids, st.sampled_from(["postNodeInfo", "", "x" * 129]), payloads, json_values
+    ),
+    max_size=9,
+)
+
+
 def as_bytes(packet: object) -> bytes:
     if isinstance(packet, bytes):
         return packet
+    if is_native():
+        with contextlib.suppress(
+            AttributeError, LookupError, TypeError, ValueError, OverflowError
+        ):  # a form that only JSON has
+            return message_of(packet)[0]
     text = packet if isinstance(packet, str) else json.dumps(packet)
     return text.encode("utf-8", "surrogatepass")
 
 
 class AnyLink(RuleBasedStateMachine):
     """A link between a mad remote and a mad node."""
+
+    spoken = LISK
 
     @initialize(
         direction=st.sampled_from(Direction),
@@ -85,6 +103,7 @@ class AnyLink(RuleBasedStateMachine):
         shaken=st.booleans(),
     )
     def begin(self, direction: Direction, kind: PeerKind, seed: int, shaken: bool) -> None:
+        Spoken.name = self.spoken
         self.rig = Rig(
             direction, kind=kind, rng=Random(seed), max_open_calls=MAX_OPEN, max_pending_requests=MAX_PENDING
         )
@@ -119,6 +138,11 @@ class AnyLink(RuleBasedStateMachine):
     @rule(packet=odd, binary=st.booleans())
     def receive_odd(self, packet: object, binary: bool) -> None:
         self.rig.receive(as_bytes(packet), binary=binary)
+
+    @rule(values=odd_values)
+    def receive_odd_values(self, values: list[object]) -> None:
+        with contextlib.suppress(ValueError, OverflowError):
+            self.rig.receive(msgpack.packb(values), binary=True)
 
     @rule(count=st.integers(50, 1200))
     def flood(self, count: int) -> None:
@@ -222,8 +246,11 @@ class AnyLink(RuleBasedStateMachine):
         self.highest = link.stage
 
     def teardown(self) -> None:
-        if not hasattr(self, "rig"):
-            return
+        if hasattr(self, "rig"):
+            self.end()
+        Spoken.name = LISK
+
+    def end(self) -> None:
         rig = self.rig
         rig.closed(1006, "the end")
         assert rig.link.stage is Stage.CLOSED
@@ -234,8 +261,16 @@ class AnyLink(RuleBasedStateMachine):
         assert (rig.sent, rig.events, rig.told) == ([], [], [])
 
 
+class AnyNativeLink(AnyLink):
+    """The same in the native dialect."""
+
+    spoken = NATIVE
+
+
 TestAnyLink = AnyLink.TestCase
+TestAnyNativeLink = AnyNativeLink.TestCase
 TestAnyLink.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnyNativeLink.settings = TestAnyLink.settings
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,6 +9,9 @@ from core.house_messages import (
 )
 from core.ids import PeerKind
 from tests.core.link_rig import REMOTE, inbound, outbound
+from tests.core.spoken import BOTH_DIALECTS
+
+pytestmark = BOTH_DIALECTS
 
 BANS, WIRE = "LIP 0004, Penalties and bans", "docs/protocol.md, Misbehaviour"
 PEER = REMOTE.peer_id
@@ -31,6 +34,7 @@ def test_too_many_packets_cost_points_by_rate() -> None:
     assert rig.decisions == [f"{PEER} penalised by packet_rate (points 30, reputation 70; {BANS})"]
 
 
+@pytest.mark.lisk_form
 def test_a_packet_fault_of_an_opener_is_recorded_before_the_node_is_told() -> None:
     rig = inbound()
     rig.receive("garbage")

@@ -21,6 +21,9 @@ from core.ids import CloseCode, Endpoint, PeerKind
 from core.link_base import Stage
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import ABORT, REMOTE, Rig, info_bytes, outbound, peers_bytes, request_packet
+from tests.core.spoken import BOTH_DIALECTS
+
+pytestmark = BOTH_DIALECTS
 
 ECHO = request_packet("echo", b"\x01", 5)
 
@@ -83,6 +86,7 @@ def test_row_peer_lists_that_are_missing_too_long_or_hold_what_is_no_ipv4_endpoi
     assert rig.of(ConnectOutbound) == []
 
 
+@pytest.mark.lisk_form
 def test_row_200_peers_are_accepted() -> None:
     rig = outbound(Stage.PEERS)
     rig.reply(3, peers(200))
@@ -98,6 +102,7 @@ def test_row_undecodable_peer_lists_ban_here(data: bytes) -> None:
     assert_banned(rig, "invalid_peer_list")
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize("how", ["error", "silence", "no object"])
 def test_row_get_peers_refused_or_not_answered_costs_nothing(how: str) -> None:
     rig = outbound(Stage.PEERS)
@@ -112,6 +117,7 @@ def test_row_get_peers_refused_or_not_answered_costs_nothing(how: str) -> None:
     assert_no_penalty(rig)
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "packet",
     ["not json", "", "5", "null", "[]", [ECHO], {**ECHO, "foo": 1}, {"event": 5}, {"event": "e" * 129}, b"\xff\xfe"],

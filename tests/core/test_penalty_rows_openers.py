@@ -30,6 +30,9 @@ from core.pool_inbound import GOODBYE_WINDOW_S, MAX_GOODBYES
 from core.pool_settings import PoolSettings
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import ABORT, CHAIN, REMOTE, Rig, inbound, info_bytes, message_packet, request_packet
+from tests.core.spoken import BOTH_DIALECTS
+
+pytestmark = BOTH_DIALECTS
 
 ECHO = request_packet("echo", b"\x01", 5)
 TRUSTED = [PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED]
@@ -65,6 +68,7 @@ def test_row_ping_or_pong_control_frame() -> None:
     assert_raw_ban(rig, "control_frame")
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     ("packet", "binary", "rule"),
     [
@@ -88,6 +92,7 @@ def test_row_not_json_empty_keep_alives_scalars_and_batches(packet: object, bina
     assert_raw_ban(rig, rule)
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -112,6 +117,7 @@ def test_row_unknown_members_and_members_of_the_wrong_type(change: dict[str, Any
     assert_raw_ban(rig, rule)
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize("name", ["authenticate", "removeAuthToken", "subscribe", "unsubscribe", "publish"])
 def test_row_reserved_socketcluster_events(name: str) -> None:
     """The real node lets SocketCluster act on them before it bans."""
@@ -120,6 +126,7 @@ def test_row_reserved_socketcluster_events(name: str) -> None:
     assert_raw_ban(rig, "reserved_event")
 
 
+@pytest.mark.lisk_form
 def test_row_event_name_of_more_than_128_characters() -> None:
     rig = inbound()
     rig.receive({"event": "e" * 128})
@@ -128,6 +135,7 @@ def test_row_event_name_of_more_than_128_characters() -> None:
     assert_raw_ban(rig, "event_too_long")
 
 
+@pytest.mark.lisk_form
 def test_row_invalid_utf8() -> None:
     rig = inbound()
     rig.receive(b"\xff\xfe")
@@ -198,6 +206,7 @@ def test_row_disconnects_that_do_not_count(number: int) -> None:
 # ---- ignored ----
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "packet",
     [
@@ -217,6 +226,7 @@ def test_row_unknown_events_and_a_second_handshake_are_ignored(packet: dict[str,
     assert rig.take_sent() == []
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize(
     "data", [{}, {"procedure": 5}, {"procedure": "p", "data": {"a": 1}}, {"procedure": "p", "extra": 1}]
 )
@@ -228,6 +238,7 @@ def test_row_rpc_request_with_a_bad_inner_object_is_answered_with_an_error(data:
     assert_no_penalty(rig)
 
 
+@pytest.mark.lisk_form
 @pytest.mark.parametrize("data", [{}, {"event": 5}, {"event": "x", "data": {"a": 1}}, {"event": "x", "extra": 1}])
 def test_row_remote_message_with_a_bad_inner_object_is_ignored(data: dict[str, Any]) -> None:
     rig = inbound()
@@ -345,6 +356,7 @@ def test_row_post_node_info_missing_undecodable_trailing_or_too_large(data: byte
     assert_penalty_ban(rig, "invalid_node_info")
 
 
+@pytest.mark.lisk_form
 def test_row_post_node_info_of_exactly_20480_bytes_is_accepted() -> None:
     schema = {"properties": {"label": {"dataType": "string", "fieldNumber": 1}}}
     options: dict[str, Any] = {"custom_node_info_schema": {"$id": "/x", "type": "object", **schema}}
@@ -391,6 +403,7 @@ def test_row_rate_of_1100_packets_a_second_bans() -> None:
 # ---- the end of a connection ----
 
 
+@pytest.mark.lisk_form
 def test_row_silence_for_20_s_is_closed_with_4001_without_a_ban() -> None:
     rig = inbound()
     rig.advance(20.0)
@@ -441,6 +454,7 @@ def test_row_trusted_peers_lose_points_and_neither_connection_nor_access(kind: P
     assert len(rig.of(RequestReceived)) == 1, "it is served as before"
 
 
+@pytest.mark.lisk_form
 def test_row_faults_are_events_too() -> None:
     rig = inbound()
     rig.receive("junk")
