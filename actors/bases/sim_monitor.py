@@ -22,7 +22,7 @@ from core.bans import trusted_ips
 from core.errors import EnsembleError
 from core.ids import Direction, PeerKind
 from core.messages import SendRequest
-from core.pool import GUESTS
+from core.pool_outbound import GUESTS
 from core.slots import Slot
 
 if TYPE_CHECKING:

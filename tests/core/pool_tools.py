@@ -42,8 +42,8 @@ from core.messages import (
     SendRequest,
 )
 from core.netgroup import host_key, is_exempt, net_group
-from core.pool import MAX_SEED_GUESTS
 from core.pool_guarded import GuardedPool
+from core.pool_outbound import MAX_SEED_GUESTS
 from core.pool_settings import PoolSettings
 from core.select import OWN_RULES, Selection
 

@@ -25,7 +25,7 @@ from core.messages import (
     Ban,
 )
 from core.netgroup import net_group
-from core.pool import ASK_PAUSE_S, MAX_SEED_GUESTS
+from core.pool_outbound import ASK_PAUSE_S, MAX_SEED_GUESTS
 from core.pool_settings import PoolSettings
 from tests.core.pool_tools import IN, OUT, Driven, at, info
 
