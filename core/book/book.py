@@ -27,12 +27,14 @@ from core.book.choice import Choice, Constraints, OutboundDraw
 from core.book.config import BookConfig
 from core.book.entry import BookCounts, Entry, EntryRecord, EntryView, Table
 from core.book.hashing import NO_SOURCE
+from core.book.records import restore, snapshot
+from core.book.refusals import port_kept, unusable
 from core.book.sample import MIN_ANSWER, WIRE_CAP, sample_peers
 from core.book.shelves import Shelves
 from core.book.trial import Trials
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
 from core.ids import Endpoint
-from core.netgroup import NetGroup, address_info
+from core.netgroup import address_info
 
 NO_CONSTRAINTS = Constraints()
 
@@ -140,10 +142,10 @@ class Book:
                 admitted.last_seen = now
             return decisions
         if self._shelves.usable(endpoint) is None:
-            return (_unusable(endpoint, now),)
+            return (unusable(endpoint, now),)
         if entry.table is Table.TRIED:
             # Whoever shares the address (a NAT neighbour) must not turn our verified port into his own.
-            return (_port_kept(entry, endpoint, now),)
+            return (port_kept(entry, endpoint, now),)
         decision = self._change_port(entry, endpoint, rules.PORT_ANNOUNCED, now)
         entry.last_seen = now
         self.set_advertise(endpoint, advertise)
@@ -156,7 +158,7 @@ class Book:
         if entry is None:
             info = self._shelves.usable(endpoint)
             if info is None:
-                return (_unusable(endpoint, now),)
+                return (unusable(endpoint, now),)
             entry = self._by_ip.get(endpoint.ip)
             if entry is not None:
                 decisions.append(self._change_port(entry, endpoint, rules.PORT_VERIFIED, now))
@@ -236,7 +238,7 @@ class Book:
         if entry is None:
             info = shelves.usable(endpoint)
             if info is None:
-                return (_unusable(endpoint, now),)
+                return (unusable(endpoint, now),)
             entry = shelves.create(endpoint, info, NO_SOURCE, True, whitelisted=True)
         elif entry.whitelisted:
             return ()
@@ -310,62 +312,14 @@ class Book:
     # Storage
 
     def snapshot(self) -> tuple[EntryRecord, ...]:
-        """Every entry as plain data, tried ones first. The secret is kept apart, by whoever made it."""
-        tried, new = self._shelves.tried.entries, self._shelves.new.entries
-        # Thousands are made in the loop that carries messages too: what can be outside the loop is.
-        return tuple(
-            [
-                EntryRecord(
-                    entry.endpoint.ip,
-                    entry.endpoint.port,
-                    kind,
-                    entry.source_group,
-                    entry.failures,
-                    entry.placed_at,
-                    entry.last_connected,
-                    entry.last_seen,
-                    entry.advertise,
-                )
-                for kind, entries in ((Table.TRIED.value, tried), (Table.NEW.value, new))
-                for entry in entries
-            ]
-        )
+        """Every entry as plain data, tried ones first (:mod:`core.book.records`)."""
+        return snapshot(self._shelves)
 
     def restore(self, records: Iterable[EntryRecord], now: float) -> Decisions:
-        """Put stored entries back, in buckets by today's secret and settings; meant for an empty book.
-
-        Stored data may be old, foreign or damaged: a record that names no usable address, or one already known, is
-        skipped; a full bucket evicts as always. Returns the refusals and evictions.
-        """
-        decisions: list[Decision] = []
-        # Buckets keep the order of arrival: the oldest goes in first.
-        for record in sorted(records, key=lambda record: record.placed_at):
-            decisions += self._restore_one(record, now)
+        """Put stored entries back; meant for an empty book. Returns the refusals and evictions."""
+        decisions = restore(self._shelves, records, now, self._config.max_failures)
         self._changes += 1
         return tuple(decisions)
-
-    def _restore_one(self, record: EntryRecord, now: float) -> list[Decision]:
-        endpoint = Endpoint(record.ip, record.port)
-        info = self._shelves.usable(endpoint)
-        if info is None:
-            return [_unusable(endpoint, now)]
-        if endpoint in self._by_endpoint:
-            return []
-        occupant = self._by_ip.get(endpoint.ip)
-        if occupant is not None:
-            return [_port_kept(occupant, endpoint, now)]
-        decisions: list[Decision] = []
-        entry = self._shelves.create(endpoint, info, NetGroup(record.source_group), bool(record.advertise))
-        if record.table == Table.TRIED.value:
-            self._shelves.enter_tried(entry, decisions, now, rules.RESTORED)
-            entry.failures = max(0, min(record.failures, self._config.max_failures - 1))
-        else:
-            self._shelves.enter_new(entry, decisions, now)
-        # A stored time from the future (the clock was set back) would make an entry immune to eviction by age.
-        entry.placed_at = min(record.placed_at, now)
-        entry.last_connected = record.last_connected
-        entry.last_seen = record.last_seen
-        return [made for made in decisions if made.decision is not DecisionKind.MOVED_TO_TRIED]
 
     # Steps
 
@@ -374,13 +328,13 @@ class Book:
         source = address_info(source_ip) if source_ip is not None else None
         info = self._shelves.usable(endpoint)
         if info is None:
-            return (_unusable(endpoint, now),)
+            return (unusable(endpoint, now),)
         if source is not None and self._config.refuse_narrower_reach and info.net_class > source.net_class:
             numbers = (("reach", info.net_class), ("source_reach", source.net_class))
             return (decide(endpoint.peer_id, DecisionKind.REFUSED, rules.NARROWER_REACH, now, *numbers),)
         occupant = self._by_ip.get(endpoint.ip)
         if occupant is not None:
-            return (_port_kept(occupant, endpoint, now),)
+            return (port_kept(occupant, endpoint, now),)
         decisions: list[Decision] = []
         source_group = source.group if source is not None else NO_SOURCE
         entry = self._shelves.create(endpoint, info, source_group, advertise)
@@ -414,14 +368,3 @@ class Book:
         self._changes += 1
         numbers = (("known_port", known_port), ("port", endpoint.port))
         return decide(endpoint.peer_id, DecisionKind.UPDATED, rule, now, *numbers)
-
-
-def _unusable(endpoint: Endpoint, now: float) -> Decision:
-    # Foreign text goes into a record only as far as an address could go.
-    subject = Endpoint(endpoint.ip[:64], endpoint.port).peer_id
-    return decide(subject, DecisionKind.REFUSED, rules.ADDRESS_UNUSABLE, now)
-
-
-def _port_kept(occupant: Entry, endpoint: Endpoint, now: float) -> Decision:
-    numbers = (("known_port", occupant.endpoint.port), ("port", endpoint.port))
-    return decide(endpoint.peer_id, DecisionKind.REFUSED, rules.PORT_KEPT, now, *numbers)
