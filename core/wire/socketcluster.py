@@ -72,7 +72,8 @@ _OBJECT, _TEXT = b"{"[0], b'"'[0]
 _PING, _PONG = KeepAlivePing(), KeepAlivePong()
 _MALFORMED_MESSAGE = MalformedMessage()
 
-_Integer: TypeAlias = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+Integer: TypeAlias = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+"""A ``cid`` or ``rid`` as correct peers write it."""
 
 
 class _Inner(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -87,8 +88,8 @@ class _Regular(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     event: str | UnsetType = UNSET
     data: _Inner | UnsetType = UNSET
-    cid: _Integer | UnsetType = UNSET
-    rid: _Integer | UnsetType = UNSET
+    cid: Integer | UnsetType = UNSET
+    rid: Integer | UnsetType = UNSET
 
 
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -25,7 +25,7 @@ from core.link_settings import LinkSettings
 from core.messages import (
     ActorMessage,
 )
-from core.wire.lisk10 import Lisk10
+from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
 from tests.core.spoken import dialect as dialect_of
 from tests.core.spoken import message_of, packet_of
@@ -76,7 +76,7 @@ class Rig:
         *,
         kind: PeerKind = PeerKind.NONE,
         endpoint: Endpoint = REMOTE,
-        dialect: Lisk10 | None = None,
+        dialect: Dialect | None = None,
         own: NodeInfo = OURS,
         rng: Random | None = None,
         review: Review | None = None,

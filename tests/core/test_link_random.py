@@ -18,6 +18,11 @@ from core.messages import (
     Failed,
     RequestAnswered,
 )
+from core.wire.dialect import Dialect
+from core.wire.generations import AnyGeneration
+from core.wire.lisk05 import Lisk05
+from core.wire.lisk07 import Lisk07
+from core.wire.lisk10 import Lisk10
 from tests.core.link_rig import (
     OURS,
     SESSION_ID,
@@ -33,6 +38,9 @@ from tests.core.link_rig import (
 from tests.core.spoken import LISK, NATIVE, Spoken, is_native, message_of
 
 MAX_OPEN, MAX_PENDING = 4, 6
+
+GENERATIONS: tuple[Dialect, ...] = (Lisk10(), Lisk07(), Lisk05())
+DIALECTS: tuple[Dialect, ...] = (*GENERATIONS, AnyGeneration(GENERATIONS))
 
 cids = st.integers(-1, 9)
 payloads = st.sampled_from(
@@ -101,11 +109,17 @@ class AnyLink(RuleBasedStateMachine):
         kind=st.sampled_from([PeerKind.NONE, PeerKind.NONE, PeerKind.SEED]),
         seed=st.integers(0, 9),
         shaken=st.booleans(),
+        dialect=st.sampled_from(DIALECTS),
     )
-    def begin(self, direction: Direction, kind: PeerKind, seed: int, shaken: bool) -> None:
+    def begin(self, direction: Direction, kind: PeerKind, seed: int, shaken: bool, dialect: Dialect) -> None:
         Spoken.name = self.spoken
         self.rig = Rig(
-            direction, kind=kind, rng=Random(seed), max_open_calls=MAX_OPEN, max_pending_requests=MAX_PENDING
+            direction,
+            kind=kind,
+            rng=Random(seed),
+            dialect=dialect if self.spoken == LISK else None,
+            max_open_calls=MAX_OPEN,
+            max_pending_requests=MAX_PENDING,
         )
         self.asked = 0
         self.highest = Stage.CONNECTING

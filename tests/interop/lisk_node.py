@@ -69,6 +69,7 @@ __all__ = [
     "LiskNodeError",
     "MessageCount",
     "PendingCall",
+    "dialect_of",
     "driver_problem",
     "free_port",
     "lisk_version",
@@ -98,7 +99,7 @@ NETWORK_IDENTIFIER: Final = "11111111111111112222222222222222"
 NETWORK_ID: Final = "123xyz"
 
 
-def _generation(version: str) -> str:
+def dialect_of(version: str) -> str:
     """The name of our dialect for a version of lisk-p2p."""
     minor = int(version.split(".")[1])
     return "lisk-0.10" if minor >= 9 else "lisk-0.7" if minor >= 6 else "lisk-0.5"
@@ -169,7 +170,7 @@ class LiskNode(Driver):
     ) -> None:
         super().__init__(version)
         self.port = 0
-        self.dialect = _generation(version)
+        self.dialect = dialect_of(version)
         said = dict(options or {})
         node_info: dict[str, Any] = {"networkVersion": network_version, "options": said}
         if self.dialect == "lisk-0.10":

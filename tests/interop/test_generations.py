@@ -39,7 +39,15 @@ from tests.interop.generations import (
     auto,
 )
 from tests.interop.links import LISK_OPTIONS, SCHEMA
-from tests.interop.lisk_node import ABSENT, NETWORK_ID, NETWORK_IDENTIFIER, VERSIONS, LiskCallFailed, LiskNode
+from tests.interop.lisk_node import (
+    ABSENT,
+    NETWORK_ID,
+    NETWORK_IDENTIFIER,
+    VERSIONS,
+    LiskCallFailed,
+    LiskNode,
+    dialect_of,
+)
 from tests.interop.raw_peer import RawOpener
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nobody_complains")]
@@ -160,14 +168,13 @@ def test_their_changed_node_info_reaches_us(meeting: Meeting) -> None:
         lisk.apply_node_info(**(LISK_OPTIONS if lisk.dialect == "lisk-0.5" else {"options": LISK_OPTIONS}))
 
 
-@pytest.mark.parametrize("version", OLD_VERSIONS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_without_a_schema_and_with_the_protocol_named(
     lisk_node: MakeLisk, ensemble_node: MakeOurs, version: str, direction: Direction
 ) -> None:
-    """A node that speaks one older generation only. Before 0.6 there are no schemas, and options are free."""
+    """A node that speaks one generation only. Before 0.6 there are no schemas, and options are free."""
     free = {"os": "plan9", "nested": {"list": [1, None]}} if version == "0.5.0" else {}
-    protocol = {"network": {"protocol": "lisk-0.5" if version == "0.5.0" else "lisk-0.7"}}
-    config = {**protocol, "node_info": {**NETWORKS, "options": free}}
+    config = {"network": {"protocol": dialect_of(version)}, "node_info": {**NETWORKS, "options": free}}
     if direction is Direction.OUTBOUND:
         lisk = lisk_node(version=version)
         ours = ensemble_node(**config, seed_peers=[lisk])
@@ -318,7 +325,24 @@ def test_we_and_a_real_listener_refuse_an_old_opener_alike(generations: World, q
         assert ours == theirs
 
 
-@pytest.mark.parametrize("version", OLD_VERSIONS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_we_and_a_real_listener_refuse_their_own_nonce_and_a_double(generations: World, version: str) -> None:
+    """As an opener of that generation; the double is a connection from where somebody is connected already."""
+    lisk, listener = generations.nodes[version], generations.listener
+    queries = {
+        "lisk-0.10": "networkVersion=1.1&chainID=00000001&nonce={nonce}&port={port}",
+        "lisk-0.7": f"networkVersion=1.1&networkIdentifier={NETWORK_IDENTIFIER}&nonce={{nonce}}&port={{port}}",
+        "lisk-0.5": f"version=1&protocolVersion=1.1&networkId={NETWORK_ID}&nonce={{nonce}}&wsPort={{port}}",
+    }
+    query = queries[lisk.dialect]
+    for node, connected in ((lisk, generations.hub), (listener, lisk)):
+        own = RawOpener.attempt(node.peer_id, query=query.format(nonce=node.nonce, port=6001))
+        assert (own.code, own.announced["data"]) == (4101, "Peer cannot connect to itself")
+        double = RawOpener.attempt(node.peer_id, query=query.format(nonce="n", port=connected.port))
+        assert (double.code, double.announced["data"]) == (4404, "Peer has a duplicate connection")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_bans_are_felt_on_either_side(lisk_node: MakeLisk, ensemble_node: MakeOurs, version: str) -> None:
     lisk = lisk_node(version=version)
     ours = ensemble_node(**auto(), fixed_peers=[lisk])
@@ -330,7 +354,7 @@ def test_bans_are_felt_on_either_side(lisk_node: MakeLisk, ensemble_node: MakeOu
     assert again.code == 401
 
 
-@pytest.mark.parametrize("version", OLD_VERSIONS)
+@pytest.mark.parametrize("version", VERSIONS)
 def test_we_ban_a_real_node(lisk_node: MakeLisk, ensemble_node: MakeOurs, version: str) -> None:
     ours = ensemble_node(**auto())
     lisk = lisk_node(version=version, fixedPeers=[ours])

@@ -16,15 +16,21 @@ PROTOCOLS = ("lisk-0.10", "lisk-0.7", "lisk-0.5", "auto")
     [*((protocol, protocol) for protocol in PROTOCOLS), *(("auto", protocol) for protocol in PROTOCOLS[:3]),
      *((protocol, "auto") for protocol in PROTOCOLS[:3])],
 )  # fmt: skip
+@pytest.mark.parametrize("native", [False, True], ids=["as lisk-p2p", "native"])
 def test_nodes_of_one_generation_meet_and_auto_meets_them_all(
-    simulate: MakeSimulation, dials: str, listens: str
+    simulate: MakeSimulation, dials: str, listens: str, native: bool
 ) -> None:
     sim = simulate()
-    alice = sim.add_node("alice", network={"protocol": listens}, node_info=NAMES)
-    bob = sim.add_node("bob", network={"protocol": dials}, node_info=NAMES, seed_peers=[alice.peer_id])
+    alice = sim.add_node("alice", network={"protocol": listens, "native": native}, node_info=NAMES)
+    bob = sim.add_node(
+        "bob", network={"protocol": dials, "native": native}, node_info=NAMES, seed_peers=[alice.peer_id]
+    )
     alice.answerers["echo"] = lambda request: request.data
     sim.start_all()
     assert sim.run_until(lambda: bob.is_connected_to(alice) and alice.is_connected_to(bob), 30.0)
+    spoken = {peer.dialect.removeprefix("native ") for node in (alice, bob) for peer in node.connected()}
+    both = {dials, listens} - {"auto"} or {"lisk-0.10"}
+    assert spoken == ({"native"} if native and both == {"lisk-0.10"} else both)
     bob.send("json", b'{"a":[1,null]}', alice.peer_id)
     bob.send("bytes", b"\xff\x00", alice.peer_id)
     alice.broadcast("nothing", None)

@@ -118,9 +118,11 @@ def own_properties(record: Mapping[str, object]) -> dict[str, object]:
 
 
 def encode_peers(peers: Iterable[Endpoint]) -> bytes:
-    """Return the list of the first 1,000 peers."""
+    """Return the list of the first 1,000 IPv4 peers: real nodes fail on an address of any other kind."""
     entries: list[dict[str, object]] = []
     for ip, port in peers:
+        if ":" in ip:
+            continue
         if len(entries) == MAX_PEERS:
             break
         entries.append({"ipAddress": ip, "wsPort": port})
@@ -130,8 +132,8 @@ def encode_peers(peers: Iterable[Endpoint]) -> bytes:
 def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...]:
     """Return the usable entries of a list, at most ``max_peers`` or 1,000, whichever is more.
 
-    An entry without a literal address or a port is left out, not punished: nodes of this generation check little of
-    what they pass on, so whoever sends it need not be its author. Raises CodecError for what is no list,
+    An entry without a literal IPv4 address or a port is left out, not punished: nodes of this generation check little
+    of what they pass on, so whoever sends it need not be its author. Raises CodecError for what is no list,
     PacketFault (``too_many_peers``) for a longer one.
     """
     limit = max(max_peers, MAX_PEERS)
@@ -147,9 +149,10 @@ def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...
 def _endpoint(raw: msgspec.Raw) -> Endpoint | None:
     try:
         entry = _decode_entry(raw)
-        return Endpoint.checked(entry.ipAddress or "", _port(entry.wsPort))
+        endpoint = Endpoint.checked(entry.ipAddress or "", _port(entry.wsPort))
     except (ValueError, msgspec.DecodeError, UnicodeError):
         return None
+    return None if ":" in endpoint.ip else endpoint
 
 
 def _port(value: int | str | None) -> int:

@@ -126,6 +126,7 @@ def test_a_real_peer_list() -> None:
         '{"ipAddress":"seed.example.org","wsPort":5001}',
         '{"ipAddress":"fe80::1%eth0","wsPort":5001}',
         '{"ipAddress":7,"wsPort":5001}',
+        '{"ipAddress":"2001:db8::1","wsPort":5001}',
     ],
 )
 def test_an_entry_that_cannot_be_used_is_left_out(entry: str) -> None:
@@ -135,8 +136,13 @@ def test_an_entry_that_cannot_be_used_is_left_out(entry: str) -> None:
 
 
 def test_entries_that_real_nodes_pass_on_and_we_can_use() -> None:
-    text = b'{"peers":[{"ipAddress":"1.2.3.4","wsPort":"5001"},{"ipAddress":"2001:DB8::1","wsPort":5001}]}'
-    assert infos.decode_peers(text) == (Endpoint("1.2.3.4", 5001), Endpoint("2001:db8::1", 5001))
+    text = b'{"peers":[{"ipAddress":"1.2.3.4","wsPort":"5001"},{"ipAddress":"::ffff:1.2.3.5","wsPort":5001}]}'
+    assert infos.decode_peers(text) == (Endpoint("1.2.3.4", 5001), Endpoint("1.2.3.5", 5001))
+
+
+def test_real_nodes_are_not_told_addresses_that_they_fail_on() -> None:
+    peers = [Endpoint("2001:db8::1", 1), Endpoint("1.2.3.4", 2)]
+    assert infos.decode_peers(infos.encode_peers(peers)) == (Endpoint("1.2.3.4", 2),)
 
 
 @pytest.mark.parametrize("text", [b"", b"5", b"{}", b'{"peers":{}}', b'{"peers":null}', b"[]", b'{"peers":[\xff]}'])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.wire.lisk05 import packets
 from core.wire.lisk05.packets import (
     decode_packet,
     decode_packets,
@@ -31,6 +32,7 @@ from core.wire.packets import (
     Request,
     Response,
 )
+from core.wire.socketcluster import decode_carefully
 from tests.core.wire.vectors import captured_texts
 
 _TEXTS = [*captured_texts("0.5.0"), *captured_texts("0.4.2")]
@@ -128,6 +130,44 @@ def test_what_is_written_is_read_again(name: str, data: bytes | None, cid: int) 
     assert decode_packet(encode_message(name, data)) == Message(name, expected)
     assert decode_packet(encode_request(name, data, cid)) == Request(name, expected, cid)
     assert decode_packet(encode_response(cid, data, "1.2.3.4:5")) == Response(cid, expected)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+_SHAPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "event": st.sampled_from(["rpc-request", "remote-message", "ping", "other", "e" * 129]) | _VALUES,
+        "cid": st.integers() | _VALUES,
+        "rid": st.integers() | _VALUES,
+        "data": _VALUES
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "event": st.text(max_size=3) | _VALUES,
+                "procedure": st.text(max_size=3) | _VALUES,
+                "data": _VALUES,
+                "pingTimeout": st.just(5) | _VALUES,
+                "peerId": _VALUES,
+            },
+        ),
+    },
+)
+
+
+@given(_SHAPES)
+def test_the_short_way_and_the_careful_one_read_alike(packet: dict[str, object]) -> None:
+    text = json.dumps(packet)
+    outcomes = []
+    for read in (decode_packet, lambda given_: packets._as_request(decode_carefully(given_, False, packets._VALUES))):
+        try:
+            outcomes.append(read(text))
+        except PacketFault as fault:
+            outcomes.append(fault.rule)
+    assert outcomes[0] == outcomes[1]
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), st.booleans())
