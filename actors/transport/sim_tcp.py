@@ -127,7 +127,8 @@ class End:
         inbox = self._inbox
         if inbox:
             rate = self.host.read_bytes_per_s
-            if rate is not None:
+            # What is lost or shut is ready whatever the rate: a program that may not read then would try for ever.
+            if rate is not None and self.state is not State.LOST and not self._shut:
                 max_bytes = self._read_slowly(max_bytes, rate)
             if len(inbox) == 1 and len(inbox[0]) <= max_bytes:
                 data = inbox.pop()

@@ -137,6 +137,16 @@ def test_a_reader_that_is_too_slow_is_dropped(pair: Pair) -> None:
     assert sim.run_until(lambda: not alice.connected(), 30.0)
 
 
+def test_a_slow_reader_whose_connection_is_reset_hears_of_it_at_once(pair: Pair) -> None:
+    sim, alice, bob = pair
+    bob.read_slowly(10.0)
+    alice.broadcast("much", bytes(20_000))
+    sim.run_for(1.0)
+    alice.crash()
+    sim.run_for(1.0)
+    assert not bob.connected()
+
+
 def test_a_reading_rate_is_a_rate(pair: Pair) -> None:
     _, _, bob = pair
     with pytest.raises(ValueError, match="bytes_per_s"):
