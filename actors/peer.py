@@ -57,7 +57,7 @@ class PeerActor(PeerDesk):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watched: tuple[int, bool, bool] | None = None
+        self._watched: tuple[bool, bool] | None = None  # whether for reading, and for writing
         self._overflowed = False
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
@@ -83,11 +83,10 @@ class PeerActor(PeerDesk):
         channel = self._channel
         if channel is None:
             return
-        fd = channel.fileno()
-        if fd in getattr(message, "writable", ()):
+        if getattr(message, "writable", ()):  # of its one descriptor
             self._on_channel_events(channel.on_writable())
             self._after_writing(channel)
-        if fd in message.ready and not channel.closed:
+        if message.ready and not channel.closed:
             self._on_channel_events(channel.on_readable())
         self._settle()
 
@@ -152,10 +151,10 @@ class PeerActor(PeerDesk):
             # Whoever waits for Done sends no faster than the remote reads.
             if self._owed and channel.queued_bytes <= HIGH_WATER_BYTES:
                 self._pay_owed()
-            wanted = (channel.fileno(), channel.wants_read, channel.wants_write)
+            wanted = (channel.wants_read, channel.wants_write)
             if wanted != self._watched:
                 self._watched = wanted
-                fd, reads, writes = wanted
+                fd, (reads, writes) = channel.fileno(), wanted
                 self.watch = Watch([fd] if reads else [], [fd] if writes else [])
         else:
             self.watch = None

@@ -98,7 +98,7 @@ class Heartbeat:
 
     def next_deadline(self) -> float:
         """The earliest of: beat, ping, silence."""
-        deadline = self.silent_at()
+        deadline = self._heard_at + self.timeout_s
         if self.beat_at is not None and self.beat_at < deadline:
             deadline = self.beat_at
         if self.ping_at is not None and self.ping_at < deadline:

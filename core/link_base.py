@@ -177,10 +177,15 @@ class LinkBase:
         """When :meth:`on_time` wants to be called (monotonic seconds); None: only after the next input."""
         if self.stage is Stage.CLOSED:
             return None
-        always = earliest(self._step_deadline, self._traffic_at, self._pending.next_deadline())
+        # Asked after every message of the actor, so without helpers: 1 us less of 3.
+        first = self._pending.next_deadline()
+        if self._step_deadline is not None and (first is None or self._step_deadline < first):
+            first = self._step_deadline
+        if self._traffic_at is not None and (first is None or self._traffic_at < first):
+            first = self._traffic_at
         if not Stage.HANDSHAKE < self.stage < Stage.CLOSING:
-            return always
-        return earliest(always, self._heartbeat.next_deadline(), self._conduct.packets_due_at(), self._push_at)
+            return first
+        return earliest(first, self._heartbeat.next_deadline(), self._conduct.packets_due_at(), self._push_at)
 
     def _become_ready(self, now: float) -> None:
         self._enter(Stage.READY, None)
