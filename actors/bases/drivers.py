@@ -286,9 +286,10 @@ class AsyncioDriver(Driver):
                     polls = False
                 else:
                     base.turn_without_poll()
-                calls, self._calls = self._calls, []
-                for call in calls:
-                    call()
+                if self._calls:
+                    calls, self._calls = self._calls, []
+                    for call in calls:
+                        call()
                 if not base.busy:
                     return
         finally:
