@@ -79,7 +79,8 @@ def test_the_same_seed_is_the_same_game(run_example: RunExample) -> None:
 
 
 @pytest.mark.sockets
-def test_on_the_real_network(run_example: RunExample) -> None:
-    done = run_example("find_city")
+@pytest.mark.parametrize("where", [(), pytest.param(("--processes",), marks=pytest.mark.slow)])
+def test_on_the_real_network(run_example: RunExample, where: tuple[str, ...]) -> None:
+    done = run_example("find_city", *where)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"All are in \w+, after \d+ moves\.", done.stdout.splitlines()[-1])
