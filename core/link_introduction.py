@@ -67,7 +67,7 @@ class LinkIntroduction(LinkCalls):
     # ---- theirs ----
 
     def _on_node_info_pushed(self, data: bytes | None, now: float) -> None:
-        if self._conduct.node_info_pushed(now):
+        if self._dialect.limits_node_infos and self._conduct.node_info_pushed(now):
             self._break_rule("node_info_rate", now)
             if self.stage >= Stage.CLOSING:
                 return

@@ -41,6 +41,10 @@ class Dialect(Protocol):
     def join(self) -> Callable[[Sequence[bytes]], bytes] | None:
         """What makes one binary message of 1 to ``MAX_PACKETS`` packets; None: packets are texts, one a message."""
 
+    @property
+    def limits_node_infos(self) -> bool:
+        """Whether who pushes its node info too often is punished: nodes of some generations push as they like."""
+
     def matches_path(self, target: str) -> bool:
         """Tell whether a request target has the dialect's path; any other gets HTTP 400."""
 

@@ -23,6 +23,7 @@ class LiskPackets:
     join = None
     keep_alive_ping = socketcluster.KEEP_ALIVE_PING
     keep_alive_pong = socketcluster.KEEP_ALIVE_PONG
+    limits_node_infos = True
 
     encode_handshake = staticmethod(socketcluster_writer.encode_handshake)
     encode_ack = staticmethod(socketcluster_writer.encode_ack)

@@ -58,6 +58,7 @@ class Native:
     keep_alive_ping = None
     """Nothing: a listener's pings tell, and there is no hurry to notice a dead peer at rest."""
     keep_alive_pong = None
+    limits_node_infos = True
 
     join = staticmethod(native_packets.join)
     decode_packets = staticmethod(native_packets.decode_packets)

@@ -34,6 +34,9 @@ class Lisk05(LiskPackets):
     """
 
     name = "lisk-0.5"
+    limits_node_infos = False
+    """Real nodes of this generation neither keep such a limit nor know one: a node that catches up pushes its height
+    with every block. The limit on all packets holds for them too."""
 
     decode_packet = staticmethod(packets.decode_packet)
     decode_packets = staticmethod(packets.decode_packets)
