@@ -123,7 +123,9 @@ def over_time(title: str, curves: Sequence[Curve], y_label: str, marks: Sequence
     scaled = [
         dataclasses.replace(curve, points=[(at_s / size, value) for at_s, value in curve.points]) for curve in curves
     ]
-    return lines(title, scaled, f"virtual {unit}", y_label, marks=[(at_s / size, text) for at_s, text in marks])
+    note = "dotted: what was done to the network; rest on a line to read it" if marks else ""
+    shown = [(at_s / size, f"{at_s:g} s: {text}") for at_s, text in marks]
+    return lines(title, scaled, f"virtual {unit}", y_label, marks=shown, note=note)
 
 
 def time_unit(end_s: float) -> tuple[str, float]:

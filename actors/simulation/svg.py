@@ -228,7 +228,7 @@ def bars(
     top = max([y for _, y in (*values, *overlay)], default=1.0) or 1.0
     frame = Frame(low, high, 0.0, top * 1.08)
     body = _axes(frame, x_label, y_label, whole=True)
-    width = max(1.0, (frame.x(1.0) - frame.x(0.0)) * 0.8)
+    width = min(46.0, max(1.0, (frame.x(1.0) - frame.x(0.0)) * 0.8))
     for x, y in values:
         left, upper = frame.x(x) - width / 2, frame.y(y)
         body.append(

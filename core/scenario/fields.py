@@ -259,6 +259,7 @@ def one_of(*choices: str) -> Parser:
             raise fault(path, f"expected one of {', '.join(choices)}, got {shown(value)}{nearest(value, choices)}")
         return word
 
+    parse.__doc__ = ", ".join(f"`{choice}`" for choice in choices)  # for the reference
     return parse
 
 
