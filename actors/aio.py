@@ -22,6 +22,7 @@ from actors.aio_run import AsyncEventStream, AsyncRun
 from actors.client import ClientCounters, IncomingRequest, count_drop, new_queue
 from actors.commands import Response, check_number
 from actors.listeners import event_names
+from actors.session import System
 from actors.surface import (
     LOOK_AGAIN_S,
     MAX_STOP_S,
@@ -54,7 +55,7 @@ class P2P(Surface):
         config: ConfigSource | None = None,
         /,
         *,
-        system: str = "inproc",
+        system: System = "inproc",
         node_class: type[Any] | None = None,
         max_handler_tasks: int = 64,
         **options: Any,

@@ -18,7 +18,7 @@ from actors.client import Client, ClientCounters, SendWindow
 from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silence
 from actors.event_queue import EventQueue, Item, is_payload
 from actors.listeners import Listeners, Registration
-from actors.session import open_session
+from actors.session import Place, System, open_session
 from core import messages as m
 from core.config import NodeConfig
 from core.errors import EnsembleError, NotActive, SendFailed
@@ -60,7 +60,7 @@ class AsyncRun:
         config: NodeConfig,
         listeners: Listeners,
         counters: ClientCounters,
-        system: str,
+        system: System | Place,
         node_class: type[Any],
         max_handler_tasks: int,
     ) -> None:

@@ -24,6 +24,7 @@ from actors.client import ClientCounters, IncomingRequest, count_drop, new_queue
 from actors.commands import Response, check_number
 from actors.event_queue import EventQueue
 from actors.listeners import event_names
+from actors.session import System
 from actors.surface import (
     LOOK_AGAIN_S,
     MAX_STOP_S,
@@ -74,7 +75,7 @@ class P2P(Surface):
         config: ConfigSource | None = None,
         /,
         *,
-        system: str = "inproc",
+        system: System = "inproc",
         node_class: type[Any] | None = None,
         **options: Any,
     ) -> None:

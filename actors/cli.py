@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TextIO
 
+from actors.cli_deploy import add_deploy
 from actors.cli_help import examples
 from actors.cli_simulate import add_parser as add_simulate
 from actors.config_sources import LoadedConfig, Text, load_config
@@ -116,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     add_simulate(commands)
+
+    add_deploy(commands)
 
     config = commands.add_parser(
         "config",

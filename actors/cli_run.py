@@ -169,6 +169,11 @@ def _show_status(node: Node, output: TextIO, stop_requested: int) -> None:
             _write(output, "\n")
 
 
+def wait_for(stop_requested: int, seconds: float) -> bool:
+    """Wait for a signal, so long at most; whether one came."""
+    return bool(select.select([stop_requested], [], [], seconds)[0])
+
+
 def _wait(node: Node, stop_requested: int, until: float) -> bool:
     """Wait for a signal; whether one came. A node that has failed is not waited for: the next question tells why."""
     while (left_s := until - time.monotonic()) > 0 and getattr(node, "is_active", True):

@@ -75,6 +75,9 @@ RULES = (
 class NodeLife(HouseActor):
     """See the module."""
 
+    POOL: type[HouseActor] = PeerPool
+    SERVER: type[HouseActor] = PeerServer
+
     def __init__(self) -> None:
         super().__init__()
         self._config: NodeConfig | None = None
@@ -116,9 +119,9 @@ class NodeLife(HouseActor):
         listens = config.max_inbound_connections > 0
         self._rooms = Rooms(
             self.myAddress,
-            self.createActor(PeerPool),
+            self.createActor(self.POOL),
             self.createActor(PeerBook),
-            self.createActor(PeerServer) if listens else None,
+            self.createActor(self.SERVER) if listens else None,
         )
         if config.data_dir is None:
             self._listen()
@@ -320,7 +323,7 @@ class NodeLife(HouseActor):
 
     def _replace(self, name: str) -> None:
         rooms, config = self._need_rooms(), self._need_config()
-        kind = {"pool": PeerPool, "book": PeerBook, "server": PeerServer}[name]
+        kind = {"pool": self.POOL, "book": PeerBook, "server": self.SERVER}[name]
         self.log.warning("%s crashed and is replaced", kind.__name__)
         old_port = self.need_charter().listening_port
         self._rooms = msgspec.structs.replace(rooms, **{name: self.createActor(kind)})

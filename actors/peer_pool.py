@@ -125,7 +125,7 @@ class PeerPool(HouseActor):
     def on_time(self, now: float) -> None:
         """Populate, shuffle, redial, rediscover."""
         if self._refill_at is not None and self._refill_at <= now:
-            self._spares.append(self.createActor(InboundPeer))
+            self._spares.append(self._make_peer(Direction.INBOUND))
             if self._unserved:
                 self._serve(self._unserved.popleft())
             self._plan_refill(now)
@@ -286,7 +286,7 @@ class PeerPool(HouseActor):
 
     def do_dial_peer(self, effect: DialPeer) -> None:
         """Create the peer that dials."""
-        peer = self.createActor(OutboundPeer)
+        peer = self._make_peer(Direction.OUTBOUND)
         self._children[(Direction.OUTBOUND, effect.endpoint)] = peer
         self.send(peer, StartOutbound(self.need_charter(), effect.endpoint, effect.kind))
 
@@ -300,13 +300,16 @@ class PeerPool(HouseActor):
 
     def _serve(self, effect: CreateInbound) -> None:
         """Prepare the peer and tell the server."""
-        peer = self._spares.pop() if self._spares else self.createActor(InboundPeer)
+        peer = self._spares.pop() if self._spares else self._make_peer(Direction.INBOUND)
         self._children[(Direction.INBOUND, effect.endpoint)] = peer
         self.send(peer, PrepareInbound(self.need_charter(), effect.endpoint, effect.kind))
         asked = self.asker(effect.ask_id)
         if asked is not None:
             server, request_id = asked
             self.send(server, InboundAdmitted(request_id, peer))
+
+    def _make_peer(self, direction: Direction) -> Any:
+        return self.createActor(OutboundPeer if direction is Direction.OUTBOUND else InboundPeer)
 
     def _peer(self, direction: Direction, endpoint: Endpoint) -> Any:
         """The actor of a peer; made now, if it was still to be made."""

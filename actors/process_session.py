@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from actors.bases.process_system import CLOSE_LIMIT_S, Deliver, ProcessSystem
+from actors.host_place import HostPlace
 from core.config import NodeConfig
 from core.errors import StartFailed
 from core.messages import ActorMessage
@@ -32,6 +33,7 @@ class ProcessSession:
         node_class: type[Any],
         on_message: Callable[[Any, Any], None],
         config: NodeConfig,
+        place: HostPlace | None = None,
     ) -> None:
         check_portable(config, node_class)
         deliver: Deliver | None = None
@@ -46,7 +48,8 @@ class ProcessSession:
 
             self.after_turn = after_turn
         level = logging.getLogger("ensemble").getEffectiveLevel()
-        self._system = system = ProcessSystem(node_class, on_message, deliver=deliver, log_level=level)
+        options = {} if place is None else place.system_options()
+        self._system = system = ProcessSystem(node_class, on_message, deliver=deliver, log_level=level, **options)
         self.tell: Callable[[Any, ActorMessage], None] = system.tell
         self.tell_node: Callable[[ActorMessage], None] = system.tell_root
         self.soon: Callable[[Callable[[], None]], None] = deliver or system.soon

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
 from thespian.actors import ActorSystem
 
 from actors.bases.inproc import InProcessBase
+from actors.host_place import HostPlace
 from core.config import NodeConfig
 from core.errors import Misuse, StartFailed
 from core.messages import (
@@ -72,6 +73,10 @@ if TYPE_CHECKING:
 AnySession = Union[Session, "ProcessSession"]
 
 
+System = str | HostPlace
+"""What a program may say: a name of :data:`SYSTEMS`, or the leader of several hosts."""
+
+
 class Place(Protocol):
     """Where a node can run, other than by a system's name: on a node of a simulation."""
 
@@ -80,13 +85,17 @@ class Place(Protocol):
 
 
 def open_session(
-    system: str | Place,
+    system: System | Place,
     drive: Literal["thread", "asyncio"],
     node_class: type[Any],
     on_message: OnMessage,
     config: NodeConfig,
 ) -> AnySession:
     """Make the actor system for one run of a node. Raises Misuse, and StartFailed if it cannot run there."""
+    if isinstance(system, HostPlace):
+        from actors.process_session import ProcessSession
+
+        return ProcessSession(drive, system.root_of(node_class), on_message, config, system)
     if not isinstance(system, str):
         session: AnySession = system.open_session(on_message)
         return session
@@ -99,9 +108,9 @@ def open_session(
     return Session(system, drive, node_class, on_message)
 
 
-def checked_system(system: str) -> str:
-    """The name of a place to run. Raises Misuse."""
-    if system not in SYSTEMS:
+def checked_system(system: System) -> System:
+    """A place to run. Raises Misuse."""
+    if not isinstance(system, HostPlace) and system not in SYSTEMS:
         raise Misuse(f"expected system to be one of {', '.join(SYSTEMS)}, got {system!r}")
     return system
 

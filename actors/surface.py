@@ -13,7 +13,7 @@ from actors.client import Client, ClientCounters, copied
 from actors.commands import check_name
 from actors.incoming import IncomingRequest
 from actors.listeners import Handler, Listeners, event_name
-from actors.session import checked_system
+from actors.session import System, checked_system
 from core.config import NodeConfig
 from core.errors import EnsembleError, Misuse, NotActive, StartFailed
 from core.events import Event, RequestReceived
@@ -78,7 +78,7 @@ class Surface:
     """The part of ``P2P`` that never waits."""
 
     def __init__(
-        self, source: ConfigSource | None, options: Mapping[str, Any], *, system: str, node_class: type[Any] | None
+        self, source: ConfigSource | None, options: Mapping[str, Any], *, system: System, node_class: type[Any] | None
     ) -> None:
         self._config = resolve_config(source, options)
         self._system = checked_system(system)

@@ -20,7 +20,7 @@ from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silen
 from actors.event_queue import EventQueue, Item, is_payload
 from actors.incoming import IncomingRequest
 from actors.listeners import Listeners, Registration
-from actors.session import open_session
+from actors.session import Place, System, open_session
 from core import messages as m
 from core.config import NodeConfig
 from core.errors import EnsembleError, NotActive, SendFailed
@@ -44,7 +44,12 @@ class ThreadRun:
     """Made by ``start()``, thrown away by ``stop()``."""
 
     def __init__(
-        self, config: NodeConfig, listeners: Listeners, counters: ClientCounters, system: str, node_class: type[Any]
+        self,
+        config: NodeConfig,
+        listeners: Listeners,
+        counters: ClientCounters,
+        system: System | Place,
+        node_class: type[Any],
     ) -> None:
         self._listeners = listeners
         self._counters = counters

@@ -26,7 +26,7 @@ from thespian.system import isInternalActorSystemMessage
 from thespian.system.transport import ReceiveEnvelope
 
 from actors.bases.lanes import Bundle, Done, Lanes
-from actors.bases.seal import KEY_BYTES, Seal, SealedBuffer
+from actors.bases.seal import Seal, SealedBuffer, new_key
 from actors.bases.sealed_transport import LOOPBACK, client_transport, intent_for, sealed_transport
 from actors.bases.warden_terms import MAX_RECORD_BYTES, MAX_TERMS_BYTES, STOP, Said, SystemTerms, replay
 from core.events import NodeFailed
@@ -37,6 +37,13 @@ log = logging.getLogger("ensemble.multiprocess")
 
 CLOSE_LIMIT_S = 5.0
 KILL_LIMIT_S = 2.0
+
+CONVENTION = {
+    "CONVENTION_RESTART_PERIOD": "00:02",
+    "CONVENTION_REREGISTRATION_PERIOD": "00:10",
+    "CONVENTION_REGISTRATION_MISS_MAX": "3",
+}
+"""How often, minutes and seconds, a host on its own looks for its leader, and tells it that it is there."""
 
 OnMessage = Callable[[Any, Any], None]
 _CALL: Any = object()
@@ -57,7 +64,7 @@ class ProcessSystem:
 
     def __init__(
         self,
-        root_class: type[Any],
+        root_class: type[Any] | None,
         on_message: OnMessage,
         *,
         deliver: Deliver | None = None,
@@ -65,15 +72,17 @@ class ProcessSystem:
         log_level: int = logging.WARNING,
         key: bytes | None = None,
         capabilities: dict[str, Any] | None = None,
+        preloaded: list[str] | None = None,
     ) -> None:
         self._on_message = on_message
         self._deliver = deliver
         self._root_class = root_class
         self._interface = interface
         self._log_level = log_level
-        self._seal = Seal(secrets.token_bytes(KEY_BYTES) if key is None else key)
+        self._seal = Seal(new_key() if key is None else key)
         self.name = secrets.token_hex(8)
         """Part of the names of all Unix sockets of the system."""
+        self._preloaded = preloaded or []
         self._outgoing: deque[tuple[Any, Any]] = deque()
         self._is_signalled = False
         self._is_closing = False
@@ -102,19 +111,20 @@ class ProcessSystem:
         terms = SystemTerms(
             name=self.name,
             key=self._seal.key,
-            root_module=self._root_class.__module__,
-            root_class=self._root_class.__qualname__,
+            root_module="" if self._root_class is None else self._root_class.__module__,
+            root_class="" if self._root_class is None else self._root_class.__qualname__,
             interface=self._interface,
             log_level=self._log_level,
             log_fd=records.fileno(),
             capabilities=capabilities,
+            preloaded=self._preloaded,
         )
         warden = subprocess.Popen(
             [sys.executable, "-m", "actors.bases.warden", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(), records.fileno()),
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, **CONVENTION, "PYTHONPATH": path},
             start_new_session=True,
         )
         self._lifeline.send(msgspec.json.encode(terms))
@@ -132,6 +142,10 @@ class ProcessSystem:
     def key(self) -> bytes:
         """What signs every packet of the system."""
         return self._seal.key
+
+    def has_ended(self) -> bool:
+        """Whether it has ended, by itself or by :meth:`close`."""
+        return self._ended is not None
 
     def tell(self, address: Any, message: Any) -> None:
         """Send to an actor. Never waits, takes no lock."""
@@ -179,10 +193,10 @@ class ProcessSystem:
 
     def _await_ready(self) -> bool:
         watched = [self._lifeline.fileno(), self._records.fileno(), self._bell]
-        while self.root is None and self._ended is None and not self._is_closing:
+        while self.admin is None and self._ended is None and not self._is_closing:
             ready, _, _ = select.select(watched, [], [])
             self._look(ready)
-        return self.root is not None
+        return self.admin is not None
 
     def _serve(self) -> None:
         self._transport = client_transport(sealed_transport(self._seal, self._interface), self.admin)

@@ -19,6 +19,7 @@ import hashlib
 import hmac
 import logging
 import pickle
+import secrets
 from typing import Any
 
 log = logging.getLogger("ensemble.multiprocess")
@@ -34,6 +35,11 @@ MAX_PACKET_BYTES = 64 * 1024 * 1024
 MAX_LENGTH_DIGITS = 9
 READ_BYTES = 256 * 1024
 """What the transport asks of its socket at a time while a packet is under way."""
+
+
+def new_key() -> bytes:
+    """A key that nobody can guess."""
+    return secrets.token_bytes(KEY_BYTES)
 
 
 class SealBroken(Exception):

@@ -93,14 +93,14 @@ class Warden:
         Terms.has_root = bool(terms.root_class)
         Terms.kept_descriptors = frozenset({terms.log_fd})
         root: Any = None
-        for module in PRELOADED:
+        for module in (*PRELOADED, *terms.preloaded):
             importlib.import_module(module)
         if terms.root_class:
             root = getattr(importlib.import_module(terms.root_module), terms.root_class)
         gc.collect()
         gc.freeze()
-        with HeldPort(terms.interface) as port:
-            capabilities = {"Admin Port": port, **terms.capabilities}
+        with HeldPort(terms.interface, terms.capabilities.get("Admin Port", 0)) as port:
+            capabilities = {**terms.capabilities, "Admin Port": port}
             self._base = base = ClosedTCPBase(
                 capabilities, interface=terms.interface, log_port=self._sender, level=terms.log_level
             )
@@ -148,12 +148,12 @@ class Warden:
 
 
 class HeldPort:
-    """A free port, kept from everybody who does not ask for it by number, until the admin listens at it."""
+    """The port asked for, or (0) a free one: kept, until the admin listens at it, from who does not ask for it."""
 
-    def __init__(self, interface: str) -> None:
+    def __init__(self, interface: str, port: Any = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((interface, 0))
+        self._socket.bind((interface, port))
 
     def __enter__(self) -> int:
         port: int = self._socket.getsockname()[1]

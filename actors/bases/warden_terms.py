@@ -26,6 +26,8 @@ class SystemTerms(msgspec.Struct, frozen=True):
     log_level: int
     log_fd: int
     capabilities: dict[str, str | int | bool | list[str]] = {}
+    preloaded: list[str] = []
+    """Further modules that all processes share."""
 
 
 class SystemReady(msgspec.Struct, frozen=True):

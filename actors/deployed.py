@@ -1,0 +1,416 @@
+"""A node on several hosts: its own actors on one, its servers and peers on edge hosts, each with an address of its own.
+
+    Node (leader) -+- PeerBook, DeployedPool                  (leader)
+                   '- ServerGroup (leader) -- EdgeServer      (one on each edge host)
+                      DeployedPool (leader) -- EdgeInbound, EdgeOutbound   (on edge hosts)
+
+To the node the ServerGroup is its server. It learns of edge hosts from Thespian's convention, starts a server on each,
+and pings it every second. A host that is silent for ``HOST_LOST_S`` is lost: Thespian itself would notice after 22
+minutes, and would never tell a parent that its children there are gone. The pool then drops the host's peers and dials
+elsewhere. The host itself, which may be alive behind a cut link, ends all of its actors when no ping has come for as
+long, and comes back as a new member.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from thespian.actors import ActorExitRequest, ActorSystemConventionUpdate, ChildActorExited
+
+from actors.base import HouseActor
+from actors.node import Node
+from actors.peer import InboundPeer, OutboundPeer
+from actors.peer_pool import PeerPool
+from actors.peer_server import PeerServer
+from actors.wiring import Init, Listen, Rooms, SubscribersChanged
+from core.deadlines import earliest
+from core.effects import CreateInbound, DialPeer
+from core.house_messages import (
+    AddressBanned,
+    AddressUnbanned,
+    BansInForce,
+    NamedSeedsChanged,
+    NodeInfoChanged,
+    PeerClosed,
+    ServerFailed,
+    ServerListening,
+)
+from core.ids import CloseCode, Direction, Endpoint
+from core.messages import ActorMessage
+
+PING_INTERVAL_S = 1.0
+HOST_LOST_S = 4.0
+"""A lost host is to be noticed within 5 s: four pings without an answer, and a little for the news to travel."""
+
+STARTING_S = 10.0
+"""A new server has so long for its first answer: its process has to be made first."""
+
+EDGE = "edge"
+"""Capability of a host that may hold sockets: the IP address to listen at."""
+
+STORE = "store"
+"""Capability of a host that may hold the peer book."""
+
+HOST = "host"
+"""Capability of every host, and requirement of an actor that is to live there: its name."""
+
+
+class HostPing(ActorMessage, frozen=True):
+    """ServerGroup -> EdgeServer, every second."""
+
+    number: int
+
+
+class HostPong(ActorMessage, frozen=True):
+    """EdgeServer -> ServerGroup: still here."""
+
+    number: int
+
+
+class HostsChanged(ActorMessage, frozen=True):
+    """ServerGroup -> DeployedPool: these hosts take peers now. What lived on others is lost."""
+
+    hosts: tuple[str, ...]
+
+
+class ServedBy(ActorMessage, frozen=True):
+    """EdgeServer -> DeployedPool, when it begins: connections that I ask room for are on this host."""
+
+    host: str
+
+
+def lives_at(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
+    """Whether a host is the one that an actor is to live on."""
+    wanted = (requirements or {}).get(HOST)
+    return wanted is None or capabilities.get(HOST) == wanted
+
+
+class EdgeOutbound(OutboundPeer):
+    """An OutboundPeer on an edge host."""
+
+    @staticmethod
+    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
+        """Thespian asks."""
+        return lives_at(capabilities, requirements)
+
+
+class EdgeInbound(InboundPeer):
+    """An InboundPeer on the host where its connection was accepted."""
+
+    @staticmethod
+    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
+        """Thespian asks."""
+        return lives_at(capabilities, requirements)
+
+
+class EdgeServer(PeerServer):
+    """A PeerServer that ends its host's actors when it hears nothing of the node any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._silent_at: float | None = None
+        self._pool: Any = None
+        self._host = ""
+
+    @staticmethod
+    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
+        """Thespian asks."""
+        return lives_at(capabilities, requirements)
+
+    def receiveMsg_HostPing(self, message: HostPing, sender: Any) -> None:
+        """The node is there."""
+        self._silent_at = self.now() + HOST_LOST_S
+        self.send(sender, HostPong(message.number))
+
+    def receiveMsg_ServedBy(self, message: ServedBy, sender: Any) -> None:
+        """How this host is called."""
+        self._host = message.host
+
+    def receiveMsg_Init(self, message: Init, sender: Any) -> None:
+        """Begin to accept, and tell the pool where."""
+        super().receiveMsg_Init(message, sender)
+        self._pool = message.charter.rooms.pool
+        self.send(self._pool, ServedBy(self._host))
+
+    def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
+        """With another pool this host begins anew: the peers here belong to the old one."""
+        super().receiveMsg_Rooms(message, sender)
+        if self._pool is not None and self._pool != message.pool:
+            self._begin_anew("the pool was replaced")
+
+    def deadline(self) -> float | None:
+        """The server's, or when the node has been silent for too long."""
+        return earliest(super().deadline(), self._silent_at)
+
+    def on_time(self, now: float) -> None:
+        """Time-outs."""
+        if self._silent_at is not None and self._silent_at <= now:
+            self._begin_anew(f"nothing was heard of the node for {HOST_LOST_S:g} s")
+            return
+        super().on_time(now)
+
+    def _begin_anew(self, why: str) -> None:
+        self.log.warning("all actors of this host end: %s", why)
+        self._silent_at = None
+        self.end()
+        self.actorSystemShutdown()
+
+
+class Edge:
+    """What the group knows of one edge host."""
+
+    __slots__ = ("admin", "answered_at", "ip", "is_listening", "name", "server")
+
+    def __init__(self, name: str, ip: str, admin: Any, server: Any, now: float) -> None:
+        self.name = name
+        self.ip = ip
+        self.admin = admin
+        self.server = server
+        self.is_listening = False
+        self.answered_at = now + STARTING_S - HOST_LOST_S
+
+
+class ServerGroup(HouseActor):
+    """Stands for all servers of a node. Parent: Node. Children: one EdgeServer on each edge host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._edges: dict[str, Edge] = {}
+        self._node: Any = None
+        self._listen: Listen | None = None
+        self._init: Init | None = None
+        self._latest: dict[type, ActorMessage] = {}  # what a new server has to be told
+        self._bans: dict[str, AddressBanned] = {}
+        self._ping_at: float | None = None
+        self._number = 0
+
+    # ---- what the node, the book and the pool tell their server ----
+
+    def receiveMsg_Listen(self, message: Listen, sender: Any) -> None:
+        """From now on hosts are used as they come."""
+        self._listen, self._node = message, sender
+        self.notifyOnSystemRegistrationChanges(True)
+
+    def receiveMsg_Init(self, message: Init, sender: Any) -> None:
+        """The charter for all."""
+        self._adopt_charter(message.charter)
+        self._init = message
+        for edge in self._edges.values():
+            if edge.is_listening:
+                self.send(edge.server, message)
+        self._tell_pool()
+
+    def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
+        """Pass it on; a new pool knows no hosts."""
+        super().receiveMsg_Rooms(message, sender)
+        if self._init is not None:
+            self._init = Init(self.need_charter())
+        self._tell_servers(message)
+        self._tell_pool()
+
+    def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
+        """Pass it on."""
+        super().receiveMsg_SubscribersChanged(message, sender)
+        self._keep_and_tell(message)
+
+    def receiveMsg_NodeInfoChanged(self, message: NodeInfoChanged, sender: Any) -> None:
+        """Pass it on."""
+        self._keep_and_tell(message)
+
+    def receiveMsg_NamedSeedsChanged(self, message: NamedSeedsChanged, sender: Any) -> None:
+        """Pass it on."""
+        self._keep_and_tell(message)
+
+    def receiveMsg_AddressBanned(self, message: AddressBanned, sender: Any) -> None:
+        """Pass it on."""
+        self._bans[message.ban.ip] = message
+        self._tell_servers(message)
+
+    def receiveMsg_AddressUnbanned(self, message: AddressUnbanned, sender: Any) -> None:
+        """Pass it on."""
+        self._bans.pop(message.ip, None)
+        self._tell_servers(message)
+
+    def receiveMsg_BansInForce(self, message: BansInForce, sender: Any) -> None:
+        """Pass it on."""
+        self._bans = {ban.ip: AddressBanned(ban) for ban in message.bans}
+        self._tell_servers(message)
+
+    def _keep_and_tell(self, message: ActorMessage) -> None:
+        self._latest[type(message)] = message
+        self._tell_servers(message)
+
+    def _tell_servers(self, message: ActorMessage) -> None:
+        for edge in self._edges.values():
+            self.send(edge.server, message)
+
+    def _tell_pool(self) -> None:
+        if self.charter is not None:
+            hosts = tuple(sorted(edge.name for edge in self._edges.values() if edge.is_listening))
+            self.send(self.charter.rooms.pool, HostsChanged(hosts))
+
+    # ---- hosts ----
+
+    def receiveMsg_ActorSystemConventionUpdate(self, message: ActorSystemConventionUpdate, sender: Any) -> None:
+        """A host has come, or says goodbye."""
+        name, ip = message.remoteCapabilities.get(HOST), message.remoteCapabilities.get(EDGE)
+        if not isinstance(name, str) or not isinstance(ip, str):
+            return
+        known = self._edges.get(name)
+        if known is not None:
+            self._lose(known, "it has gone" if not message.remoteAdded else "it has come anew")
+        if message.remoteAdded and self._listen is not None:
+            self.log.info("host %s joins: listening at %s", name, ip)
+            server = self.createActor(EdgeServer, {HOST: name})
+            self._edges[name] = Edge(name, ip, message.remoteAdminAddress, server, self.now())
+            self.send(server, ServedBy(name))
+            self.send(server, Listen(ip, self._listen.port))
+            self._ping_at = self._ping_at or self.now()
+
+    def receiveMsg_ServerListening(self, message: ServerListening, sender: Any) -> None:
+        """A host is ready. The first one starts the node."""
+        edge = self._edge_of(sender)
+        if edge is None:
+            return
+        edge.is_listening = True
+        edge.answered_at = self.now()
+        if self._init is None:
+            self.send(self._node, message)
+            return
+        self.send(sender, self._init)
+        for kept in [*self._latest.values(), *self._bans.values()]:
+            self.send(sender, kept)
+        self._tell_pool()
+
+    def receiveMsg_ServerFailed(self, message: ServerFailed, sender: Any) -> None:
+        """A host cannot listen: it is of no use, and the others are."""
+        edge = self._edge_of(sender)
+        if edge is not None:
+            self.log.error("host %s: %s", edge.name, message.reason)
+            self._lose(edge, "it cannot listen")
+            self.send(sender, ActorExitRequest())
+
+    def receiveMsg_HostPong(self, message: HostPong, sender: Any) -> None:
+        """It is alive."""
+        edge = self._edge_of(sender)
+        if edge is not None:
+            edge.answered_at = max(edge.answered_at, self.now())
+
+    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
+        """A server has crashed; its host may be well."""
+        edge = self._edge_of(message.childAddress)
+        if edge is not None and self._listen is not None:
+            self.log.warning("the server of host %s crashed and is replaced", edge.name)
+            edge.server = self.createActor(EdgeServer, {HOST: edge.name})
+            edge.is_listening = False
+            edge.answered_at = self.now() + STARTING_S - HOST_LOST_S
+            self.send(edge.server, ServedBy(edge.name))
+            self.send(edge.server, Listen(edge.ip, self._listen.port))
+
+    def _edge_of(self, address: Any) -> Edge | None:
+        return next((edge for edge in self._edges.values() if edge.server == address), None)
+
+    def _lose(self, edge: Edge, why: str) -> None:
+        self.log.warning("host %s is lost: %s", edge.name, why)
+        del self._edges[edge.name]
+        self._tell_pool()
+
+    # ---- the clock ----
+
+    def deadline(self) -> float | None:
+        """The next ping."""
+        return self._ping_at
+
+    def on_time(self, now: float) -> None:
+        """Ping everybody; give up who is silent."""
+        if self._ping_at is None or self._ping_at > now:
+            return
+        self._ping_at = now + PING_INTERVAL_S
+        self._number += 1
+        for edge in list(self._edges.values()):
+            if now - edge.answered_at > HOST_LOST_S:
+                self._lose(edge, f"silent for {HOST_LOST_S:g} s")
+                self.deRegisterRemoteSystem(edge.admin)
+            elif edge.is_listening:
+                self.send(edge.server, HostPing(self._number))
+
+
+class DeployedPool(PeerPool):
+    """A PeerPool whose peers live on edge hosts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hosts: tuple[str, ...] = ()
+        self._servers: list[tuple[Any, str]] = []  # which server is on which host: addresses have no hash
+        self._host_of: dict[tuple[Direction, Endpoint], str] = {}
+
+    def receiveMsg_HostsChanged(self, message: HostsChanged, sender: Any) -> None:
+        """Use these; the peers of others are lost."""
+        self._hosts = message.hosts
+        for (direction, endpoint), host in list(self._host_of.items()):
+            if host not in message.hosts:
+                self._forget_peer(direction, endpoint, "its host is lost")
+
+    def receiveMsg_ServedBy(self, message: ServedBy, sender: Any) -> None:
+        """Connections that this server asks room for are on that host."""
+        self._servers = [(server, host) for server, host in self._servers if host != message.host]
+        self._servers.append((sender, message.host))
+
+    def do_dial_peer(self, effect: DialPeer) -> None:
+        """On the host that has the fewest peers."""
+        if not self._hosts:
+            lost = PeerClosed(effect.endpoint, Direction.OUTBOUND, False, CloseCode.ABNORMAL, "no edge host", True)
+            self.apply(self.pool.on_closed(lost, self.now()))
+            return
+        loads = list(self._host_of.values())
+        self._next_host = min(self._hosts, key=loads.count)
+        self._host_of[(Direction.OUTBOUND, effect.endpoint)] = self._next_host
+        super().do_dial_peer(effect)
+
+    def do_create_inbound(self, effect: CreateInbound) -> None:
+        """On the host where the connection is."""
+        asked = self._asks.get(effect.ask_id)
+        host = next((host for server, host in self._servers if asked is not None and server == asked[0]), None)
+        if host is None:
+            self.asker(effect.ask_id)
+            lost = PeerClosed(effect.endpoint, Direction.INBOUND, False, CloseCode.ABNORMAL, "unknown host", True)
+            self.apply(self.pool.on_closed(lost, self.now()))
+            return
+        self._next_host = host
+        self._host_of[(Direction.INBOUND, effect.endpoint)] = host
+        super().do_create_inbound(effect)
+
+    def _make_peer(self, direction: Direction) -> Any:
+        kind = EdgeOutbound if direction is Direction.OUTBOUND else EdgeInbound
+        return self.createActor(kind, {HOST: self._next_host})
+
+    @property
+    def _wanted_spares(self) -> int:
+        return 0
+
+    def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
+        """A peer's last message."""
+        super().receiveMsg_PeerClosed(message, sender)
+        self._tidy()
+
+    def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
+        """A peer's actor is gone."""
+        super().receiveMsg_ChildActorExited(message, sender)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        for key in [key for key in self._host_of if key not in self._children]:
+            del self._host_of[key]
+
+    def _forget_peer(self, direction: Direction, endpoint: Endpoint, why: str) -> None:
+        self._host_of.pop((direction, endpoint), None)
+        if self._children.pop((direction, endpoint), None) is not None:
+            lost = PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, why, False)
+            self.apply(self.pool.on_closed(lost, self.now()))
+
+
+class DeployedNode(Node):
+    """The root of a node on several hosts."""
+
+    SERVER = ServerGroup
+    POOL = DeployedPool
