@@ -77,6 +77,7 @@ class PeerServer(HouseActor):
         self._listener: ListenSocket | None = None
         self._arrivals: dict[int, Arrival] = {}  # by ticket
         self._by_fd: dict[int, int] = {}
+        self._watched: dict[int, int] = {}  # the same, when the present watch was made
         self._per_ip: Counter[str] = Counter()
         self._banned: set[str] = set()
         self._named_seeds: frozenset[str] = frozenset()
@@ -375,8 +376,10 @@ class PeerServer(HouseActor):
             if channel.wants_write:
                 writers.append(fd)
         watch = Watch(readers, writers)
-        if self.watch is None or self.watch.interest != watch.interest:
+        # A number may stand for another connection than before: whoever left and whoever came can share one turn.
+        if self.watch is None or self.watch.interest != watch.interest or self._watched != self._by_fd:
             self.watch = watch
+            self._watched = self._by_fd.copy()
 
 
 def _why_not(message: Listen, error: OSError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import pickle
 import threading
 from collections.abc import Coroutine
@@ -162,6 +163,35 @@ def test_coroutine_handlers_run_side_by_side_up_to_their_number() -> None:
                 await asyncio.sleep(0)
         assert most == 3
         assert names == [str(number) for number in range(10)]
+
+    run(main())
+
+
+def test_handlers_have_the_context_of_the_start() -> None:
+    mood: contextvars.ContextVar[str] = contextvars.ContextVar("mood", default="none")
+
+    async def main() -> None:
+        seen: list[str] = []
+        done = asyncio.Event()
+
+        async def slow_handler(found: MessageReceived) -> None:
+            seen.append(mood.get())
+            mood.set("slow handler")
+            await asyncio.sleep(0)
+            if len(seen) == 8:
+                done.set()
+
+        mood.set("start")
+        async with aio.P2P(node_class=FakeNode, port=0, max_handler_tasks=1) as p2p:
+            p2p.on(MessageReceived, slow_handler)
+            mood.set("caller")
+            await emit(p2p, *(message(str(number)) for number in range(4)))
+            async with asyncio.timeout(PATIENCE_S):
+                while len(seen) < 4:
+                    await asyncio.sleep(0)
+                await asyncio.create_task(emit(p2p, *(message(str(number)) for number in range(4))))
+                await done.wait()
+        assert seen == ["start"] * 8
 
     run(main())
 
