@@ -28,6 +28,7 @@ from core.house_messages import (
 from core.messages import (
     ApplyNodeInfo,
     BanAddress,
+    Broadcasts,
     Done,
     Explain,
     Failed,
@@ -167,6 +168,15 @@ class Node(NodeLife):
         else:
             self.log.error("the node does not know the command %s", name)
             self.send(sender, Failed(message.request_id, Misuse(f"the node does not know the command {name}")))
+
+    def receiveMsg_Broadcasts(self, message: Broadcasts, sender: Any) -> None:
+        """Several for the pool."""
+        rooms = self._rooms
+        if rooms is not None and self._running and self._stop_at is None:
+            self.send(rooms.pool, Forwarded(sender, message))
+            return
+        for one in message.messages:
+            self._refuse_inactive(one, sender)
 
     def _refuse_inactive(self, message: Query, sender: Any) -> None:
         if message.request_id:

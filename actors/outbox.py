@@ -26,6 +26,7 @@ from core.messages import (
     ActorMessage,
     ApplyPenalty,
     BroadcastMessage,
+    Broadcasts,
     PeerCommands,
     PeerGone,
     PeerReleased,
@@ -36,8 +37,8 @@ from core.messages import (
 MAX_COMMANDS = 256
 """In one message to a peer's actor: while it works, nobody else's turn comes."""
 
-TO_PEERS = (BroadcastMessage, SendMessage, SendRequest, ApplyPenalty)
-"""What reaches peers by the long way when it is given in for the node."""
+TO_PEERS = (SendMessage, SendRequest, ApplyPenalty)
+"""What reaches peers by the long way when it is given in for the node; and broadcasts do."""
 
 
 UNASKED = -1
@@ -83,6 +84,7 @@ class Outbox:
         self._entries: deque[tuple[PeerId | None, Any, ActorMessage]] = deque()
         self._is_pending = False
         self._routes: dict[PeerId, Route] = {}
+        self._broadcasts: list[BroadcastMessage] = []
         self._new: list[PeerId] = []  # peers whose address is to be asked for when the batch is out
         self._batches: dict[int, tuple[Any, list[ActorMessage]]] = {}  # by id(): addresses have no hash
 
@@ -105,13 +107,35 @@ class Outbox:
         entries = self._entries
         for _ in range(len(entries)):
             peer_id, address, message = entries.popleft()
+            if type(message) is BroadcastMessage:
+                self._gather_broadcast(message)
+                continue
+            if self._broadcasts:
+                self._send_broadcasts()
             if address is None and peer_id is not None:
                 address = self._address_for(peer_id, message)
             if address is not None:
                 self._gather(address, message)
             elif peer_id is None:
                 self._send_to_node(message)
+        if self._broadcasts:
+            self._send_broadcasts()
         self._hand_out()
+
+    def _gather_broadcast(self, message: BroadcastMessage) -> None:
+        if not self._broadcasts:
+            self._hand_out()
+            self._fall_behind()
+        self._broadcasts.append(message)
+
+    def _send_broadcasts(self) -> None:
+        """Those in a row as one message: every peer's actor gets them as one, and its socket too."""
+        messages, self._broadcasts = self._broadcasts, []
+        if len(messages) == 1:
+            self._tell_node(messages[0])
+            return
+        for start in range(0, len(messages), MAX_COMMANDS):
+            self._tell_node(Broadcasts(tuple(messages[start : start + MAX_COMMANDS])))
 
     def _send_to_node(self, message: ActorMessage) -> None:
         if isinstance(message, TO_PEERS):

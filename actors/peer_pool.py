@@ -3,8 +3,8 @@
 Parent: Node. Children: OutboundPeer, InboundPeer, SeedResolver. Mind: :class:`core.pool_guarded.GuardedPool`.
 Accepts: Init; AdmitInbound (server); ChosenPeers, FeelerChosen, DialAnchors, AddressBanned, AddressUnbanned,
 BansInForce (book); PeerConnected, PeerUpdated, PeerClosed (peers); HostsResolved (resolver); SendMessage,
-BroadcastMessage, SendRequest, FindPeer, ApplyPenalty, GetConnectedPeers, GetDisconnectedPeers (forwarded by the node);
-NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
+BroadcastMessage, Broadcasts, SendRequest, FindPeer, ApplyPenalty, GetConnectedPeers, GetDisconnectedPeers (forwarded by
+the node); NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ from core.messages import (
     ActorMessage,
     ApplyPenalty,
     BroadcastMessage,
+    Broadcasts,
     Failed,
     FindPeer,
     GetConnectedPeers,
@@ -225,6 +226,11 @@ class PeerPool(HouseActor):
     def receiveMsg_BroadcastMessage(self, message: BroadcastMessage, sender: Any) -> None:
         """To all."""
         self.apply(self.pool.broadcast(message, self.remember_asker(sender, message.request_id)))
+
+    def receiveMsg_Broadcasts(self, message: Broadcasts, sender: Any) -> None:
+        """Several to all."""
+        asked = [self.remember_asker(sender, one.request_id) for one in message.messages]
+        self.apply(self.pool.broadcast_all(message.messages, asked))
 
     def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
         """Ask one."""

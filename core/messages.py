@@ -177,6 +177,12 @@ class BroadcastMessage(Query, frozen=True):
     data: bytes | None
 
 
+class Broadcasts(ActorMessage, frozen=True):
+    """Several broadcasts at once, in order; each is answered as if it had come alone."""
+
+    messages: tuple[BroadcastMessage, ...]
+
+
 class SendRequest(Query, frozen=True):
     """Ask ``peer_id``; None: a peer picked by the selection rule. Answer: :class:`RequestAnswered` or :class:`Failed`.
 

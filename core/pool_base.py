@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from core.decisions import Decision, DecisionKind, Rule, decided
@@ -24,6 +24,7 @@ from core.messages import (
     Done,
     Failed,
     FindPeer,
+    PeerCommands,
     SendMessage,
     SendRequest,
 )
@@ -63,11 +64,16 @@ class PoolBase:
             return self._to_one(command.peer_id, command, ask_id)
         limit = self._settings.send_peer_limit
         peers = self._selection.peers_for_send(self._slots.connected(), limit, command, self._rng)
-        return self._to_many(peers, SendMessage(0, command.event, command.data), ask_id)
+        return self._to_many(peers, SendMessage(0, command.event, command.data), [ask_id])
 
     def broadcast(self, command: BroadcastMessage, ask_id: int) -> list[Effect]:
         """To every connected peer."""
-        return self._to_many(self._slots.connected(), SendMessage(0, command.event, command.data), ask_id)
+        return self._to_many(self._slots.connected(), SendMessage(0, command.event, command.data), [ask_id])
+
+    def broadcast_all(self, commands: Sequence[BroadcastMessage], ask_ids: Sequence[int]) -> list[Effect]:
+        """Several, as one message for each peer; ``ask_ids`` are those of the commands, in their order."""
+        messages = tuple(SendMessage(0, command.event, command.data) for command in commands)
+        return self._to_many(self._slots.connected(), PeerCommands(messages), ask_ids)
 
     def request(self, command: SendRequest, ask_id: int) -> list[Effect]:
         """Ask one peer, or the one that the selection rule picks; the peer answers the asker itself."""
@@ -95,14 +101,13 @@ class PoolBase:
         self._out.append(ForwardToPeer(slot.endpoint, slot.direction, command, ask_id))
         return self._flush()
 
-    def _to_many(self, peers: Iterable[PeerInfo], message: SendMessage, ask_id: int) -> list[Effect]:
-        if self._stopping:
-            return self._failed(ask_id, NotActive("the node is stopping"))
-        for peer in peers:
-            direction = peer.direction or Direction.OUTBOUND
-            self._out.append(TellPeer(peer.endpoint, direction, message))
-        if ask_id:
-            self._out.append(Reply(ask_id, Done(0)))
+    def _to_many(
+        self, peers: Iterable[PeerInfo], message: SendMessage | PeerCommands, ask_ids: Sequence[int]
+    ) -> list[Effect]:
+        answer = Failed(0, NotActive("the node is stopping")) if self._stopping else Done(0)
+        for peer in () if self._stopping else peers:
+            self._out.append(TellPeer(peer.endpoint, peer.direction or Direction.OUTBOUND, message))
+        self._out += [Reply(ask_id, answer) for ask_id in ask_ids if ask_id]
         return self._flush()
 
     def _failed(self, ask_id: int, error: Exception) -> list[Effect]:

@@ -143,6 +143,10 @@ class FakeNode(ActorTypeDispatcher):
         self.log.append(f"BroadcastMessage {message.event} {message.data!r}")
         self._done_if_connected(message, None, sender)
 
+    def receiveMsg_Broadcasts(self, message: m.Broadcasts, sender: Any) -> None:
+        for one in message.messages:
+            self.receiveMsg_BroadcastMessage(one, sender)
+
     def _done_if_connected(self, message: m.Query, peer_id: PeerId | None, sender: Any) -> None:
         if peer_id == BAD_PEER:
             self.send(sender, m.Failed(message.request_id, PeerNotFound(f"{peer_id} is not connected")))

@@ -30,6 +30,7 @@ from core.messages import (
     ApplyPenalty,
     BanAddress,
     BroadcastMessage,
+    Broadcasts,
     Done,
     Failed,
     GetBans,
@@ -196,6 +197,14 @@ def test_commands_before_the_start_and_after_the_stop_are_refused(node: TestNode
     node.stop()
     for command in commands:
         assert isinstance(node.fails(*command), NotActive)
+
+
+def test_several_broadcasts_are_refused_each(node: TestNode) -> None:
+    node.tell(Broadcasts((BroadcastMessage(91, "a", None), BroadcastMessage(92, "b", None))))
+    for number in (91, 92):
+        answer = node.answer(number)
+        assert isinstance(answer, Failed)
+        assert isinstance(answer.error, NotActive)
 
 
 def test_a_command_that_nobody_knows_is_refused(node: TestNode, complaints: Complaints) -> None:

@@ -207,6 +207,25 @@ def test_a_message_to_many_comes_between_what_was_said_before_and_after_it() -> 
     assert numbers(house.to_peers[1][1]) == [2, 3]
 
 
+def test_broadcasts_in_a_row_are_one_message() -> None:
+    house = House().routed()
+    all_of_them = tuple(m.BroadcastMessage(number, str(number), None) for number in range(MAX_COMMANDS + 1))
+    house.say(1)
+    for broadcast in all_of_them[:3]:
+        house.outbox.add(broadcast)
+    house.say(2)
+    house.outbox.add(all_of_them[3])
+    house.turn()
+    assert [numbers(sent) for _, sent in house.to_peers] == [[1]]
+    assert house.to_node[0] == m.Broadcasts(all_of_them[:3])
+    assert house.to_node[1:] == [m.FindPeer(2, A), message(2), all_of_them[3]]
+    house.to_node.clear()
+    for broadcast in all_of_them:
+        house.outbox.add(broadcast)
+    house.turn()
+    assert house.to_node == [m.Broadcasts(all_of_them[:MAX_COMMANDS]), m.Broadcasts(all_of_them[MAX_COMMANDS:])]
+
+
 def test_two_messages_to_many_in_a_row() -> None:
     house = House().routed()
     house.outbox.add(message(1, None))
@@ -307,7 +326,8 @@ class Network:
         return True
 
     def arrive(self, at: PeerId, sent: Any) -> None:
-        for command in sent.commands if isinstance(sent, m.PeerCommands) else (sent,):
+        several = sent.messages if isinstance(sent, m.Broadcasts) else getattr(sent, "commands", (sent,))
+        for command in several:
             if isinstance(command, m.FindPeer):
                 self.lines[at, ""].append(m.PeerFound(command.request_id, command.peer_id))
             else:

@@ -13,7 +13,7 @@ from actors.peer_pool import PeerPool
 from actors.wiring import Charter, Forwarded, InboundAdmitted, Init, Rooms, SubscribersChanged
 from core.config import NodeConfig
 from core.effects import ForwardToPeer
-from core.errors import PeerNotFound
+from core.errors import NotActive, PeerNotFound
 from core.events import PeerInfo
 from core.house_messages import (
     AddressBanned,
@@ -39,6 +39,7 @@ from core.ids import Direction, Endpoint
 from core.messages import (
     Ban,
     BroadcastMessage,
+    Broadcasts,
     Done,
     Failed,
     FindPeer,
@@ -212,13 +213,20 @@ def test_messages_go_out_and_are_answered_to_who_sent_them(rig: Rig) -> None:
     forward(rig, SendMessage(1, "one", b"x", THERE.peer_id))
     forward(rig, SendMessage(2, "two", b"x"))
     forward(rig, BroadcastMessage(3, "three", b"x"))
+    forward(rig, Broadcasts((BroadcastMessage(4, "four", b"x"), BroadcastMessage(0, "five", None))))
     remote.run(0.1)
-    assert [answer.request_id for answer in rig.program.of(Done)] == [1, 2, 3]
-    assert [name for name in ("one", "two", "three") if any(f'"{name}"' in text for text in remote.texts)] == [
-        "one",
-        "two",
-        "three",
-    ]
+    assert [answer.request_id for answer in rig.program.of(Done)] == [1, 2, 3, 4]
+    names = ("one", "two", "three", "four", "five")
+    assert [name for text in remote.texts for name in names if f'"{name}"' in text] == list(names)
+
+
+def test_several_broadcasts_at_the_end_are_refused_each(rig: Rig) -> None:
+    rig.dial()
+    rig.node.tell(rig.address, CloseAllPeers())
+    forward(rig, Broadcasts((BroadcastMessage(1, "a", None), BroadcastMessage(2, "b", None))))
+    failed = rig.program.of(Failed)
+    assert [answer.request_id for answer in failed] == [1, 2]
+    assert all(isinstance(answer.error, NotActive) for answer in failed)
 
 
 def test_queries_for_peers_that_are_not_there_fail(rig: Rig) -> None:
