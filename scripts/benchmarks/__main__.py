@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -51,31 +52,42 @@ def main() -> int:
     result = {"python": platform.python_version(), "cores": len(os.sched_getaffinity(0)), **measure(subjects, options)}
     say(f"done in {time.monotonic() - started:.0f} s; load average now {os.getloadavg()[0]:.1f}")
     write(result, options)
-    return 0
+    return 1 if result["failed"] else 0
 
 
 def measure(subjects: list[str], options: argparse.Namespace) -> dict[str, Any]:
-    """The summary of each subject, under its name; printed as soon as it is there."""
-    result: dict[str, Any] = {}
+    """The summary of each subject, under its name; printed as soon as it is there.
+
+    A subject that fails does not take the others' figures along: ``failed`` tells why it is missing.
+    """
+    result: dict[str, Any] = {"failed": {}}
     for subject in subjects:
-        if subject == "actors":
-            count = QUICK_ACTOR_MESSAGES if options.quick else 200_000
-            result[subject] = bench_actors.run(options.rounds, count, say)
-            print(bench_actors.table(result[subject]))
-        elif subject == "book":
-            result[subject] = book.run(quick=options.quick)
-            print(book.table(result[subject]))
-        elif subject == "processes":
-            result[subject] = processes.as_json(processes.run(options.rounds, say, quick=options.quick))
-            print(processes.table(result[subject]))
-        else:
-            result[subject] = summarise(compare(subject, options, result))
-            print(table(result[subject]))
-        print(flush=True)
+        try:
+            result[subject], text = measure_subject(subject, options, result)
+        except Exception as error:  # of a node, its process or its driver: whatever ends a subject, the next may do
+            result["failed"][subject] = repr(error)
+            traceback.print_exc()
+            text = f"{subject} failed: {error!r}"
+        print(f"{text}\n", flush=True)
     result["budgets"] = judged({name: result[name] for name in ("network", "peers") if name in result})
     if result["budgets"]:
         print(budget_table(result["budgets"]))
     return result
+
+
+def measure_subject(subject: str, options: argparse.Namespace, notes: dict[str, Any]) -> tuple[Any, str]:
+    """The summary for programs, and the table for people."""
+    if subject == "actors":
+        found = bench_actors.run(options.rounds, QUICK_ACTOR_MESSAGES if options.quick else 200_000, say)
+        return found, bench_actors.table(found)
+    if subject == "book":
+        times = book.run(quick=options.quick)
+        return times, book.table(times)
+    if subject == "processes":
+        systems = processes.as_json(processes.run(options.rounds, say, quick=options.quick))
+        return systems, processes.table(systems)
+    summary = summarise(compare(subject, options, notes))
+    return summary, table(summary)
 
 
 def compare(subject: str, options: argparse.Namespace, notes: dict[str, Any]) -> Result:
@@ -102,10 +114,13 @@ def write(result: dict[str, Any], options: argparse.Namespace) -> None:
         options.svg.write_text(picture(compared))
     if options.markdown is not None:
         parts = [f"## {summary['title']}\n\n{markdown(summary)}" for summary in compared]
+        parts += [f"The subject `{subject}` failed: {error}" for subject, error in result["failed"].items()]
         if "libp2p" in result:
             parts.append(f"py-libp2p is missing: {result['libp2p']}")
         if result["budgets"]:
             parts.append(f"## Budgets\n\n{budget_table(result['budgets'])}")
+        if "processes" in result:
+            parts.append(f"## In processes\n\n```text\n{processes.table(result['processes'])}\n```")
         if "actors" in result:
             parts.append(f"## Actor to actor\n\n{bench_actors.markdown(result['actors'])}")
         if "book" in result:
