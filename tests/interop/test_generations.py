@@ -50,7 +50,11 @@ from tests.interop.lisk_node import (
 )
 from tests.interop.raw_peer import RawOpener
 
-pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("nobody_complains")]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.usefixtures("nobody_complains"),
+    pytest.mark.xdist_group("generations"),  # one worker, so that one set of nodes serves all
+]
 
 MakeLisk = Callable[..., LiskNode]
 MakeOurs = Callable[..., EnsembleNode]
