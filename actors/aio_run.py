@@ -8,6 +8,7 @@ functions are called, coroutine functions become tasks of their own.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
 from collections import deque
@@ -65,6 +66,7 @@ class AsyncRun:
         max_handler_tasks: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # handlers do not see those of other tasks and handlers
         self._listeners = listeners
         self._counters = counters
         self._max_tasks = max_handler_tasks
@@ -154,7 +156,7 @@ class AsyncRun:
     def start_handlers(self) -> None:
         """Begin to run handlers, first for what has happened since the start."""
         self._is_handling = True
-        self._loop.call_soon(self._run_handlers)
+        self._loop.call_soon(self._run_handlers, context=self._context)
 
     @property
     def is_handler_task(self) -> bool:
@@ -233,7 +235,7 @@ class AsyncRun:
             if self._unstarted:
                 return
         if len(self.client.queue):
-            self._loop.call_soon(self._run_handlers)
+            self._loop.call_soon(self._run_handlers, context=self._context)
 
     def _handle(self, item: Item) -> None:
         if self._is_draining and is_payload(item):
@@ -258,7 +260,7 @@ class AsyncRun:
             item, entry, awaitable = self._unstarted.popleft()
             task = self._loop.create_task(self._finish(item, entry, awaitable), name=f"ensemble-handler-{entry.label}")
             self._tasks[task] = entry
-            task.add_done_callback(self._forget)
+            task.add_done_callback(self._forget, context=self._context)
 
     async def _finish(self, item: Item, entry: Registration, awaitable: Awaitable[object]) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import atexit
+import contextvars
 import logging
 import threading
 import weakref
@@ -237,6 +238,7 @@ class AsyncioDriver(Driver):
                 f'{type(self.base.selector).__name__} cannot: use drive="thread"'
             )
         self._ident = get_ident()
+        self._context = contextvars.copy_context()  # of the program, not of whichever of its tasks sends something
         self._calls: list[Callable[[], None]] = []
         self._may_hurry = True
         self._is_busy = False
@@ -264,7 +266,7 @@ class AsyncioDriver(Driver):
 
     def _turn_soon(self) -> None:
         if self._soon is None and not self._loop.is_closed():
-            self._soon = self._loop.call_soon(self._turn, False)
+            self._soon = self._loop.call_soon(self._turn, False, context=self._context)
 
     def _turn(self, polls: bool) -> None:
         """Run turns and what the program wants called after them; what that sends goes out before anybody waits.
@@ -327,7 +329,9 @@ class AsyncioDriver(Driver):
             self._timer = None
         if self._timer is None and due is not None:
             self._timer_due = due
-            self._timer = self._loop.call_at(self._loop.time() + max(due - base.now(), 0.0), self._on_timer)
+            self._timer = self._loop.call_at(
+                self._loop.time() + max(due - base.now(), 0.0), self._on_timer, context=self._context
+            )
 
     def _on_timer(self) -> None:
         self._timer = None
