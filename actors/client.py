@@ -17,7 +17,7 @@ import msgspec
 from thespian.actors import ActorExitRequest, ChildActorExited, PoisonMessage
 
 from actors.commands import Commands
-from actors.event_queue import EventQueue, Item, queue_bytes
+from actors.event_queue import EventQueue, Item, is_from_peer, queue_bytes
 from actors.incoming import IncomingRequest
 from actors.listeners import Listeners
 from actors.outbox import Outbox
@@ -190,7 +190,8 @@ class Client:
         self._counters = counters
         self.calls = Calls()
         self.commands = Commands(config)
-        self.queue = new_queue(config, self._on_drop)
+        self.queue = new_queue(config, self._on_drop, self._on_room)
+        self._held: list[Any] = []  # peers' actors that do not read at the moment, because the queue is high
         self.is_open = True
         self.failure = ""
         """Why the node has ended by itself; empty while it runs."""
@@ -309,6 +310,29 @@ class Client:
                 item.refuse_if_open(f"nothing handles the procedure {item.procedure!r}")
         if handled and self.queue.put(handled):
             self._wake()
+        if self.queue.is_high:
+            self._hold(events, sender)
+
+    def _hold(self, events: tuple[Event, ...], sender: Any) -> None:
+        """Have a peer's actor read no more until there is room again."""
+        session = self._session
+        if session is None or sender in self._held or not any(map(is_from_peer, events)):
+            return
+        self._held.append(sender)
+        session.tell(sender, m.HoldReading())
+
+    def _on_room(self) -> None:
+        """The queue has room again. Any thread."""
+        session = self._session
+        if session is not None and self.is_open:
+            session.soon(self._let_go)
+
+    def _let_go(self) -> None:
+        session = self._session
+        if session is not None and not self.queue.is_high:
+            held, self._held = self._held, []
+            for address in held:
+                session.tell(address, m.ResumeReading())
 
     def _on_node_failed(self, reason: str) -> None:
         self.failure = reason
@@ -340,9 +364,11 @@ class Client:
             outbox.add(message, None, address)
 
 
-def new_queue(config: NodeConfig, on_drop: Callable[[Item], None]) -> EventQueue:
+def new_queue(
+    config: NodeConfig, on_drop: Callable[[Item], None], on_room: Callable[[], None] | None = None
+) -> EventQueue:
     """A queue with a node's bounds."""
-    return EventQueue(config.max_subscriber_queue_events, queue_bytes(config.ws_max_payload_bytes), on_drop)
+    return EventQueue(config.max_subscriber_queue_events, queue_bytes(config.ws_max_payload_bytes), on_drop, on_room)
 
 
 def count_drop(counters: ClientCounters, item: Item) -> None:

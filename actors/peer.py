@@ -2,9 +2,10 @@
 
 Parent: PeerPool. Children: none. Owns: one channel (its socket). Mind: :class:`core.link.Link`.
 Accepts: StartOutbound or PrepareInbound and TakeOver; SendMessage, SendRequest, FindPeer, ApplyPenalty (forwarded);
-PeerCommands, AnswerCall, RefuseCall, PeerReleased (from programs); ClosePeer, AskForPeers, PeerDismissed,
-NodeInfoChanged, PeerSample. Tells the pool PeerConnected, PeerUpdated, PeerClosed; the book PeersAdvertised,
-GetSample; the node PeerMisbehaved, PeerTraffic; the subscribers its events; who knows its address PeerGone.
+PeerCommands, AnswerCall, RefuseCall, PeerReleased, HoldReading, ResumeReading (from programs); ClosePeer, AskForPeers,
+PeerDismissed, NodeInfoChanged, PeerSample. Tells the pool PeerConnected, PeerUpdated, PeerClosed; the book
+PeersAdvertised, GetSample; the node PeerMisbehaved, PeerTraffic; the subscribers its events; who knows its address
+PeerGone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from actors.bases.watch import Watch
 from actors.hooks import HandshakeCheck
-from actors.peer_desk import HIGH_WATER_BYTES, PeerDesk
+from actors.peer_desk import PeerDesk
 from actors.transport.channel import Channel
 from actors.transport.events import (
     ChannelEvent,
@@ -27,7 +28,7 @@ from actors.transport.events import (
 )
 from actors.transport.port import network_of
 from actors.transport.websocket import OpenerChannel
-from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, TakenOver, TakeOver
+from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, SubscribersChanged, TakenOver, TakeOver
 from core.dialects import Languages, languages_of
 from core.effects import AbortChannel, CloseChannel, SendPacket, SendPackets
 from core.house_messages import (
@@ -43,6 +44,8 @@ from core.link_settings import LinkSettings
 from core.messages import (
     ApplyPenalty,
     Done,
+    HoldReading,
+    ResumeReading,
 )
 from core.wire.dialect import Dialect
 
@@ -59,6 +62,8 @@ class PeerActor(PeerDesk):
         super().__init__()
         self._watched: tuple[bool, bool] | None = None  # whether for reading, and for writing
         self._overflowed = False
+        self._is_queueing = False  # something was left in the send queue
+        self._holders: list[Any] = []  # subscribers that have too many events already
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
         self._adopt_charter(charter)
@@ -116,6 +121,37 @@ class PeerActor(PeerDesk):
         if packets:
             self.apply(link.on_packets(packets, now))
 
+    # ---- subscribers that cannot keep up ----
+
+    def receiveMsg_HoldReading(self, message: HoldReading, sender: Any) -> None:
+        """Read no more for now, so that TCP slows the remote down."""
+        if sender not in self._holders:
+            self._holders.append(sender)
+        self._hold_or_go_on()
+
+    def receiveMsg_ResumeReading(self, message: ResumeReading, sender: Any) -> None:
+        """The subscriber has room again."""
+        self._holders = [holder for holder in self._holders if holder != sender]
+        self._hold_or_go_on()
+
+    def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
+        """Who wants events now. Who does not any more, holds nothing up."""
+        super().receiveMsg_SubscribersChanged(message, sender)
+        subscribed = [subscriber.address for subscriber in message.subscribers]
+        self._holders = [holder for holder in self._holders if holder in subscribed]
+        self._hold_or_go_on()
+
+    def _hold_or_go_on(self) -> None:
+        channel, held = self._channel, bool(self._holders)
+        if channel is None or held is not channel.wants_read:
+            return
+        self.apply(self.link.hold(held, self.now()))
+        if held:
+            channel.pause_reading()
+        else:
+            self._on_channel_events(channel.resume_reading())
+        self._settle()
+
     def _speak(self, dialect: Dialect) -> None:
         """What the upgrade agreed on."""
         self.link.speak(dialect)
@@ -148,8 +184,12 @@ class PeerActor(PeerDesk):
             # Not before TCP stands: a refused connection would tell its error to this call, and to no other.
             if channel.queued_bytes and self.link.stage is not Stage.CONNECTING:
                 channel.flush()
+            outflow = self.link.outflow
+            if channel.queued_bytes or self._is_queueing:
+                self._is_queueing = channel.queued_bytes > 0
+                outflow.note(channel.queued_bytes, channel.sent_bytes, self.now())
             # Whoever waits for Done sends no faster than the remote reads.
-            if self._owed and channel.queued_bytes <= HIGH_WATER_BYTES:
+            if self._owed and not outflow.is_high:
                 self._pay_owed()
             wanted = (channel.wants_read, channel.wants_write)
             if wanted != self._watched:

@@ -18,7 +18,7 @@ from actors.base import HouseActor
 from actors.transport.channel import Channel
 from actors.wiring import SettleNow
 from core.effects import Reply
-from core.errors import PeerNotFound, SendFailed
+from core.errors import PeerNotFound, RequestFailed, SendFailed
 from core.events import FailedToSendMessage
 from core.house_messages import PeerDismissed
 from core.link import Link
@@ -40,9 +40,6 @@ from core.messages import (
 
 BATCH_BYTES = 64 * 1024
 """With this much queued the socket gets it at once: larger writes are no cheaper."""
-
-HIGH_WATER_BYTES = 1024 * 1024
-"""With more than this queued for a remote, a sender that waits for its message is kept waiting."""
 
 LINGER_S = 5.0
 """How long a closed peer waits for programs to let go of its address. One that has stopped answers nothing."""
@@ -152,6 +149,19 @@ class PeerDesk(HouseActor):
         self._settle_soon()
 
     def _send_request(self, message: SendRequest, sender: Any) -> None:
+        channel = self._channel
+        if (
+            channel is not None
+            and channel.queued_bytes
+            and self.link.is_connected
+            and request_bytes(message) > channel.room_bytes
+        ):
+            # Like a message: it is lost, the connection is not.
+            self.link.traffic.messages_dropped += 1
+            if message.request_id:
+                error = RequestFailed(f"{self.link.peer_id}: the send queue is full", self.link.peer_id)
+                self.send(sender, Failed(message.request_id, error))
+            return
         ask_id = self.remember_asker(sender, message.request_id)
         self.apply(self.link.request(ask_id, message.procedure, message.data, message.timeout_s, self.now()))
 
@@ -242,3 +252,8 @@ _COMMANDS: dict[type, Callable[[PeerDesk, Any, Any], None]] = {
 def text_bytes(message: SendMessage) -> int:
     """About how much room a message takes in the send queue: its payload in base64, its name, what is around them."""
     return len(message.data or b"") * 4 // 3 + len(message.event) + 128
+
+
+def request_bytes(message: SendRequest) -> int:
+    """The same for a request."""
+    return len(message.data or b"") * 4 // 3 + len(message.procedure) + 128

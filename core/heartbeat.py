@@ -84,6 +84,10 @@ class Heartbeat:
     def ponged(self, round_trip_s: float, now: float) -> None:
         """The application ping was answered after ``round_trip_s`` seconds."""
         self.measured(round_trip_s)
+        self.put_off(now)
+
+    def put_off(self, now: float) -> None:
+        """The next ping comes as long after ``now`` as after an answer."""
         settings = self._settings
         if self._beats:
             self._schedule_ping(now, settings.ping_interval_min_s, settings.ping_interval_max_s)

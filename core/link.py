@@ -195,6 +195,16 @@ class Link(LinkIntroduction):
         self._abort(CloseCode.ABNORMAL, "send queue is full: the peer does not read")
         return self._flush()
 
+    def hold(self, held: bool, now: float) -> list[Effect]:
+        """Nothing is read from the remote while those who want its messages have too many already.
+
+        That it is not heard then is not its fault: silence and pings without an answer do not count.
+        """
+        self._is_held = held
+        if not held:
+            self._heartbeat.heard(now)
+        return self._flush()
+
     # ---- the clock ----
 
     def on_time(self, now: float) -> list[Effect]:
@@ -203,6 +213,9 @@ class Link(LinkIntroduction):
             return self._flush()
         if self._step_deadline is not None and self._step_deadline <= now:
             self._abort(CloseCode.ABNORMAL, self._overdue())
+        stalls_at = self.outflow.stalls_at
+        if stalls_at is not None and stalls_at <= now:
+            self._abort(CloseCode.ABNORMAL, f"the peer has read nothing for {self._settings.send_stall_timeout_s:g} s")
         for request in self._pending.take_expired(now):
             self._on_request_timed_out(request, now)
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
@@ -222,6 +235,8 @@ class Link(LinkIntroduction):
 
     def _on_heartbeat(self, now: float) -> None:
         heartbeat = self._heartbeat
+        if self._is_held:
+            heartbeat.heard(now)
         if heartbeat.silent_at() <= now:
             outbound = self.direction is Direction.OUTBOUND
             code = CloseCode.KEEPALIVE_MISSED_BY_LISTENER if outbound else CloseCode.KEEPALIVE_MISSED_BY_OPENER
@@ -233,7 +248,10 @@ class Link(LinkIntroduction):
             heartbeat.beaten(now)
         if heartbeat.ping_at is not None and heartbeat.ping_at <= now:
             heartbeat.pinged()
-            self._ask(PING, now)
+            if self._is_held:
+                heartbeat.put_off(now)
+            else:
+                self._ask(PING, now)
 
 
 _PACKET_HANDLERS: dict[type, Callable[[Link, Any, float], None]] = {

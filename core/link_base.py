@@ -42,6 +42,7 @@ from core.messages import (
     ActorMessage,
     Failed,
 )
+from core.outflow import Outflow
 from core.rate import Pacer
 from core.traffic import TrafficCount
 from core.wire.dialect import Dialect, Outgoing
@@ -117,6 +118,7 @@ class LinkBase:
         self._connected_at: float | None = None
         self._conduct = Conduct(direction, settings)
         self._heartbeat = Heartbeat(direction, settings, rng)
+        self.outflow = Outflow(settings.send_stall_timeout_s, settings.max_send_queue_bytes)
         self._pending = PendingRequests()
         self._calls = OpenCalls(settings.max_open_calls, settings.open_call_expiry_s)
         self._response_rate = ResponseRate()
@@ -127,6 +129,7 @@ class LinkBase:
         self._traffic_at: float | None = None
         self._end: End | None = None
         self._said_goodbye = False
+        self._is_held = False  # nothing is read at the moment
         self._out: list[Effect] = []
         self._events: list[Event] = []
         self._decisions: list[Decision] = []
@@ -183,6 +186,9 @@ class LinkBase:
             first = self._step_deadline
         if self._traffic_at is not None and (first is None or self._traffic_at < first):
             first = self._traffic_at
+        stalls_at = self.outflow.stalls_at
+        if stalls_at is not None and (first is None or stalls_at < first):
+            first = stalls_at
         if not Stage.HANDSHAKE < self.stage < Stage.CLOSING:
             return first
         return earliest(first, self._heartbeat.next_deadline(), self._conduct.packets_due_at(), self._push_at)

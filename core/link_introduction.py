@@ -131,7 +131,10 @@ class LinkIntroduction(LinkCalls):
         if request.ask_id is not None:
             self._on_application_timeout(request.ask_id, request)
         elif request.procedure == PING:
-            self._close(CloseCode.KEEPALIVE_MISSED_BY_OPENER, "ping was not answered", now)
+            if self._is_held:
+                self._heartbeat.put_off(now)  # the answer may be waiting to be read
+            else:
+                self._close(CloseCode.KEEPALIVE_MISSED_BY_OPENER, "ping was not answered", now)
         else:
             self._on_own_request_failed(request, "no answer in time", now)
 

@@ -44,6 +44,8 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_pending_requests: int = 4096
     open_call_expiry_s: float = 60.0
     traffic_report_interval_s: float = 1.0
+    max_send_queue_bytes: int = 16 * 1024 * 1024
+    send_stall_timeout_s: float = 30.0
 
     @classmethod
     def from_config(cls, config: NodeConfig) -> LinkSettings:
@@ -70,4 +72,6 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             max_open_calls=config.max_pending_requests_per_peer,
             max_pending_requests=config.max_pending_requests_per_peer,
             max_peers_per_answer=config.max_peer_discovery_response_length,
+            max_send_queue_bytes=config.max_send_queue_bytes,
+            send_stall_timeout_s=config.send_stall_timeout_s,
         )

@@ -85,6 +85,14 @@ class EventBatch(ActorMessage, frozen=True):
     events: tuple[Event, ...]
 
 
+class HoldReading(ActorMessage, frozen=True):
+    """To the sender of an EventBatch: too many events are waiting here. It reads no more from its peer for now."""
+
+
+class ResumeReading(ActorMessage, frozen=True):
+    """There is room again for the events of the peer to whose actor this goes."""
+
+
 class ApplyNodeInfo(Query, frozen=True):
     """Replace the custom options of our node info and push it to every peer. Answer: :class:`NodeInfoAnswer`."""
 

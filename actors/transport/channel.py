@@ -99,6 +99,7 @@ class Channel:
         "queued_bytes",
         "remote_ip",
         "remote_port",
+        "sent_bytes",
     )
 
     def __init__(self, stream: StreamSocket, protocol: Protocol, *, max_queued_bytes: int) -> None:
@@ -129,6 +130,8 @@ class Channel:
         self._send_error = ""
         self.queued_bytes = 0
         """Bytes accepted for sending that the socket has not taken yet, frame headers included."""
+        self.sent_bytes = 0
+        """Bytes that the socket has ever taken."""
         self.bytes_in = 0
         self.bytes_out = 0
         self.remote_ip = stream.remote_ip
@@ -399,6 +402,7 @@ class Channel:
                 self._max_queued_bytes = 0  # nothing fits any more
                 return
             self.bytes_out += sent
+            self.sent_bytes += sent
             self.queued_bytes -= sent
             self._pending = self._pending[sent:] if sent < len(self._pending) else None
 

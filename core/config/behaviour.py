@@ -311,6 +311,15 @@ class LimitOptions(TimeoutOptions, frozen=True, kw_only=True):
         ),
     ] = 16 * 1024 * 1024
 
+    send_stall_timeout_s: Annotated[
+        float,
+        seconds(
+            LIMIT,
+            "A peer that reads nothing for so long, while something waits for it, is dropped (lisk-p2p never does).",
+            le=MAX_DURATION_S,
+        ),
+    ] = 30.0
+
     max_pending_requests_per_peer: Annotated[
         int,
         count(

@@ -265,11 +265,15 @@ class Session:
     def __init__(self) -> None:
         self.to_node: list[m.ActorMessage] = []
         self.to_peers: list[m.ActorMessage] = []
+        self.flow: list[tuple[Any, type]] = []
 
     def tell_node(self, message: m.ActorMessage) -> None:
         self.to_node.append(message)
 
     def tell(self, address: Any, message: m.ActorMessage) -> None:
+        if isinstance(message, m.HoldReading | m.ResumeReading):
+            self.flow.append((address, type(message)))
+            return
         assert isinstance(message, m.PeerCommands)
         self.to_peers += message.commands
 
@@ -395,3 +399,45 @@ def test_the_package_offers_its_names_on_first_use() -> None:
         assert getattr(actors, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'P3P'"):
         _ = actors.P3P  # type: ignore[attr-defined]
+
+
+# ---- a program that is slower than its peers
+
+
+def test_peers_are_held_when_half_of_the_queue_is_used_and_go_on_at_a_quarter() -> None:
+    listeners, session = Listeners(), Session()
+    client = Client(NodeConfig(max_subscriber_queue_events=100), listeners, ClientCounters(), lambda: None)
+    client.attach(session)
+    listeners.add("EVENT_MESSAGE_RECEIVED", print)
+    listeners.add("EVENT_BAN_PEER", print)
+    client.on_message(m.EventBatch((message(),) * 50), "peer 1")
+    assert session.flow == []
+    client.on_message(m.EventBatch((ban(),)), "the node")
+    client.on_message(m.EventBatch((message(),)), "peer 1")
+    client.on_message(m.EventBatch((message(),)), "peer 2")
+    client.on_message(m.EventBatch((message(),)), "peer 1")
+    client.on_message(m.EventBatch((ban(),)), "the node")
+    assert session.flow == [("peer 1", m.HoldReading), ("peer 2", m.HoldReading)]
+    session.flow.clear()
+    client.queue.take(29)
+    assert len(client.queue) == 26
+    assert session.flow == []
+    client.queue.take(1)
+    assert session.flow == [("peer 1", m.ResumeReading), ("peer 2", m.ResumeReading)]
+    client.queue.take(100)
+    client.on_message(m.EventBatch((message(),) * 60), "peer 2")
+    assert session.flow[2:] == [("peer 2", m.HoldReading)]
+
+
+def test_the_bytes_of_payloads_count_as_well() -> None:
+    room: list[int] = []
+    queue = EventQueue(1000, 100, lambda item: None, lambda: room.append(len(queue)))
+    queue.put([message(50)])
+    assert not queue.is_high
+    queue.put([message(20), message(10)])
+    assert queue.is_high
+    queue.take(1)
+    assert queue.is_high
+    queue.take(1)
+    assert not queue.is_high
+    assert room == [1]

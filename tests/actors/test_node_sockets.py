@@ -86,3 +86,31 @@ def test_stop_and_start_give_everything_back(real_world: RealWorld) -> None:
         answer = node.ask(StartNode, NodeConfig(host_ip="127.0.0.1", port=port))
         assert isinstance(answer, NodeStarted), answer
         socket.create_connection(("127.0.0.1", port), 1).close()
+
+
+def test_who_comes_when_another_leaves_is_heard(real_world: RealWorld) -> None:
+    """Both in one turn: the newcomer gets the very descriptor number of the one that left."""
+    node = TestNode(real_world, "node")
+    port = start(node, upgrade_timeout_s=60.0)
+    leaving = socket.create_connection(("127.0.0.1", port), timeout=10)
+    leaving.sendall(b"GET")
+    real_world.run(0.1)
+    leaving.close()
+    coming = socket.create_connection(("127.0.0.1", port), timeout=10)
+    coming.sendall(b"GET /wrong HTTP/1.1\r\n")
+    real_world.run(0.1)
+    coming.sendall(b"Host: x\r\n\r\n")
+    coming.setblocking(False)
+    answer: list[bytes] = []
+
+    def came() -> bool:
+        try:
+            answer.append(coming.recv(4096))
+        except BlockingIOError:
+            return False
+        return True
+
+    assert real_world.until(came, 5), "the newcomer is not read"
+    assert answer[0].startswith(b"HTTP/1.1 4")
+    coming.close()
+    assert isinstance(node.stop(), Done)

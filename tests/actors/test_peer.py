@@ -13,10 +13,19 @@ from thespian.actors import ActorExitRequest
 from websockets.protocol import Protocol, Side
 
 from actors.peer import InboundPeer, OutboundPeer
-from actors.peer_desk import HIGH_WATER_BYTES, LINGER_S
+from actors.peer_desk import LINGER_S
 from actors.transport.channel import QUIET, Channel
 from actors.transport.handover import HandOver
-from actors.wiring import Charter, PrepareInbound, Rooms, StartOutbound, Subscriber, TakenOver, TakeOver
+from actors.wiring import (
+    Charter,
+    PrepareInbound,
+    Rooms,
+    StartOutbound,
+    Subscriber,
+    SubscribersChanged,
+    TakenOver,
+    TakeOver,
+)
 from core.config import NodeConfig
 from core.errors import PeerNotFound, RequestFailed, SendFailed
 from core.events import ConnectOutbound, Event, FailedToSendMessage, MessageReceived, NewInboundPeer, RequestReceived
@@ -41,15 +50,18 @@ from core.messages import (
     EventBatch,
     Failed,
     FindPeer,
+    HoldReading,
     PeerCommands,
     PeerFound,
     PeerGone,
     PeerReleased,
     RefuseCall,
     RequestAnswered,
+    ResumeReading,
     SendMessage,
     SendRequest,
 )
+from core.outflow import HIGH_WATER_BYTES
 from tests.actors.remote import DIALECT, Listener, Remote, node_info
 from tests.actors.world import Complaints, MemoryStream, World
 
@@ -551,3 +563,144 @@ def test_those_who_wait_for_a_peer_that_is_lost_hear_of_it(make: Any) -> None:
     answered = {answer.request_id for answer in (*rig.program.of(Done), *rig.program.of(Failed))}
     assert answered == {1, 2, 3, 4, 5}
     assert rig.program.of(Failed)
+
+
+# ---- flow ----
+
+
+def test_a_request_to_a_peer_whose_queue_is_full_fails_and_the_connection_stays(make: Any) -> None:
+    rig = make(max_send_queue_bytes=4 * HIGH_WATER_BYTES, ws_max_payload_bytes=HIGH_WATER_BYTES).connected()
+    data = b"x" * (HIGH_WATER_BYTES // 2)
+    for number in range(1, 20):
+        rig.tell(SendRequest(number, "big", data, timeout_s=60.0))
+    failed = rig.program.of(Failed)
+    assert failed
+    assert all(type(answer.error) is RequestFailed and "queue is full" in str(answer.error) for answer in failed)
+    assert rig.pool.of(PeerClosed) == []
+    assert rig.actor.link.traffic.messages_dropped + sum(
+        report.messages_dropped for report in rig.node.of(PeerTraffic)
+    ) == len(failed)
+
+
+def test_senders_that_wait_go_on_at_the_low_water_mark(make: Any) -> None:
+    rig = make(ws_max_payload_bytes=HIGH_WATER_BYTES).connected()
+    for number in range(1, 9):
+        rig.tell(SendMessage(number, "big", b"x" * (HIGH_WATER_BYTES // 4)))
+    channel = rig.actor._channel
+    assert channel.queued_bytes > HIGH_WATER_BYTES
+    waiting = 8 - len(rig.program.of(Done))
+    assert waiting > 2
+    while channel.queued_bytes > HIGH_WATER_BYTES // 4:
+        assert 8 - len(rig.program.of(Done)) == waiting, "not before the low mark"
+        rig.remote.channel.on_readable()
+        rig.world.run(0.001)
+    rig.world.run(0.01)
+    assert len(rig.program.of(Done)) == 8
+
+
+PATIENT = {"keepalive_timeout_s": 1000.0, "ping_interval_min_s": 900.0, "ping_interval_max_s": 900.0}
+
+
+def test_a_peer_that_reads_nothing_for_30_s_is_dropped(make: Any) -> None:
+    rig = make(InboundPeer, **PATIENT).hand_over()
+    rig.tell(SendMessage(1, "big", b"x" * (2 * HIGH_WATER_BYTES)))
+    assert rig.actor._channel.queued_bytes
+    rig.world.run(29.0)
+    assert rig.pool.of(PeerClosed) == []
+    rig.world.run(2.0)
+    last = rig.closed()
+    assert (last.by_us, last.code, last.reason) == (True, CloseCode.ABNORMAL, "the peer has read nothing for 30 s")
+    (failed,) = rig.program.of(Failed)
+    assert "not connected any more" in str(failed.error)
+
+
+def test_a_peer_that_reads_a_little_now_and_then_is_kept(make: Any) -> None:
+    rig = make(InboundPeer, **PATIENT, send_stall_timeout_s=2.0).hand_over()
+    for number in range(8):
+        rig.tell(SendMessage(number, "big", b"x" * (HIGH_WATER_BYTES // 4)))
+    for _ in range(6):
+        rig.world.run(1.5)
+        rig.remote.channel.on_readable()
+    assert rig.pool.of(PeerClosed) == []
+    rig.world.run(2.5)
+    assert rig.closed().reason == "the peer has read nothing for 2 s"
+
+
+def flood(rig: Rig, count: int) -> int:
+    """Have the remote send messages as long as they find room; returns how many did."""
+    packet = DIALECT.encode_message("flood", bytes(1000))
+    assert isinstance(packet, str)
+    sent = 0
+    while sent < count and rig.remote.channel.room_bytes > 2 * len(packet):
+        rig.remote.channel.send(packet)
+        rig.remote.channel.flush()
+        sent += 1
+    return sent
+
+
+def received(rig: Rig) -> int:
+    return len([event for event in rig.events(MessageReceived) if event.event == "flood"])
+
+
+@pytest.mark.parametrize("kind", [InboundPeer, OutboundPeer])
+def test_a_subscriber_that_has_too_much_stops_the_reading(make: Any, kind: type) -> None:
+    """TCP pushes back: what is not read fills the sockets and then the sender's own queue, and nothing here."""
+    rig = make(kind, ws_max_message_rate_per_s=1e6)
+    rig = rig.hand_over() if kind is InboundPeer else rig.connected()
+    rig.tell(HoldReading())
+    sent = flood(rig, 2000)
+    rig.world.run(1.0)
+    assert received(rig) == 0
+    assert rig.remote.channel.queued_bytes > 0, "the sender is left with what does not fit"
+    rig.tell(ResumeReading())
+    for _ in range(100):
+        rig.remote.channel.flush()
+        rig.world.run(0.01)
+    assert received(rig) == sent
+    assert rig.pool.of(PeerClosed) == []
+
+
+@pytest.mark.parametrize("kind", [InboundPeer, OutboundPeer])
+def test_a_remote_that_is_not_read_is_not_blamed_for_its_silence(make: Any, kind: type) -> None:
+    rig = make(kind, ws_max_message_rate_per_s=1e6)
+    rig = rig.hand_over() if kind is InboundPeer else rig.connected()
+    rig.tell(HoldReading())
+    rig.world.run(200.0)
+    assert rig.pool.of(PeerClosed) == []
+    rig.tell(ResumeReading())
+    rig.world.run(19.0)
+    assert rig.pool.of(PeerClosed) == []
+    rig.world.run(40.0)
+    assert len(rig.pool.of(PeerClosed)) == 1, "from then on it counts again"
+
+
+def test_several_subscribers_must_all_have_room(make: Any) -> None:
+    rig = make(InboundPeer, ws_max_message_rate_per_s=1e6).hand_over()
+    rig.tell(HoldReading())
+    rig.book.tell(rig.address, HoldReading())
+    rig.book.tell(rig.address, HoldReading())
+    flood(rig, 5)
+    rig.tell(ResumeReading())
+    rig.world.run(0.1)
+    assert received(rig) == 0
+    rig.book.tell(rig.address, ResumeReading())
+    rig.world.run(0.1)
+    assert received(rig) == 5
+
+
+def test_who_is_no_subscriber_any_more_holds_nothing_up(make: Any) -> None:
+    rig = make(InboundPeer, ws_max_message_rate_per_s=1e6).hand_over()
+    rig.book.tell(rig.address, HoldReading())
+    rig.world.run(0.01)
+    flood(rig, 5)
+    rig.tell(SubscribersChanged((Subscriber(rig.program.address, None),)))
+    rig.world.run(0.1)
+    assert received(rig) == 5
+
+
+def test_a_close_is_read_although_the_reading_was_stopped(make: Any) -> None:
+    rig = make(InboundPeer).hand_over()
+    rig.tell(HoldReading())
+    rig.tell(ClosePeer(CloseCode.NORMAL, "enough"))
+    rig.world.run(3.0)
+    assert rig.closed().reason == "enough"
