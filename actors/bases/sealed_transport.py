@@ -15,6 +15,7 @@ What differs from ``thespian.system.transport.TCPTransport``, each for a reason 
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -48,7 +49,15 @@ LogPort = Callable[[logging.LogRecord], None]
 
 
 class PrivateAddress(TCPv4ActorAddress):  # type: ignore[misc]
-    """An address that is listened at as it is written, never at all addresses of the machine."""
+    """An address that is listened at as it is written, never at all addresses of the machine.
+
+    Made without the resolver, which Thespian asks even for literal addresses: half a megabyte for each process.
+    """
+
+    def __init__(self, ip: str, port: int | str = 0, external: Any = False) -> None:
+        self.af, self.socktype, self.proto = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+        self.sockname = (str(ipaddress.IPv4Address(ip)), int(port or 0))
+        self.bindname = self.sockname
 
     @property
     def bindArgs(self) -> tuple[tuple[str, int]]:
@@ -60,7 +69,7 @@ def sealed_transport(seal: Seal, interface: str = LOOPBACK, log_port: LogPort | 
     parts = private_copy("thespian.system.transport.TCPTransport")
 
     def address(ip: str | None = None, port: int = 0, external: Any = False) -> PrivateAddress:
-        return PrivateAddress(interface if ip in (None, "", "0.0.0.0") else ip, port, external)
+        return PrivateAddress(ip if ip and ip != "0.0.0.0" else interface, port, external)
 
     parts.TCPv4ActorAddress = address  # type: ignore[attr-defined]
     parts.ReceiveBuffer = lambda _unpickle: SealedBuffer(seal)  # type: ignore[attr-defined]

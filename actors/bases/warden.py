@@ -45,7 +45,13 @@ from actors.bases.warden_terms import (
     SystemTerms,
 )
 
-PRELOADED = ("actors.node", "actors.storage_sqlite", "actors.transport.tcp", "actors.seed_resolver")
+PRELOADED = (
+    "actors.node",
+    "actors.storage_sqlite",
+    "actors.transport.tcp",
+    "actors.seed_resolver",
+    "multiprocessing.popen_fork",
+)
 """Loaded before anything is forked: a module that every actor loads for itself costs each a second copy."""
 
 ROOT_LIMIT_S = 10.0
