@@ -58,6 +58,10 @@ def _facts(run: RunResult) -> list[tuple[str, str]]:
     return items
 
 
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"
+
+
 def _failure(run: RunResult) -> str:
     if not run.failure:
         return ""
@@ -67,17 +71,12 @@ def _failure(run: RunResult) -> str:
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> str:
-    rows = [
-        [
-            f"<code>{escape(one.label)}</code>",
-            escape(one.expected),
-            figure(one.measured),
-            pill(one.holds),
-            escape(one.detail),
-        ]
-        for one in verdicts
-    ]
+    rows = [_verdict(one) for one in verdicts]
     return table(["expectation", "expected", "measured", "", ""], rows, numbers=frozenset({1, 2}))
+
+
+def _verdict(one: Verdict) -> list[str]:
+    return [_code(one.label), escape(one.expected), figure(one.measured), pill(one.holds), escape(one.detail)]
 
 
 def _metrics(run: RunResult) -> str:
@@ -116,6 +115,7 @@ def sweep_report(manifest: Manifest, jobs: Sequence[Job], points: Sequence[Point
     scenario = jobs[0].scenario
     runs = [run for point in points for run in point.runs]
     failed = [run for run in runs if not run.holds]
+    broken = sum(verdict.holds is False for point in points for verdict in point.verdicts)
     holds = all(point.holds for point in points)
     parts = [
         f"<h1>{escape(scenario.scenario)} {pill(holds, 'all holds', 'failed')}</h1>",
@@ -125,13 +125,14 @@ def sweep_report(manifest: Manifest, jobs: Sequence[Job], points: Sequence[Point
                 (f"{len(runs):,}", "runs"),
                 (f"{len(points):,}", "combinations"),
                 (f"{len(failed):,}", "runs in which something failed"),
+                (f"{broken:,}", "expectations that fail over all runs"),
                 (shown_duration(manifest.wall_s), "real time"),
                 (shown_duration(manifest.cpu_s), "of a processor"),
             ]
         ),
     ]
     names = list(dict.fromkeys(name for point in points for name in point.metrics))
-    labels = [_label(point) for point in points]
+    labels, below = labels_of(points)
     drawn = []
     for name in names:
         groups = [
@@ -140,12 +141,10 @@ def sweep_report(manifest: Manifest, jobs: Sequence[Job], points: Sequence[Point
             if (one := point.metrics.get(name)) is not None
         ]
         if any(dot != groups[0][1] for _, mean, _, dots in groups for dot in (*dots, mean)):
-            drawn.append(intervals(name, groups, name))
-    parts += [heading("Figures over all runs"), charts(drawn), "<p></p>", _means(points, names, labels)]
+            drawn.append(intervals(name, groups, name, x_label=below))
+    parts += [heading("Figures over all runs"), charts(drawn), "<p></p>", _means(points, names, labels, below)]
     if any(point.verdicts for point in points):
-        parts.append(heading("Expectations"))
-        for label, point in zip(labels, points, strict=True):
-            parts += [f"<p><b>{escape(label)}</b></p>" if len(points) > 1 else "", _verdicts(point.verdicts), "<p></p>"]
+        parts += [heading("Expectations"), _verdicts_of_points(points, labels, below)]
     if failed:
         rows = [[str(run.seed), escape(_why(run)), f"<code>{escape(run.replay)}</code>"] for run in failed[:MAX_FAILED]]
         parts += [heading("Failed runs"), table(["seed", "why", "replay"], rows)]
@@ -153,8 +152,24 @@ def sweep_report(manifest: Manifest, jobs: Sequence[Job], points: Sequence[Point
     return page(f"{scenario.scenario}, {len(runs)} runs", parts)
 
 
-def _label(point: PointResult) -> str:
-    return ", ".join(f"{name}={value}" for name, value in point.settings) or "all seeds"
+def labels_of(points: Sequence[PointResult]) -> tuple[list[str], str]:
+    """What each combination is called: only what differs; and what stands below, if that is one name for all."""
+    given = [dict(point.settings) for point in points]
+    names = list(dict.fromkeys(name for one in given for name in one))
+    differ = [name for name in names if len({one.get(name, "") for one in given}) > 1]
+    if len(differ) == 1:
+        return [one.get(differ[0], "") for one in given], differ[0]
+    return [", ".join(f"{name}={one.get(name, '')}" for name in differ) or "all seeds" for one in given], ""
+
+
+def _verdicts_of_points(points: Sequence[PointResult], labels: Sequence[str], below: str) -> str:
+    if len(points) == 1:
+        return _verdicts(points[0].verdicts)
+    rows = [
+        [escape(label), *_verdict(one)] for label, point in zip(labels, points, strict=True) for one in point.verdicts
+    ]
+    heads = [below or "combination", "expectation", "expected", "measured", "", ""]
+    return table(heads, rows, numbers=frozenset({2, 3}))
 
 
 def _why(run: RunResult) -> str:
@@ -163,7 +178,7 @@ def _why(run: RunResult) -> str:
     return "; ".join(verdict.label for verdict in run.verdicts if verdict.holds is False)
 
 
-def _means(points: Sequence[PointResult], names: Sequence[str], labels: Sequence[str]) -> str:
+def _means(points: Sequence[PointResult], names: Sequence[str], labels: Sequence[str], below: str) -> str:
     rows = []
     for name in names:
         cells = [escape(name)]
@@ -171,7 +186,8 @@ def _means(points: Sequence[PointResult], names: Sequence[str], labels: Sequence
             one = point.metrics.get(name)
             cells.append("-" if one is None else f"{figure(one.mean)} ± {figure(one.half_width)}")
         rows.append(cells)
-    return table(["mean, 95 % interval", *labels], rows, numbers=frozenset(range(1, len(points) + 1)))
+    heads = [f"{below}={label}" if below else label for label in labels]
+    return table(["mean, 95 % interval", *heads], rows, numbers=frozenset(range(1, len(points) + 1)))
 
 
 # ---- validations -------------------------------------------------------------------------------------------------

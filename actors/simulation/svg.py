@@ -19,6 +19,9 @@ MAX_POINTS = 600
 
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 9))
 
+BEYOND = 1e15
+"""Larger numbers (and what is none) are left out."""
+
 Point = tuple[float, float]
 
 
@@ -83,8 +86,8 @@ def short(value: float) -> str:
 
 
 def _frame(curves: Sequence[Curve], from_zero: bool, y_high: float | None) -> Frame:
-    xs = [x for curve in curves for x, _ in curve.points if math.isfinite(x)]
-    ys = [y for curve in curves for part in (curve.points, curve.low, curve.high) for _, y in part if math.isfinite(y)]
+    xs = [x for curve in curves for x, _ in curve.points if is_drawn(x)]
+    ys = [y for curve in curves for part in (curve.points, curve.low, curve.high) for _, y in part if is_drawn(y)]
     low = 0.0 if from_zero else min(ys, default=0.0)
     high = y_high if y_high is not None else max(ys, default=1.0)
     if high <= low:
@@ -151,9 +154,14 @@ def figure(
     )
 
 
+def is_drawn(value: float) -> bool:
+    """Whether a number has a place in a chart."""
+    return abs(value) < BEYOND
+
+
 def thinned(points: Sequence[Point]) -> list[Point]:
     """At most :data:`MAX_POINTS` of the points, the first and the last among them."""
-    found = [point for point in points if math.isfinite(point[0]) and math.isfinite(point[1])]
+    found = [point for point in points if is_drawn(point[0]) and is_drawn(point[1])]
     if len(found) <= MAX_POINTS:
         return found
     step = (len(found) - 1) / (MAX_POINTS - 1)
@@ -202,11 +210,11 @@ def lines(
             ring = [*curve.low, *reversed(curve.high)]
             body.append(f'<path d="{_path(ring, frame, False)}Z" fill="{colour}" opacity="0.15"/>')
         dash = ' stroke-dasharray="5 4"' if curve.is_dashed else ""
-        path = _path(thinned(curve.points), frame, curve.is_step)
-        last = curve.points[-1][1] if curve.points else math.nan
+        points = thinned(curve.points)
+        last = f"{points[-1][1]:.6g} at the end" if points else "nothing"
         body.append(
-            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}>'
-            f"<title>{escape(curve.name)}: {last:.6g} at the end</title></path>"
+            f'<path d="{_path(points, frame, curve.is_step)}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}>'
+            f"<title>{escape(curve.name)}: {last}</title></path>"
         )
     return figure(title, body, note, legend if len(curves) > 1 else ())
 
@@ -316,7 +324,12 @@ def heat_map(
 
 
 def intervals(
-    title: str, groups: Sequence[tuple[str, float, float, Sequence[float]]], y_label: str, *, note: str = ""
+    title: str,
+    groups: Sequence[tuple[str, float, float, Sequence[float]]],
+    y_label: str,
+    *,
+    note: str = "",
+    x_label: str = "",
 ) -> str:
     """For each group (name, mean, half-width of its interval, single values): a mark, a bar, and dots."""
     values = [v for _, mean, half, dots in groups for v in (mean - half, mean + half, *dots) if math.isfinite(v)]
@@ -341,9 +354,10 @@ def intervals(
             f'<circle cx="{x:.1f}" cy="{frame.y(mean):.1f}" r="4.5" fill="var(--c2)">'
             f"<title>{escape(name)}: {mean:.6g} ± {half:.3g}</title></circle>"
         )
-        if len(groups) <= 8:
-            label = name if len(name) <= 66 // len(groups) else f"{name[: 66 // len(groups) - 1]}…"
-            body.append(
-                f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{escape(label)}</text>'
-            )
-    return figure(title, [*body, *_labels("", y_label)], note, [("a run", "var(--c1)"), ("mean, 95 %", "var(--c2)")])
+        if len(groups) <= 8 or all(len(one[0]) <= 5 for one in groups):
+            room = max(66 // len(groups), 6)
+            label = name if len(name) <= room else f"{name[: room - 1]}…"
+            body.append(_text("tick", x, HEIGHT - BOTTOM + 17, label))
+    return figure(
+        title, [*body, *_labels(x_label, y_label)], note, [("a run", "var(--c1)"), ("mean, 95 %", "var(--c2)")]
+    )

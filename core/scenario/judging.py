@@ -97,8 +97,8 @@ def summarise(values: Sequence[float]) -> Summary:
     if not count:
         raise ValueError("there is nothing to summarise")
     mean = math.fsum(values) / count
-    if count == 1:
-        return Summary(mean=mean, sd=0.0, half_width=0.0, low=mean, high=mean, count=1)
+    if min(values) == max(values):  # not by the formula: rounding would make a difference where there is none
+        return Summary(mean=values[0], sd=0.0, half_width=0.0, low=values[0], high=values[0], count=count)
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
     half = t95(count - 1) * sd / math.sqrt(count)
     return Summary(mean=mean, sd=sd, half_width=half, low=min(values), high=max(values), count=count)

@@ -113,7 +113,7 @@ def test_a_sweep_over_values_and_seeds_in_processes(
     found = rows(out / "runs.csv")
     assert [(row["nodes.full.count"], row["seed"]) for row in found] == [("2", "1"), ("2", "2"), ("3", "1"), ("3", "2")]
     assert len({row["digest"] for row in found}) == 4
-    look_at(out / "report.html", "nodes.full.count=2", "Figures over all runs")
+    look_at(out / "report.html", "nodes.full.count=2", "Figures over all runs", "expectations that fail")
     again = tmp_path / "again"
     assert run(file, "--seed", 2, "--set", "nodes.full.count=3", "--out", again, "--quiet") == 0
     assert json.loads((again / "manifest.json").read_text())["digests"] == [found[3]["digest"]], "in another process"
