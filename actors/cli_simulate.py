@@ -54,6 +54,7 @@ def add_parser(commands: Any) -> None:
     add("--json", action="store_true", help="print the results as JSON, for programs")
     add("--quiet", action="store_true", help="show no progress")
     add("--only", action="append", default=[], metavar="NAME", help="of the validations, only this one")
+    add("--quick", action="store_true", help="of the validations, those that take seconds, with few runs of each")
     actions = parser.add_mutually_exclusive_group()
     actions.add_argument("--explain", action="store_true", help="print what the file means; run nothing")
     help_check = "run it twice here and twice elsewhere; print the first difference"
@@ -224,7 +225,8 @@ def _validate(parsed: argparse.Namespace, output: TextIO) -> int:
     seeds = None if parsed.seeds in {None, "all"} else len(seeds_of(parsed.seeds))
     workers = parsed.jobs or os.cpu_count() or 1
     checks: list[Check] = []
-    for _, check in run_validations(parsed.only, seeds=seeds, jobs=workers, progress=line.text):
+    found = run_validations(parsed.only, seeds=seeds, jobs=workers, progress=line.text, quick=parsed.quick)
+    for _, check in found:
         checks.append(check)
     line.clear()
     if parsed.json:

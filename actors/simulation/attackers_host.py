@@ -151,19 +151,29 @@ class ScriptedHost:
     """See the module. ``name`` is the host's on the network and in the trace. Listens at once if ``listens``."""
 
     def __init__(
-        self, sim: Simulation, name: str, ips: Sequence[str], conduct: Conduct, *, listens: bool = True
+        self,
+        sim: Simulation,
+        name: str,
+        ips: Sequence[str],
+        conduct: Conduct,
+        *,
+        listens: bool = True,
+        behind: SimNetwork | None = None,
     ) -> None:
-        """Raises ValueError for a name or an address that is taken."""
+        """``behind``: the network of somebody else, whose address it shares as behind one NAT; it cannot listen there.
+
+        Raises ValueError for a name or an address that is taken.
+        """
         self.sim = sim
         self.name = name
         self.ips = tuple(ips)
         self.conduct = conduct
-        self.network = sim.internet.add_host(name, self.ips)
+        self.network = sim.internet.add_host(name, self.ips) if behind is None else behind
         self.rng = sim.base.make_environment(name).rng("script")
         self.lines: dict[int, Line] = {}
         self._door = DescriptorDoor(sim.base, f"{name}/script", self._on_fd)
         self._listener: ListenSocket | None = None
-        if listens:
+        if listens and behind is None:
             self.listen()
 
     @property

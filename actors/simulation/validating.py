@@ -58,15 +58,22 @@ class ScenarioValidation:
 
 
 def run_validations(
-    only: Iterable[str], *, seeds: int | None, jobs: int, progress: Callable[[str], None]
+    only: Iterable[str], *, seeds: int | None, jobs: int, progress: Callable[[str], None], quick: bool = False
 ) -> Iterator[tuple[roles.Validation, Check]]:
-    """Run the validations of these names (all if there are none). Raises EnsembleError for an unknown name."""
+    """Run the validations of these names (all if there are none). Raises EnsembleError for an unknown name.
+
+    ``quick``: those that have a quick form (``quick_runs``), with so many runs each.
+    """
     wanted = list(only)
     known = {one.name: one for one in roles.validations()}
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise EnsembleError(f"there is no validation called {unknown[0]!r}; there are {', '.join(known) or 'none'}")
     for one in [known[name] for name in wanted] if wanted else known.values():
+        quick_runs = int(getattr(one, "quick_runs", 0))
+        if quick and not quick_runs:
+            continue
         progress(f"{one.name}: {one.title}")
-        for check in one.run(seeds=seeds, jobs=jobs, progress=progress):
+        count = quick_runs if quick and seeds is None else seeds
+        for check in one.run(seeds=count, jobs=jobs, progress=progress):
             yield one, check

@@ -10,6 +10,7 @@ from actors.simulation.library import (
     eviction,
     floods,
     gossip,
+    overlays,
     propagation,
     rumours,
     selection,
@@ -18,4 +19,4 @@ from actors.simulation.library import (
     timelines,
 )
 
-MODULES = (gossip, rumours, selection, propagation, tables, eviction, shuffling, timelines, floods)
+MODULES = (gossip, overlays, rumours, selection, propagation, tables, eviction, shuffling, timelines, floods)

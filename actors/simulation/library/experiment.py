@@ -74,15 +74,10 @@ class Experiment:
     quick_runs: int = 0
 
     def run(
-        self,
-        *,
-        seeds: int | None = None,
-        jobs: int = 1,
-        progress: Callable[[str], None] | None = None,
-        quick: bool = False,
+        self, *, seeds: int | None = None, jobs: int = 1, progress: Callable[[str], None] | None = None
     ) -> Iterable[Check]:
         """Measure and judge. ``seeds``: so many runs instead of the usual ones; ``jobs``: processes."""
-        count = seeds if seeds is not None else self.quick_runs if quick else self.runs
+        count = self.runs if seeds is None else seeds
         samples: dict[str, list[float]] = {}
         for done, measured in enumerate(self._measure(count, jobs), 1):
             for name, values in measured.items():
@@ -107,7 +102,6 @@ def _run_named(name: str, seed: int) -> Samples:
 
 
 def register(experiment: Experiment) -> Experiment:
-    """Make an experiment known to ``ensemble simulate --validate``, and its expectations as anchors to scenarios."""
+    """Make an experiment known to ``ensemble simulate --validate``."""
     roles.validation(experiment)
-    roles.add_anchors(item.anchor for item in experiment.expected)
     return experiment
