@@ -6,6 +6,8 @@ dial each other in the same moment end one of the connections and look for anoth
 
 from __future__ import annotations
 
+from typing import Any
+
 from actors.bases.sim_node import SimNode
 from actors.bases.sim_nodes import DEFAULT_PORT, Simulation, default_ip
 from actors.simulation.library.experiment import Experiment, Samples, about, exactly, register
@@ -18,7 +20,7 @@ from core.theory.gossip import push_law
 NODES = 100
 FANOUT = 4
 MESSAGES = 30
-STILL = {
+STILL: dict[str, Any] = {
     "feeler_interval_s": 0.0,
     "outbound_shuffle_interval_s": 1e6,
     "keepalive_interval_s": 600.0,
