@@ -171,7 +171,7 @@ class Deeds:
 
     def _do_request(self, action: a.Request, place: str, several: bool) -> None:
         nodes = running(self._lab.select(action.from_, place))
-        targets = None if action.to is None else running(self._lab.select(action.to, place, "to"))
+        targets = None if action.to is None else self._lab.select(action.to, place, "to")
         self._lab.traffic.ask(action, nodes, targets, self._lab.rng("request", place))
 
     # ---- the network

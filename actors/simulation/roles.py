@@ -225,6 +225,12 @@ def anchor_of(name: str) -> Anchor:
     return _found(_anchors, name, "anchor")
 
 
+def anchors() -> list[Anchor]:
+    """All anchors, by name."""
+    load_library()
+    return [_anchors[name] for name in sorted(_anchors)]
+
+
 def attackers() -> list[AttackerKind]:
     """All kinds of attackers, by name."""
     load_library()

@@ -66,7 +66,7 @@ def run_jobs(
     """Do all runs, in up to so many processes; results in the order of the jobs.
 
     ``on_result`` is told each as it comes. With one worker the runs happen here, and ``progress`` is told of each.
-    A process that dies takes its run along: that result says so.
+    A run whose process dies (killed, out of memory) has a result that says so.
     """
     if workers <= 1 or len(jobs) == 1:
         results = []
@@ -78,28 +78,43 @@ def run_jobs(
 
 
 def _in_processes(jobs: Sequence[Job], workers: int, on_result: OnResult) -> list[RunResult]:
-    results: list[RunResult | None] = [None] * len(jobs)
+    results: dict[int, RunResult] = {}
+
+    def tell(index: int, result: RunResult) -> None:
+        results[index] = result
+        on_result(jobs[index], result)
+
+    left = _round(jobs, range(len(jobs)), workers, tell)
+    for index in left:  # one process died and took the others' pool along: which of them it was shows one by one
+        if _round(jobs, [index], 1, tell):
+            tell(index, _lost(jobs[index]))
+    return [results[index] for index in range(len(jobs))]
+
+
+def _round(
+    jobs: Sequence[Job], chosen: Sequence[int], workers: int, tell: Callable[[int, RunResult], None]
+) -> list[int]:
+    """Do the chosen runs in one pool of processes; return those that were not done because a process died."""
     # Spawned, not forked: a run must not inherit anything that an earlier one left behind.
-    executor = ProcessPoolExecutor(min(workers, len(jobs)), multiprocessing.get_context("spawn"))
+    executor = ProcessPoolExecutor(min(workers, len(chosen)), multiprocessing.get_context("spawn"))
+    broken: list[int] = []
     try:
-        waiting: dict[Future[RunResult], int] = {executor.submit(run_job, job): i for i, job in enumerate(jobs)}
+        waiting: dict[Future[RunResult], int] = {executor.submit(run_job, jobs[index]): index for index in chosen}
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in sorted(done, key=waiting.__getitem__):
                 index = waiting.pop(future)
                 try:
-                    result = future.result()
+                    tell(index, future.result())
                 except BrokenProcessPool:
-                    result = _lost(jobs[index])
-                results[index] = result
-                on_result(jobs[index], result)
+                    broken.append(index)
     finally:
         executor.shutdown(cancel_futures=True)
-    return [result for result in results if result is not None]
+    return sorted(broken)
 
 
 def _lost(job: Job) -> RunResult:
-    """The result of a run whose process has died (killed, out of memory), or was broken off with one that did."""
+    """The result of a run whose process has died."""
     return RunResult(
         scenario=job.scenario.scenario,
         seed=job.scenario.seed,
