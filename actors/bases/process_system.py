@@ -234,8 +234,8 @@ class ProcessSystem:
 
     def _look(self, ready: list[int]) -> None:
         if self._bell in ready:
-            self._is_signalled = False
             os.eventfd_read(self._bell)
+            self._is_signalled = False  # after reading: whoever rings from now on is heard in the next turn
             self._send_outgoing()
         if self._records.fileno() in ready:
             self._read_records()
