@@ -3,7 +3,7 @@
 Programs on a page listen on port 5001 and know a peer at 127.0.0.1:5002. Here the peer is at ADDRESS, a port that was
 free, and whatever a node listens on is a free port of loopback; nothing else is changed. A program may use ``await``
 outside of a function, and a running node called ``p2p`` that it did not make: then it is given one (of asyncio if it
-does so), connected to the peer ``peer_id``.
+does so), connected to the peer ``peer_id``. Its arguments are 5001 and ADDRESS.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ def run(program: str, peer_id: str) -> None:
 if __name__ == "__main__":
     listen_anywhere()
     try:
-        run(sys.stdin.read().replace(PEER, sys.argv[1]), sys.argv[1])
+        peer = sys.argv[1]
+        sys.argv = ["program.py", "5001", peer]
+        run(sys.stdin.read().replace(PEER, peer), peer)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,15 @@ __all__ = ["simulate"]  # programs that are tests in virtual time ask for this f
 
 TIMEOUT_S = 40.0
 """A program that takes this long has failed."""
+
+ON_LOOPBACK = """\
+import runpy, sys
+from tests.docs.runner import listen_anywhere
+listen_anywhere()
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs a file as it is, except that its node is reached from this machine only."""
 
 
 class Program:
@@ -169,3 +179,37 @@ def test_a_block_that_is_not_run_is_a_program_nevertheless() -> None:
 def test_the_program_of_the_readme_is_about_twenty_lines() -> None:
     (first, *_) = [block for block in blocks_of(README) if block.language == "python"]
     assert len(first.code.splitlines()) <= 25
+
+
+@pytest.mark.sockets
+def test_the_program_of_the_readme_meets_itself(tmp_path: Path) -> None:
+    """Run twice, as the page says, on ports that are free."""
+    (code, *_) = [block.code for block in blocks_of(README) if block.language == "python"]
+    (tmp_path / "hello.py").write_text(code, encoding="utf-8")
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", ON_LOOPBACK, "hello.py", *arguments],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    running = [start("0")]
+    try:
+        assert running[0].stdout is not None
+        listening = re.match(r"listening on \('[\d.]+', (\d+)\)", running[0].stdout.readline())
+        assert listening is not None
+        running.append(start("0", f"127.0.0.1:{listening[1]}"))
+        for process in running:
+            printed, complaint = process.communicate(timeout=TIMEOUT_S)
+            assert (process.returncode, complaint) == (0, "")
+            assert "asked_by" in printed
+            assert "says hello {'from': 'Python'}" in printed
+            assert "connected by" in printed
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
