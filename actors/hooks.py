@@ -22,6 +22,14 @@ from core.wire.query import PeerQuery, Refusal
 
 Rule = Callable[..., Any]
 
+RULE_OPTIONS = (
+    "peer_selection_for_send",
+    "peer_selection_for_request",
+    "peer_selection_for_connection",
+    "peer_handshake_check",
+)
+"""Options that hold, or name, code of the application."""
+
 MAX_CHOSEN = 100_000
 """A rule may return a generator that never ends."""
 

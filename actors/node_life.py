@@ -18,7 +18,7 @@ from thespian.actors import ActorExitRequest, ChildActorExited
 
 from actors.base import HouseActor
 from actors.decision_log import DecisionLog
-from actors.hooks import load_rule
+from actors.hooks import RULE_OPTIONS, load_rule
 from actors.peer_book import PeerBook
 from actors.peer_pool import PeerPool
 from actors.peer_server import PeerServer
@@ -63,14 +63,6 @@ DYNAMIC_PORTS = (49152, 65535)
 STOP_TIMEOUT_S = 3.0
 """Peers get 2 s to close in order; what is left then is destroyed with its actor."""
 
-RULES = (
-    "peer_selection_for_send",
-    "peer_selection_for_request",
-    "peer_selection_for_connection",
-    "peer_handshake_check",
-)
-"""Options that name code of the application: looked up before anything starts."""
-
 
 class NodeLife(HouseActor):
     """See the module."""
@@ -102,7 +94,7 @@ class NodeLife(HouseActor):
         config = message.config
         try:
             self._node_info = self._make_node_info(config)
-            for option in RULES:
+            for option in RULE_OPTIONS:  # looked up before anything starts
                 load_rule(option, getattr(config, option))
         except StartFailed as error:
             self.send(sender, Failed(message.request_id, error))

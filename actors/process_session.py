@@ -10,18 +10,11 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from actors.bases.process_system import CLOSE_LIMIT_S, Deliver, ProcessSystem
+from actors.hooks import RULE_OPTIONS
 from actors.host_place import HostPlace
 from core.config import NodeConfig
 from core.errors import StartFailed
 from core.messages import ActorMessage
-
-RULES = (
-    "peer_selection_for_send",
-    "peer_selection_for_request",
-    "peer_selection_for_connection",
-    "peer_handshake_check",
-)
-"""Options that may hold code of the application."""
 
 
 class ProcessSession:
@@ -89,7 +82,7 @@ def check_portable(config: NodeConfig, node_class: type[Any]) -> None:
     """Raise StartFailed, saying what it is, if something cannot be found again in another process."""
     if node_class.__module__ == "__main__" or "<locals>" in node_class.__qualname__:
         raise StartFailed(f"node_class: {node_class.__qualname__} must be in a module that other processes can import")
-    for option in RULES:
+    for option in RULE_OPTIONS:
         rule = getattr(config, option, None)
         if callable(rule) and getattr(rule, "__module__", "") == "__main__":
             raise StartFailed(
