@@ -24,8 +24,10 @@ from tests.sim.conftest import simulate
 
 __all__ = ["simulate"]  # programs that are tests in virtual time ask for this fixture
 
-TIMEOUT_S = 40.0
-"""A program that takes this long has failed."""
+TIMEOUT_S = 100.0
+"""A program that takes this long has failed; usually they take a second."""
+
+pytestmark = pytest.mark.timeout(2 * TIMEOUT_S)
 
 ON_LOOPBACK = """\
 import runpy, sys
