@@ -226,13 +226,13 @@ class PeerActor(PeerDesk):
         channel = self._channel
         if channel is None:
             return
-        for packet in effect.packets:
-            if not channel.send(packet):
-                self._on_full(channel)
+        refused = channel.send_all(effect.packets)
+        if refused:
+            self._on_full(channel, refused)
 
-    def _on_full(self, channel: Channel) -> None:
+    def _on_full(self, channel: Channel, refused: int = 1) -> None:
         if channel.is_open:
-            self.link.traffic.messages_dropped += 1
+            self.link.traffic.messages_dropped += refused
             self._overflowed = self._overflowed or channel.queued_bytes > 0
 
     def do_close_channel(self, effect: CloseChannel) -> None:

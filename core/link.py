@@ -31,6 +31,7 @@ from core.wire.packets import (
     KeepAlivePing,
     MalformedRequest,
     Message,
+    Packet,
     PacketFault,
     Request,
     Response,
@@ -99,7 +100,6 @@ class Link(LinkIntroduction):
         self._heartbeat.heard(now)
         self._count_traffic(now)
         self._punish(self._conduct.packets(len(messages), now), "packet_rate", now)
-        handlers = _PACKET_HANDLERS
         for payload, binary in messages:
             if self.stage >= closing:
                 break
@@ -112,13 +112,27 @@ class Link(LinkIntroduction):
                 packets = ()
             if len(packets) > 1:  # the message itself is counted already
                 self._punish(self._conduct.packets(len(packets) - 1, now), "packet_rate", now)
-            for packet in packets:
+            self._handle(packets, now)
+        return self._flush()
+
+    def _handle(self, packets: Sequence[Packet], now: float) -> None:
+        """Act upon packets until one of them ends the connection. The hot path of receiving."""
+        closing = Stage.CLOSING
+        handlers, peer_id, add_event = _PACKET_HANDLERS, self.peer_id, self._events.append
+        messages = 0
+        if self.stage >= closing:
+            return
+        for packet in packets:
+            if type(packet) is Message and packet.event != POST_NODE_INFO:
+                messages += 1
+                add_event(MessageReceived(peer_id=peer_id, event=packet.event, data=packet.data))
+                continue
+            handler = handlers.get(type(packet))
+            if handler is not None:
+                handler(self, packet, now)
                 if self.stage >= closing:
                     break
-                handler = handlers.get(type(packet))
-                if handler is not None:
-                    handler(self, packet, now)
-        return self._flush()
+        self.traffic.messages_received += messages
 
     def on_control_frame(self, now: float) -> list[Effect]:
         """A WebSocket PING or PONG: not part of this protocol, in either direction."""
@@ -137,12 +151,8 @@ class Link(LinkIntroduction):
         self._events.append(InvalidMessageReceived(peer_id=self.peer_id, rule=fault.rule, detail=fault.detail))
         self._break_rule(fault.rule, now)
 
-    def _on_message(self, packet: Message, now: float) -> None:
-        if packet.event == POST_NODE_INFO:
-            self._on_node_info_pushed(packet.data, now)
-            return
-        self.traffic.messages_received += 1
-        self._events.append(MessageReceived(peer_id=self.peer_id, event=packet.event, data=packet.data))
+    def _on_node_info_message(self, packet: Message, now: float) -> None:
+        self._on_node_info_pushed(packet.data, now)
 
     def _on_keep_alive(self, packet: KeepAlivePing, now: float) -> None:
         if self.direction is Direction.OUTBOUND:
@@ -255,7 +265,7 @@ class Link(LinkIntroduction):
 
 
 _PACKET_HANDLERS: dict[type, Callable[[Link, Any, float], None]] = {
-    Message: Link._on_message,
+    Message: Link._on_node_info_message,  # every other is an event
     Request: Link._on_request,
     Response: Link._on_response,
     ErrorResponse: Link._on_error_response,

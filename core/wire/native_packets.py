@@ -79,6 +79,10 @@ _pack = msgpack.Packer(autoreset=True).pack
 
 _NIL = b"\xc0"
 _MESSAGE = _pack(MESSAGE) + _pack(0)
+_MESSAGE_HEADS: dict[str, bytes] = {}
+"""What messages of a name begin with: a program has few names, and sends many messages of each."""
+
+MAX_MESSAGE_HEADS = 256
 _ANSWER = _pack(ANSWER)
 _REQUEST = _pack(REQUEST)
 _NO_TEXT = _pack("")
@@ -93,7 +97,14 @@ def join(packets: Sequence[bytes]) -> bytes:
 
 def encode_message(event: str, data: bytes | None) -> bytes:
     """Return a one-way message; ``data`` None sends none."""
-    return _MESSAGE + _text(event) + _NIL if data is None else b"".join((_MESSAGE, _text(event), *_data(data)))
+    head = _MESSAGE_HEADS.get(event)
+    if head is None:
+        if len(_MESSAGE_HEADS) == MAX_MESSAGE_HEADS:
+            _MESSAGE_HEADS.clear()
+        head = _MESSAGE_HEADS[event] = _MESSAGE + _text(event)
+    if data is not None and len(data) <= _SMALL_BYTES:
+        return head + cast(bytes, _pack(data))
+    return b"".join((head, *_data(data)))
 
 
 def encode_request(procedure: str, data: bytes | None, cid: int | None) -> bytes:

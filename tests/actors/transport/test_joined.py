@@ -168,3 +168,25 @@ def test_a_broadcast_is_one_frame_for_all_inbound_peers() -> None:
 
 def test_the_header_of_the_array_fits_beside_the_packets() -> None:
     assert len(join([bytes(JOINED_BYTES - MAX_PACKETS)] + [b"x"] * (MAX_PACKETS - 1))) <= MIN_MESSAGE_BYTES
+
+
+@given(st.lists(st.lists(st.integers(0, 3000), min_size=1, max_size=60), min_size=1, max_size=8), st.booleans())
+def test_packets_queued_together_are_the_same_as_one_by_one(groups: list[list[int]], joins: bool) -> None:
+    together, _, _ = joining(max_queued_bytes=100_000)
+    single, _, _ = joining(max_queued_bytes=100_000)
+    together.join = single.join = join if joins else None
+    for group in groups:
+        packets = [encode_message("a", bytes(size)) for size in group]
+        assert together.send_all(packets) == sum(not single.send(packet) for packet in packets)
+        assert together.queued_bytes == single.queued_bytes
+    streams = [channel._stream for channel in (together, single)]
+    together.flush()
+    single.flush()
+    assert all(isinstance(stream, FakeStream) for stream in streams)
+    assert together.bytes_out == single.bytes_out
+
+
+def test_nothing_is_queued_on_a_closed_channel() -> None:
+    channel, _, _ = joining()
+    channel.close(1000)
+    assert channel.send_all([encode_message("a", None)] * 3) == 3
