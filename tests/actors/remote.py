@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import tests.spoken
 from actors.transport.channel import Channel
 from actors.transport.events import ChannelEvent, Closed, MessageReceived, UpgradeRequested
 from actors.transport.websocket import ListenerChannel, OpenerChannel
-from core.config import NodeConfig
-from core.dialects import dialect_for
 from core.ids import Endpoint
+from core.wire.native import HEADER, VERSION
 from core.wire.payloads import NodeInfo
 from tests.actors.world import HomeNetwork, World
 
-DIALECT = dialect_for(NodeConfig())
+
+class CurrentDialect:
+    """The dialect that the tests speak at the moment (:mod:`tests.spoken`)."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(tests.spoken.dialect(), name)
+
+
+DIALECT = CurrentDialect()
 CHAIN = b"\x00\x00\x00\x01"
 
 
@@ -24,16 +32,18 @@ def node_info(nonce: str = "remote0123456789", **more: Any) -> NodeInfo:
 
 
 class Remote:
-    """A channel in the test's hands. ``texts`` are the packets that came, ``events`` all channel events."""
+    """A channel in the test's hands. ``texts`` are the packets that came, in the form of lisk-0.10 whatever is spoken;
+    ``events`` all channel events."""
 
     def __init__(self, world: World, channel: Channel) -> None:
+        channel.join = DIALECT.join
         self.world = world
         self.channel = channel
         self.events: list[ChannelEvent] = []
 
     @property
     def texts(self) -> list[str]:
-        return [event.payload.decode() for event in self.events if isinstance(event, MessageReceived)]
+        return [text for event in self.events if isinstance(event, MessageReceived) for text in texts_of(event)]
 
     @property
     def closed(self) -> Closed | None:
@@ -60,8 +70,8 @@ class Remote:
                 return
             self.world.run(min(0.05, left))
 
-    def send(self, text: str) -> None:
-        assert self.channel.send_text(text)
+    def send(self, packet: str | bytes) -> None:
+        assert self.channel.send(packet)
         self.step()
 
     def packet(self, key: str) -> Any:
@@ -83,12 +93,25 @@ class Remote:
         self.channel.abort()
 
 
+def texts_of(message: MessageReceived) -> list[str]:
+    """The packets of a message as JSON text."""
+    if not message.binary:
+        return [message.payload.decode()]
+    packets = tests.spoken.packets_of(message.payload, "")
+    return [json.dumps(packet, separators=(",", ":")) for packet in packets]
+
+
+def native_headers() -> tuple[tuple[str, str], ...]:
+    """What an upgrade says on either side."""
+    return ((HEADER, VERSION),) if tests.spoken.is_native() else ()
+
+
 def opener(
     world: World, ip: str, to: Endpoint, *, port: int = 5001, info: NodeInfo | None = None, handshake: bool = True
 ) -> Remote:
     """An opener at ``ip`` that says it listens on ``port``, upgraded and, if wanted, past its #handshake."""
     target = DIALECT.request_target(info or node_info(), port)
-    channel = OpenerChannel(HomeNetwork(world.net, ip), to, target)
+    channel = OpenerChannel(HomeNetwork(world.net, ip), to, target, extra_headers=native_headers())
     remote = Remote(world, channel)
     remote.run(0.1)
     if handshake and not channel.closed:
@@ -121,7 +144,7 @@ class Listener:
         remote.run(0.1)
         assert isinstance(remote.events[-1], UpgradeRequested)
         assert isinstance(remote.channel, ListenerChannel)
-        remote.events += remote.channel.accept()
+        remote.events += remote.channel.accept(native_headers())
         remote.run(0.1)
         remote.channel.resume_reading()
         return remote

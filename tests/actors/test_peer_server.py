@@ -33,6 +33,9 @@ from core.messages import (
 from core.wire.payloads import NodeInfo
 from tests.actors.remote import Remote, node_info, opener
 from tests.actors.world import Complaints, Probe, World
+from tests.spoken import BOTH_DIALECTS
+
+pytestmark = BOTH_DIALECTS
 
 HERE = Endpoint("10.1.0.1", 5001)
 

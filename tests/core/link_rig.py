@@ -27,8 +27,8 @@ from core.messages import (
 )
 from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
-from tests.core.spoken import dialect as dialect_of
-from tests.core.spoken import message_of, packet_of
+from tests.spoken import dialect as dialect_of
+from tests.spoken import message_of, packet_of
 
 CHAIN = b"\0\0\0\1"
 OURS = NodeInfo(CHAIN, "1.1", "0000000000000001")

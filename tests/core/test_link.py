@@ -42,7 +42,7 @@ from tests.core.link_rig import (
     message_packet,
     outbound,
 )
-from tests.core.spoken import BOTH_DIALECTS, packet_of
+from tests.spoken import BOTH_DIALECTS, packet_of
 
 pytestmark = BOTH_DIALECTS
 

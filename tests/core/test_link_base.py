@@ -44,7 +44,7 @@ from tests.core.link_rig import (
     message_packet,
     outbound,
 )
-from tests.core.spoken import BOTH_DIALECTS
+from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
 

@@ -30,7 +30,7 @@ from tests.core.link_rig import (
     peers_bytes,
     request_packet,
 )
-from tests.core.spoken import BOTH_DIALECTS
+from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
 

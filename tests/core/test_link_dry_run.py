@@ -18,7 +18,7 @@ from core.ids import PeerKind
 from core.link_base import Stage
 from core.link_settings import LinkSettings
 from tests.core.link_rig import Rig, inbound, info_bytes, message_packet, outbound, request_packet
-from tests.core.spoken import BOTH_DIALECTS
+from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
 

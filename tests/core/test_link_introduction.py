@@ -45,7 +45,7 @@ from tests.core.link_rig import (
     outbound,
     peers_bytes,
 )
-from tests.core.spoken import BOTH_DIALECTS, dialect
+from tests.spoken import BOTH_DIALECTS, dialect
 
 pytestmark = BOTH_DIALECTS
 

@@ -30,7 +30,7 @@ from tests.core.link_rig import (
     message_packet,
     outbound,
 )
-from tests.core.spoken import LISK, NATIVE, Spoken
+from tests.spoken import LISK, NATIVE, Spoken
 
 BOTH = pytest.mark.parametrize("connected", [inbound, outbound], ids=["inbound", "outbound"])
 

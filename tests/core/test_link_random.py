@@ -35,7 +35,7 @@ from tests.core.link_rig import (
     peers_bytes,
     request_packet,
 )
-from tests.core.spoken import LISK, NATIVE, Spoken, is_native, message_of
+from tests.spoken import LISK, NATIVE, Spoken, is_native, message_of
 
 MAX_OPEN, MAX_PENDING = 4, 6
 

@@ -9,7 +9,7 @@ from core.house_messages import (
 )
 from core.ids import PeerKind
 from tests.core.link_rig import REMOTE, inbound, outbound
-from tests.core.spoken import BOTH_DIALECTS
+from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
 

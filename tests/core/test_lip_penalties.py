@@ -23,7 +23,7 @@ from core.link_settings import LinkSettings
 from core.penalties import REPUTATION_AT_START
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import CHAIN, OURS, THEIRS, Fixed, Rig, b64, inbound, info_bytes, outbound
-from tests.core.spoken import BOTH_DIALECTS
+from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
 

@@ -21,7 +21,7 @@ from core.ids import CloseCode, Endpoint, PeerKind
 from core.link_base import Stage
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import ABORT, REMOTE, Rig, info_bytes, outbound, peers_bytes, request_packet
-from tests.core.spoken import BOTH_DIALECTS
+from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
 

@@ -30,7 +30,7 @@ from core.pool_inbound import GOODBYE_WINDOW_S, MAX_GOODBYES
 from core.pool_settings import PoolSettings
 from core.wire.payloads import NodeInfo
 from tests.core.link_rig import ABORT, CHAIN, REMOTE, Rig, inbound, info_bytes, message_packet, request_packet
-from tests.core.spoken import BOTH_DIALECTS
+from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
 

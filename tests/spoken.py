@@ -1,4 +1,4 @@
-"""One suite, several dialects: the tests of a link write packets in one form, and this module says them in the other.
+"""One suite, several dialects: tests of links and actors write packets in one form, this module says it in the other.
 
 The common form is that of ``lisk-0.10``, as Python values. A module that begins with ``pytestmark = BOTH_DIALECTS`` is
 run once in each dialect; what is only about JSON text and keep-alives is marked ``lisk_form``.
@@ -85,7 +85,16 @@ def packet_of(sent: str | bytes, peer_id: str) -> Any:
     """What was sent, in the common form; keep-alives stay text. ``peer_id`` is what answers name in JSON."""
     if isinstance(sent, str):
         return sent if sent.startswith("#") else json.loads(sent)
-    kind, number, text, data = msgpack.unpackb(native.join([sent]))
+    return packets_of(native.join([sent]), peer_id)[0]
+
+
+def packets_of(message: bytes, peer_id: str) -> list[Any]:
+    """The packets of a native message, in the common form."""
+    values = iter(msgpack.unpackb(message))
+    return [_common_form(*packet, peer_id) for packet in zip(values, values, values, values, strict=True)]
+
+
+def _common_form(kind: int, number: int, text: str, data: bytes | None, peer_id: str) -> Any:
     body = {} if data is None else {"data": base64.b64encode(data).decode()}
     if kind == native.HANDSHAKE:
         return {"event": "#handshake", "data": {"authToken": None}, "cid": number}
