@@ -18,6 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from actors.client import Client, ClientCounters, SendWindow
 from actors.commands import CALL_TIMEOUT_S, STOP, Command, checked_answer, silence
 from actors.event_queue import EventQueue, Item, is_payload
+from actors.incoming import IncomingRequest
 from actors.listeners import Listeners, Registration
 from actors.session import Place, System, open_session
 from core import messages as m
@@ -28,6 +29,9 @@ _log = logging.getLogger("ensemble")
 
 CHUNK = 64
 """Events handled before the loop's other tasks get a turn."""
+
+REQUESTS_TOGETHER = 16
+"""Requests handled before their answers go out: the other side works on these while we work on the next."""
 
 STOP_SHARE = 0.8
 """Share of stop()'s time that the node itself gets; the rest is for the handlers."""
@@ -230,12 +234,14 @@ class AsyncRun:
         if not chunk:
             chunk = self._chunk = self.client.queue.take(CHUNK)
             chunk.reverse()
-        while chunk:
+        answers = REQUESTS_TOGETHER
+        while chunk and answers:
+            answers -= type(chunk[-1]) is IncomingRequest
             self._handle(chunk.pop())  # not kept: a request nobody keeps is refused when it goes away
             if self._unstarted:
                 return
-        if len(self.client.queue):
-            self._loop.call_soon(self._run_handlers, context=self._context)
+        if chunk or len(self.client.queue):
+            self._session.after_turn(self._run_handlers)
 
     def _handle(self, item: Item) -> None:
         if self._is_draining and is_payload(item):

@@ -156,8 +156,8 @@ class Sender(Protocol):
         """Call a function in that thread. Any thread."""
 
     @property
-    def hurry(self) -> Callable[[Callable[[], None]], bool]:
-        """Call it now. In that thread. False if that cannot be."""
+    def hurry(self) -> Callable[[Callable[[], None], bool], bool]:
+        """Call it now, if need be ``again``. In that thread. False if that cannot be."""
 
 
 class Search:

@@ -37,6 +37,9 @@ from core.messages import (
 MAX_COMMANDS = 256
 """In one message to a peer's actor: while it works, nobody else's turn comes."""
 
+TOGETHER = 16
+"""Requests of one turn that leave before its end: the other side works on these while the program makes the next."""
+
 TO_PEERS = (SendMessage, SendRequest, ApplyPenalty)
 """What reaches peers by the long way when it is given in for the node; and broadcasts do."""
 
@@ -64,8 +67,8 @@ class Outbox:
     """See the module. :meth:`add` may be called from any thread; everything else happens in the actors' loop.
 
     ``tell_node`` and ``tell`` send, from the loop; ``soon`` calls a function in the loop, from any thread; ``hurry``
-    calls it at once, from the loop's thread, and returns False if it cannot. ``find`` sends :class:`FindPeer` and
-    returns its number; :meth:`on_found` or :meth:`on_not_found` get the outcome.
+    calls it at once, from the loop's thread, and returns False if it cannot (with True even if it has just done so).
+    ``find`` sends :class:`FindPeer` and returns its number; :meth:`on_found` or :meth:`on_not_found` get the outcome.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class Outbox:
         tell_node: Callable[[ActorMessage], None],
         tell: Callable[[Any, ActorMessage], None],
         soon: Callable[[Callable[[], None]], None],
-        hurry: Callable[[Callable[[], None]], bool],
+        hurry: Callable[[Callable[[], None], bool], bool],
         find: Callable[[PeerId], int],
     ) -> None:
         self._tell_node = tell_node
@@ -98,8 +101,10 @@ class Outbox:
         self._entries.append((peer_id, address, message))
         if not self._is_pending:  # looked at after appending: the flush lowers it before it takes
             self._is_pending = True
-            if not (hurry and self._hurry(self.flush)):
+            if not (hurry and self._hurry(self.flush, False)):
                 self._soon(self.flush)
+        elif hurry and len(self._entries) >= TOGETHER:
+            self._hurry(self.flush, True)
 
     def flush(self) -> None:
         """Send what was taken."""

@@ -47,7 +47,7 @@ class ProcessSession:
         self.tell_node: Callable[[ActorMessage], None] = system.tell_root
         self.soon: Callable[[Callable[[], None]], None] = deliver or system.soon
 
-    def hurry(self, call: Callable[[], None]) -> bool:
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Never: whatever is sent goes through another thread."""
         return False
 

@@ -45,7 +45,7 @@ class Session:
         """Send to the Node. In the thread that drives the actors."""
         self.soon: Callable[[Callable[[], None]], None] = self._endpoint.soon
         """Have a function called in the thread that drives the actors. Any thread; never blocks."""
-        self.hurry: Callable[[Callable[[], None]], bool] = base.hurry
+        self.hurry: Callable[[Callable[[], None], bool], bool] = base.hurry
         """The same at once, in the thread that drives the actors; False where that is not possible, or not sensible."""
         self.after_turn: Callable[[Callable[[], None]], None] = base.after_turn
         """Driven by asyncio: call a function when the actors have done what they are at. In the loop only."""

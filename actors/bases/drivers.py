@@ -59,7 +59,7 @@ class Driver(abc.ABC):
         """Call a function of the program when the turn is over. In the loop."""
         raise RuntimeError('only a base with drive="asyncio" calls its program')
 
-    def hurry(self, call: Callable[[], None]) -> bool:
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Run a turn with ``call()`` in it right now, if this is the moment for it. In the loop."""
         return False
 
@@ -299,11 +299,11 @@ class AsyncioDriver(Driver):
             if not base.closed:
                 self._arm()
 
-    def hurry(self, call: Callable[[], None]) -> bool:
-        """Once after each look at the sockets: who asks again as soon as it was answered need not wait for the next
-        turn, and of many who do the rest goes together. (One request at a time: 30 us of 300.)"""
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
+        """Once after each look at the sockets, or when ``again`` says that enough has come together: who asks again as
+        soon as it was answered need not wait for the next turn. (One request at a time: 30 us of 300.)"""
         base = self.base
-        if not self._may_hurry or self._is_busy or base.closed or not self.in_loop():
+        if not (self._may_hurry or again) or self._is_busy or base.closed or not self.in_loop():
             return False
         self._may_hurry = False
         self._is_busy = True

@@ -272,9 +272,9 @@ class InProcessBase(ActorHost):
         self._endpoints[text] = endpoint
         return endpoint
 
-    def hurry(self, call: Callable[[], None]) -> bool:
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Run a turn with ``call()`` in it now, if the driver thinks it right; whether it did. In the loop."""
-        return self._driver.hurry(call)
+        return self._driver.hurry(call, again)
 
     def after_turn(self, call: Callable[[], None]) -> None:
         """With ``drive="asyncio"``: call ``call()`` outside the actors, when the present turn is over. In the loop."""

@@ -50,7 +50,7 @@ class SimSession:
         """Send to the Node."""
         self._endpoint.deliver(self._address, message)
 
-    def hurry(self, call: Callable[[], None]) -> bool:
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Never: waiting costs no real time here."""
         return False
 

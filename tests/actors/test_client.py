@@ -280,7 +280,7 @@ class Session:
     def soon(self, call: Callable[[], None]) -> None:
         call()
 
-    def hurry(self, call: Callable[[], None]) -> bool:
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
         return False
 
 

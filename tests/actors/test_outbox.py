@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.outbox import MAX_COMMANDS, Outbox
+from actors.outbox import MAX_COMMANDS, TOGETHER, Outbox
 from core import messages as m
 from core.ids import PeerId
 
@@ -37,10 +37,10 @@ class House:
             self.find,
         )
 
-    def hurry(self, call: Callable[[], None]) -> bool:
-        if self.is_willing:
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
+        if self.is_willing or again:
             call()
-        return self.is_willing
+        return self.is_willing or again
 
     def find(self, peer_id: PeerId) -> int:
         self.searches.append(peer_id)
@@ -102,6 +102,15 @@ def test_who_waits_for_an_answer_need_not_wait_for_the_turn() -> None:
     house.outbox.add(m.SendRequest(4, "p", None), A, hurry=True)  # what is said already is in order with the rest
     house.turn()
     assert house.to_peers[2][1] == m.PeerCommands((message(3), m.SendRequest(4, "p", None)))
+
+
+def test_many_who_wait_for_answers_leave_in_groups_before_the_turn_is_over() -> None:
+    house = House().routed()
+    for number in range(1, 2 * TOGETHER + 3):
+        house.outbox.add(m.SendRequest(number, "p", None), A, hurry=True)
+    assert [len(sent.commands) for _, sent in house.to_peers] == [TOGETHER, TOGETHER]
+    house.turn()
+    assert [len(sent.commands) for _, sent in house.to_peers] == [TOGETHER, TOGETHER, 2]
 
 
 def test_what_follows_waits_for_the_answer_and_goes_straight() -> None:

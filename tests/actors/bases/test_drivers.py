@@ -195,18 +195,19 @@ def test_who_is_in_a_hurry_gets_a_turn_once_until_the_sockets_were_looked_at() -
         answers: list[Any] = []
         endpoint = base.open_endpoint(lambda message, sender: answers.append(message))
 
-        def ask(number: int) -> bool:
-            return base.hurry(lambda: endpoint.deliver(actor, lambda me, sender: me.send(sender, number)))
+        def ask(number: int, *, again: bool = False) -> bool:
+            return base.hurry(lambda: endpoint.deliver(actor, lambda me, sender: me.send(sender, number)), again)
 
         assert ask(1)
         assert answers == [1]
         assert not ask(2)
+        assert ask(5, again=True)
         base.waker.wake()  # something is readable
         while not ask(3):
             await asyncio.sleep(0)
-        assert answers == [1, 3]
+        assert answers == [1, 5, 3]
         tried: list[bool] = []
-        endpoint.tell(actor, lambda me, sender: tried.append(ask(4)))
+        endpoint.tell(actor, lambda me, sender: tried.append(ask(4, again=True)))
         while not tried:
             await asyncio.sleep(0)
         assert tried == [False]  # within a turn
@@ -216,7 +217,7 @@ def test_who_is_in_a_hurry_gets_a_turn_once_until_the_sockets_were_looked_at() -
 
 def test_only_asyncio_hurries_and_calls_back(rigs: Callable[..., Rig]) -> None:
     base = rigs("thread").base
-    assert not base.hurry(lambda: None)
+    assert not base.hurry(lambda: None, True)
     with pytest.raises(RuntimeError, match="asyncio"):
         base.after_turn(lambda: None)
 
