@@ -30,7 +30,7 @@ _log = logging.getLogger("ensemble")
 CHUNK = 64
 """Events handled before the loop's other tasks get a turn."""
 
-REQUESTS_TOGETHER = 16
+REQUESTS_TOGETHER = 32
 """Requests handled before their answers go out: the other side works on these while we work on the next."""
 
 STOP_SHARE = 0.8

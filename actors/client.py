@@ -222,9 +222,14 @@ class Client:
     def call(self, message: m.Query, pending: PendingCall, *, hurry: bool = False) -> int:
         """Number a message, send it, and let ``pending`` wait for the answer. Raises NotActive."""
         number = self.calls.open(pending)
-        peer_id = message.peer_id if isinstance(message, m.SendRequest | m.SendMessage) else None
         try:
-            self.send(msgspec.structs.replace(message, request_id=number), peer_id, hurry=hurry)
+            if type(message) is m.SendRequest:  # a third of the time that replace() takes
+                peer_id = message.peer_id
+                numbered: m.Query = m.SendRequest(number, message.procedure, message.data, message.timeout_s, peer_id)
+            else:
+                peer_id = message.peer_id if type(message) is m.SendMessage else None
+                numbered = msgspec.structs.replace(message, request_id=number)
+            self.send(numbered, peer_id, hurry=hurry)
         except BaseException:
             self.calls.forget(number)
             raise

@@ -37,7 +37,7 @@ from core.messages import (
 MAX_COMMANDS = 256
 """In one message to a peer's actor: while it works, nobody else's turn comes."""
 
-TOGETHER = 16
+TOGETHER = 32
 """Requests of one turn that leave before its end: the other side works on these while the program makes the next."""
 
 TO_PEERS = (SendMessage, SendRequest, ApplyPenalty)

@@ -9,7 +9,6 @@ the pool.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,6 +22,7 @@ from core.events import FailedToSendMessage
 from core.house_messages import PeerDismissed
 from core.link import Link
 from core.messages import (
+    ActorMessage,
     AnswerCall,
     Answers,
     Done,
@@ -34,6 +34,7 @@ from core.messages import (
     PeerReleased,
     Query,
     RefuseCall,
+    RequestAnswered,
     SendMessage,
     SendRequest,
 )
@@ -43,6 +44,9 @@ BATCH_BYTES = 64 * 1024
 
 LINGER_S = 5.0
 """How long a closed peer waits for programs to let go of its address. One that has stopped answers nothing."""
+
+
+Call = SendRequest | AnswerCall | RefuseCall
 
 
 class PeerDesk(HouseActor):
@@ -91,24 +95,51 @@ class PeerDesk(HouseActor):
 
     def receiveMsg_PeerCommands(self, message: PeerCommands, sender: Any) -> None:
         """Several at once, and few system calls for all."""
-        together: list[SendMessage] = []
+        run: list[ActorMessage] = []  # messages, or what is none, in a row
         size = 0
         for command in message.commands:
-            if type(command) is SendMessage:
-                together.append(command)
-                size += text_bytes(command)
-                if size < BATCH_BYTES:
-                    continue
-            if together:
-                self._send_together(together, size, sender)
-                together, size = [], 0
-            if type(command) is not SendMessage:
-                _COMMANDS[type(command)](self, command, sender)
-        if together:
-            self._send_together(together, size, sender)
+            if run and (size >= BATCH_BYTES or (type(command) is SendMessage) is not (type(run[0]) is SendMessage)):
+                self._carry_out(run, size, sender)
+                run, size = [], 0
+            run.append(command)
+            size += room_bytes(command)
+        if run:
+            self._carry_out(run, size, sender)
         self._settle()
         if not self.link.is_connected:
             self._fail_owed("is not connected any more")
+
+    def _carry_out(self, run: list[Any], size: int, sender: Any) -> None:
+        if type(run[0]) is SendMessage:
+            self._send_together(run, size, sender)
+        else:
+            self._call_together(run, size, sender)
+        if size >= BATCH_BYTES and self._channel is not None:
+            self._channel.flush()
+
+    def _call_together(self, commands: list[Call], size: int, sender: Any) -> None:
+        """Requests and answers: one look at the clock and one list of effects for all (2 us less of 14 for each)."""
+        link, channel, now = self.link, self._channel, self.now()
+        is_full = channel is not None and channel.queued_bytes and size > channel.room_bytes
+        link.cork()
+        for command in commands:
+            if type(command) is AnswerCall:
+                link.answer(command.call_id, command.data)
+            elif type(command) is RefuseCall:
+                link.refuse(command.call_id, command.message)
+            elif type(command) is SendRequest and is_full and link.is_connected:
+                self._drop_request(command, sender)
+            elif type(command) is SendRequest:
+                ask_id = self.remember_asker(sender, command.request_id)
+                link.request(ask_id, command.procedure, command.data, command.timeout_s, now)
+        self.apply(link.uncork())
+
+    def _drop_request(self, message: SendRequest, sender: Any) -> None:
+        """Like a message: it is lost, the connection is not."""
+        self.link.traffic.messages_dropped += 1
+        if message.request_id:
+            error = RequestFailed(f"{self.link.peer_id}: the send queue is full", self.link.peer_id)
+            self.send(sender, Failed(message.request_id, error))
 
     def _send_together(self, messages: list[SendMessage], size: int, sender: Any) -> None:
         link, channel = self.link, self._channel
@@ -118,8 +149,6 @@ class PeerDesk(HouseActor):
             return
         self.apply(link.send_all(messages, self.now()))
         self._owed += [(sender, message.request_id) for message in messages if message.request_id]
-        if size >= BATCH_BYTES:
-            channel.flush()
 
     def _send_message(self, message: SendMessage, sender: Any) -> None:
         link, channel = self.link, self._channel
@@ -127,7 +156,7 @@ class PeerDesk(HouseActor):
             channel is not None
             and channel.queued_bytes
             and link.is_connected
-            and text_bytes(message) > channel.room_bytes
+            and room_bytes(message) > channel.room_bytes
         ):
             self._drop(message, sender)
             return
@@ -145,50 +174,32 @@ class PeerDesk(HouseActor):
 
     def receiveMsg_SendRequest(self, message: SendRequest, sender: Any) -> None:
         """Ask the remote; its answer goes to who asked."""
-        self._send_request(message, sender)
+        self._call_together([message], room_bytes(message), sender)
         self._settle_soon()
-
-    def _send_request(self, message: SendRequest, sender: Any) -> None:
-        channel = self._channel
-        if (
-            channel is not None
-            and channel.queued_bytes
-            and self.link.is_connected
-            and request_bytes(message) > channel.room_bytes
-        ):
-            # Like a message: it is lost, the connection is not.
-            self.link.traffic.messages_dropped += 1
-            if message.request_id:
-                error = RequestFailed(f"{self.link.peer_id}: the send queue is full", self.link.peer_id)
-                self.send(sender, Failed(message.request_id, error))
-            return
-        ask_id = self.remember_asker(sender, message.request_id)
-        self.apply(self.link.request(ask_id, message.procedure, message.data, message.timeout_s, self.now()))
 
     def receiveMsg_AnswerCall(self, message: AnswerCall, sender: Any) -> None:
         """The application's answer to a remote's request."""
-        self._answer_call(message, sender)
+        self._call_together([message], room_bytes(message), sender)
         self._settle_soon()
-
-    def _answer_call(self, message: AnswerCall, sender: Any) -> None:
-        self.apply(self.link.answer(message.call_id, message.data))
 
     def receiveMsg_RefuseCall(self, message: RefuseCall, sender: Any) -> None:
         """The application's refusal of a remote's request."""
-        self._refuse_call(message, sender)
+        self._call_together([message], room_bytes(message), sender)
         self._settle_soon()
-
-    def _refuse_call(self, message: RefuseCall, sender: Any) -> None:
-        self.apply(self.link.refuse(message.call_id, message.message))
 
     # ---- answers ----
 
     def do_reply(self, effect: Reply) -> None:
         """Keep an answer for a moment: what one read from the socket brought goes to the program as one message."""
         asked = self.asker(effect.ask_id)
-        if asked is not None and isinstance(effect.message, Query):
-            asker, request_id = asked
-            self._answers.append((asker, msgspec.structs.replace(effect.message, request_id=request_id)))
+        if asked is None:
+            return
+        asker, request_id = asked
+        answer = effect.message
+        if type(answer) is RequestAnswered:  # a third of the time that replace() takes
+            self._answers.append((asker, RequestAnswered(request_id, answer.peer_id, answer.data)))
+        elif isinstance(answer, Query):
+            self._answers.append((asker, msgspec.structs.replace(answer, request_id=request_id)))
 
     def _hand_answers(self) -> None:
         answers, self._answers = self._answers, []
@@ -241,19 +252,9 @@ class PeerDesk(HouseActor):
             self.send(address, PeerGone(self.link.peer_id))
 
 
-_COMMANDS: dict[type, Callable[[PeerDesk, Any, Any], None]] = {
-    SendRequest: PeerDesk._send_request,
-    AnswerCall: PeerDesk._answer_call,
-    RefuseCall: PeerDesk._refuse_call,
-}
-"""What may be in PeerCommands besides messages."""
-
-
-def text_bytes(message: SendMessage) -> int:
-    """About how much room a message takes in the send queue: its payload in base64, its name, what is around them."""
-    return len(message.data or b"") * 4 // 3 + len(message.event) + 128
-
-
-def request_bytes(message: SendRequest) -> int:
-    """The same for a request."""
-    return len(message.data or b"") * 4 // 3 + len(message.procedure) + 128
+def room_bytes(command: Any) -> int:
+    """About how much room a command takes in the send queue: its payload in base64, its name, what is around them."""
+    kind = type(command)
+    if kind is SendMessage:
+        return len(command.data or b"") * 4 // 3 + len(command.event) + 128
+    return 128 if kind is RefuseCall else len(command.data or b"") * 4 // 3 + 256

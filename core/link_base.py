@@ -130,6 +130,7 @@ class LinkBase:
         self._end: End | None = None
         self._said_goodbye = False
         self._is_held = False  # nothing is read at the moment
+        self._corked = False
         self._out: list[Effect] = []
         self._events: list[Event] = []
         self._decisions: list[Decision] = []
@@ -350,12 +351,23 @@ class LinkBase:
         if report is not None:
             self._tell(Room.NODE, report)
 
+    def cork(self) -> None:
+        """Until :meth:`uncork` what is decided stays here: requests and answers that come together go out together."""
+        self._corked = True
+
+    def uncork(self) -> list[Effect]:
+        """Everything that was decided since, in order."""
+        self._corked = False
+        return self._flush()
+
     def _flush(self) -> list[Effect]:
         """What was decided, in order: packets and messages, then events, then the end of the channel.
 
         Events come after the messages, so that a program which hears "connected" finds the peer in the pool; and
         before the end, because the channel's end is an input of its own, with events of its own.
         """
+        if self._corked:
+            return []
         out = self._out
         if self._decisions:
             # Before what follows from them: the ban that a penalty leads to comes after it in the peer's story.

@@ -47,10 +47,12 @@ class LinkCalls(LinkBase):
         """
         if not self.is_connected:
             error: RequestFailed = RequestFailed(f"{self.peer_id} is not connected", self.peer_id)
-            return [Reply(ask_id, Failed(0, error))]
+            self._out.append(Reply(ask_id, Failed(0, error)))
+            return self._flush()
         if len(self._pending) >= self._settings.max_pending_requests:
             error = RequestFailed(f"{len(self._pending)} requests to {self.peer_id} wait for an answer", self.peer_id)
-            return [Reply(ask_id, Failed(0, error))]
+            self._out.append(Reply(ask_id, Failed(0, error)))
+            return self._flush()
         self._count_traffic(now)
         self.traffic.requests_sent += 1
         request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
