@@ -18,12 +18,22 @@ from typing import Any
 from thespian.actors import ActorExitRequest, ActorSystemConventionUpdate, ChildActorExited
 
 from actors.base import HouseActor
+from actors.edge import (
+    EDGE,
+    HOST,
+    HOST_LOST_S,
+    STARTING_S,
+    EdgeInbound,
+    EdgeOutbound,
+    EdgeServer,
+    HostPing,
+    HostPong,
+    HostsChanged,
+    ServedBy,
+)
 from actors.node import Node
-from actors.peer import InboundPeer, OutboundPeer
 from actors.peer_pool import PeerPool
-from actors.peer_server import PeerServer
 from actors.wiring import Init, Listen, Rooms, SubscribersChanged
-from core.deadlines import earliest
 from core.effects import CreateInbound, DialPeer
 from core.house_messages import (
     AddressBanned,
@@ -39,121 +49,6 @@ from core.ids import CloseCode, Direction, Endpoint
 from core.messages import ActorMessage
 
 PING_INTERVAL_S = 1.0
-HOST_LOST_S = 4.0
-"""A lost host is to be noticed within 5 s: four pings without an answer, and a little for the news to travel."""
-
-STARTING_S = 10.0
-"""A new server has so long for its first answer: its process has to be made first."""
-
-EDGE = "edge"
-"""Capability of a host that may hold sockets: the IP address to listen at."""
-
-STORE = "store"
-"""Capability of a host that may hold the peer book."""
-
-HOST = "host"
-"""Capability of every host, and requirement of an actor that is to live there: its name."""
-
-
-class HostPing(ActorMessage, frozen=True):
-    """ServerGroup -> EdgeServer, every second."""
-
-    number: int
-
-
-class HostPong(ActorMessage, frozen=True):
-    """EdgeServer -> ServerGroup: still here."""
-
-    number: int
-
-
-class HostsChanged(ActorMessage, frozen=True):
-    """ServerGroup -> DeployedPool: these hosts take peers now. What lived on others is lost."""
-
-    hosts: tuple[str, ...]
-
-
-class ServedBy(ActorMessage, frozen=True):
-    """EdgeServer -> DeployedPool, when it begins: connections that I ask room for are on this host."""
-
-    host: str
-
-
-def lives_at(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
-    """Whether a host is the one that an actor is to live on."""
-    wanted = (requirements or {}).get(HOST)
-    return wanted is None or capabilities.get(HOST) == wanted
-
-
-class EdgeOutbound(OutboundPeer):
-    """An OutboundPeer on an edge host."""
-
-    @staticmethod
-    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
-        """Thespian asks."""
-        return lives_at(capabilities, requirements)
-
-
-class EdgeInbound(InboundPeer):
-    """An InboundPeer on the host where its connection was accepted."""
-
-    @staticmethod
-    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
-        """Thespian asks."""
-        return lives_at(capabilities, requirements)
-
-
-class EdgeServer(PeerServer):
-    """A PeerServer that ends its host's actors when it hears nothing of the node any more."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._silent_at: float | None = None
-        self._pool: Any = None
-        self._host = ""
-
-    @staticmethod
-    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
-        """Thespian asks."""
-        return lives_at(capabilities, requirements)
-
-    def receiveMsg_HostPing(self, message: HostPing, sender: Any) -> None:
-        """The node is there."""
-        self._silent_at = self.now() + HOST_LOST_S
-        self.send(sender, HostPong(message.number))
-
-    def receiveMsg_ServedBy(self, message: ServedBy, sender: Any) -> None:
-        """How this host is called."""
-        self._host = message.host
-
-    def receiveMsg_Init(self, message: Init, sender: Any) -> None:
-        """Begin to accept, and tell the pool where."""
-        super().receiveMsg_Init(message, sender)
-        self._pool = message.charter.rooms.pool
-        self.send(self._pool, ServedBy(self._host))
-
-    def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
-        """With another pool this host begins anew: the peers here belong to the old one."""
-        super().receiveMsg_Rooms(message, sender)
-        if self._pool is not None and self._pool != message.pool:
-            self._begin_anew("the pool was replaced")
-
-    def deadline(self) -> float | None:
-        """The server's, or when the node has been silent for too long."""
-        return earliest(super().deadline(), self._silent_at)
-
-    def on_time(self, now: float) -> None:
-        """Time-outs."""
-        if self._silent_at is not None and self._silent_at <= now:
-            self._begin_anew(f"nothing was heard of the node for {HOST_LOST_S:g} s")
-            return
-        super().on_time(now)
-
-    def _begin_anew(self, why: str) -> None:
-        self.log.warning("all actors of this host end: %s", why)
-        self._silent_at = None
-        self.end()
-        self.actorSystemShutdown()
 
 
 class Edge:

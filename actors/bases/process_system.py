@@ -40,8 +40,8 @@ KILL_LIMIT_S = 2.0
 
 CONVENTION = {
     "CONVENTION_RESTART_PERIOD": "00:02",
-    "CONVENTION_REREGISTRATION_PERIOD": "00:10",
-    "CONVENTION_REGISTRATION_MISS_MAX": "3",
+    "CONVENTION_REREGISTRATION_PERIOD": "00:02",
+    "CONVENTION_REGISTRATION_MISS_MAX": "8",
 }
 """How often, minutes and seconds, a host on its own looks for its leader, and tells it that it is there."""
 

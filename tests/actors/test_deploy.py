@@ -138,6 +138,7 @@ def start(file: Path, host: str) -> subprocess.Popen[str]:
 @pytest.mark.sockets
 @pytest.mark.slow
 @pytest.mark.chaos
+@pytest.mark.timeout(150)
 def test_hosts_run_by_command_and_members_may_be_killed(file: Path) -> None:
     admin, port = free_port(LEADER, EDGE_B), free_port(LEADER, EDGE_B)
     file.write_text(
@@ -151,7 +152,7 @@ def test_hosts_run_by_command_and_members_may_be_killed(file: Path) -> None:
     seen: set[int] = set()
     try:
         with partner:
-            wait_until(lambda: partner.get_connected_peers(), "the node is not reached")
+            wait_until(lambda: partner.get_connected_peers(), "the node is not reached", 45.0)
             seen.update(tree(programs["b"].pid))
             programs["b"].kill()
             programs["b"].wait()
@@ -160,7 +161,7 @@ def test_hosts_run_by_command_and_members_may_be_killed(file: Path) -> None:
             assert programs["b"].stdout is not None
             programs["b"].stdout.close()
             programs["b"] = start(file, "b")
-            wait_until(lambda: partner.get_connected_peers(), "the node is not reached again", 30.0)
+            wait_until(lambda: partner.get_connected_peers(), "the node is not reached again", 45.0)
             for program in programs.values():
                 seen.update(tree(program.pid))
             for program in programs.values():
