@@ -122,7 +122,8 @@ class Deeds:
     def _repeat(self, when: a.When, perform: Callable[[], None]) -> None:
         every = when.every_s or 0.0
         start = when.from_s if when.from_s is not None else every
-        end = min(when.until_s if when.until_s is not None else self._lab.duration_s, self._lab.duration_s)
+        # What happens in the very last instant has no effect that anybody could see.
+        end = self._lab.duration_s * (1.0 - 1e-9) if when.until_s is None else when.until_s
         left = when.times if when.times is not None else a.MAX_TIMES
 
         def again() -> bool:

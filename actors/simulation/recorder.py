@@ -131,6 +131,7 @@ class Recorder:
         self.series: dict[str, list[tuple[float, float]]] = {}
         self.counters: dict[str, float] = {}
         self._held: dict[str, dict[tuple[PeerId, str], float]] = {}
+        self._outbound: dict[str, int] = {}
         self._runs: dict[str, int] = {}
         self._banned_now: dict[str, set[str]] = {}
 
@@ -150,6 +151,7 @@ class Recorder:
             return
         self._runs[node.name] = run
         now = self._clock()
+        self._outbound.pop(node.name, None)
         for peer, direction in self._held.pop(node.name, {}):
             self._edge(EdgeEvent(now, node.name, peer, direction, "closed", CloseCode.ABNORMAL, "the node was gone"))
         self._banned_now.pop(node.name, None)
@@ -157,13 +159,18 @@ class Recorder:
     def _opened(self, node: SimNode, event: Any) -> None:
         direction = "outbound" if type(event) is ConnectOutbound else "inbound"
         now = self._clock()
-        self._held.setdefault(node.name, {})[event.peer.peer_id, direction] = now
+        held = self._held.setdefault(node.name, {})
+        if direction == "outbound" and (event.peer.peer_id, direction) not in held:
+            self._outbound[node.name] = self._outbound.get(node.name, 0) + 1
+        held[event.peer.peer_id, direction] = now
         self._edge(EdgeEvent(now, node.name, event.peer.peer_id, direction, "opened", 0, ""))
 
     def _closed(self, node: SimNode, event: Any) -> None:
         direction = "outbound" if type(event) is CloseOutbound else "inbound"
         peer = event.peer.peer_id
-        self._held.get(node.name, {}).pop((peer, direction), None)
+        was_open = self._held.get(node.name, {}).pop((peer, direction), None) is not None
+        if was_open and direction == "outbound":
+            self._outbound[node.name] -= 1
         now = self._clock()
         self._edge(EdgeEvent(now, node.name, peer, direction, "closed", event.code, event.reason))
         # Both ends see the code; the reason tells who decided.
@@ -216,7 +223,10 @@ class Recorder:
     def degree(self, node: SimNode, direction: Direction | None = None) -> int:
         """How many connections a node has, of one direction or of both."""
         held = self.held(node)
-        return len(held) if direction is None else sum(way == direction.value for _, way in held)
+        if direction is None or not held:
+            return len(held)
+        outbound = self._outbound.get(node.name, 0)
+        return outbound if direction is Direction.OUTBOUND else len(held) - outbound
 
     def peers_of(self, node: SimNode, direction: Direction | None = None) -> list[PeerId]:
         """The peers of a node, in the order in which they connected."""

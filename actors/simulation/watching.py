@@ -20,7 +20,7 @@ from core.scenario.plan import Probe
 if TYPE_CHECKING:
     from actors.simulation.lab import Laboratory
 
-SMALL = 300
+SMALL = 100
 """Nodes up to which the components of the overlay are a curve; it costs a look at every connection."""
 
 
