@@ -103,7 +103,8 @@ class AsyncRun:
             return checked_answer(command, await future)
         finally:
             del self._backstops[number]
-            self.client.calls.forget(number)  # the caller may have been cancelled
+            if future.cancelled():  # with its caller
+                self.client.calls.forget(number)
 
     def _sweep_by(self, deadline: float) -> None:
         """One timer for all calls: a timer each would cost a request more than its message does."""

@@ -73,7 +73,7 @@ class Calls:
 
     def resolve(self, answer: m.Query) -> bool:
         """End the call that ``answer`` belongs to. False if there is none: its caller gave up."""
-        if isinstance(answer, m.Failed):
+        if type(answer) is m.Failed:
             return self.fail(answer.request_id, answer.error)
         call = self._pending.pop(answer.request_id, None)
         if call is None or call.done():

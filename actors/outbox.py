@@ -110,8 +110,14 @@ class Outbox:
         """Send what was taken."""
         self._is_pending = False
         entries = self._entries
+        same_peer: PeerId | None = None  # whose batch is at hand: mostly one peer after the other's turn
+        batch: list[ActorMessage] = []
         for _ in range(len(entries)):
             peer_id, address, message = entries.popleft()
+            if peer_id is not None and peer_id is same_peer:
+                batch.append(message)
+                continue
+            same_peer = None
             if type(message) is BroadcastMessage:
                 self._gather_broadcast(message)
                 continue
@@ -120,7 +126,7 @@ class Outbox:
             if address is None and peer_id is not None:
                 address = self._address_for(peer_id, message)
             if address is not None:
-                self._gather(address, message)
+                same_peer, batch = peer_id, self._gather(address, message)
             elif peer_id is None:
                 self._send_to_node(message)
         if self._broadcasts:
@@ -165,12 +171,12 @@ class Outbox:
             self._tell_node(message)
         return None
 
-    def _gather(self, address: Any, message: ActorMessage) -> None:
+    def _gather(self, address: Any, message: ActorMessage) -> list[ActorMessage]:
         batch = self._batches.get(id(address))
         if batch is None:
-            self._batches[id(address)] = (address, [message])
-        else:
-            batch[1].append(message)
+            batch = self._batches[id(address)] = (address, [])
+        batch[1].append(message)
+        return batch[1]
 
     def _hand_out(self) -> None:
         if self._batches:
