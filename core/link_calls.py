@@ -53,7 +53,8 @@ class LinkCalls(LinkBase):
             error = RequestFailed(f"{len(self._pending)} requests to {self.peer_id} wait for an answer", self.peer_id)
             self._out.append(Reply(ask_id, Failed(0, error)))
             return self._flush()
-        self._count_traffic(now)
+        if self._traffic_at is None:
+            self._count_traffic(now)
         self.traffic.requests_sent += 1
         request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
         self._send(self._dialect.encode_request(procedure, data, request.cid))
