@@ -120,7 +120,7 @@ class ProcessSystem:
             preloaded=self._preloaded,
         )
         warden = subprocess.Popen(
-            [sys.executable, "-m", "actors.bases.warden", str(theirs.fileno())],
+            [sys.executable, "-P", "-m", "actors.bases.warden", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(), records.fileno()),

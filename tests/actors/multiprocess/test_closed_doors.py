@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +21,8 @@ from tests.actors.multiprocess.conftest import Rig
 from tests.actors.multiprocess.kernel import abstract_names, alive, listening
 
 pytestmark = pytest.mark.sockets
+
+ROOT = Path(__file__).parents[3]
 
 
 class Attack:
@@ -176,3 +179,13 @@ def test_names_of_unix_sockets_are_abstract(rig: Callable[..., Rig]) -> None:
     system.ask("pid")
     assert all(name.startswith("@ensemble-") for name in abstract_names(system.system.name))
     assert abstract_names(system.system.name)
+
+
+def test_the_directory_a_program_is_in_is_not_where_its_processes_look_for_code(
+    rig: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "actors").mkdir()
+    (tmp_path / "actors" / "__init__.py").write_text("raise SystemExit('code of somebody else')")
+    monkeypatch.setattr(sys, "path", [str(ROOT) if one == "" else one for one in sys.path])
+    monkeypatch.chdir(tmp_path)
+    assert rig().ask("echo", 1) == 1
