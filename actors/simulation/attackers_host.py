@@ -146,6 +146,9 @@ class Conduct:
     def on_message(self, line: Line, message: p.Message) -> None:
         """A one-way message."""
 
+    def on_answer(self, line: Line, answer: p.Response) -> None:
+        """The answer to a request of its own."""
+
 
 class ScriptedHost:
     """See the module. ``name`` is the host's on the network and in the trace. Listens at once if ``listens``."""
@@ -303,6 +306,8 @@ class ScriptedHost:
         elif isinstance(packet, p.Response):
             if packet.rid == 1 and line.is_opener and not line.is_ready:
                 self._ready(line)
+            else:
+                self.conduct.on_answer(line, packet)
         elif isinstance(packet, p.Message):
             self.conduct.on_message(line, packet)
         elif isinstance(packet, p.Disconnect):

@@ -7,10 +7,12 @@ Every module registers its experiments with :mod:`actors.simulation.roles` when 
 from __future__ import annotations
 
 from actors.simulation.library import (
+    eclipse,
     eviction,
     floods,
     gossip,
     overlays,
+    poisoning,
     propagation,
     rumours,
     selection,
@@ -19,4 +21,17 @@ from actors.simulation.library import (
     timelines,
 )
 
-MODULES = (gossip, overlays, rumours, selection, propagation, tables, eviction, shuffling, timelines, floods)
+MODULES = (
+    gossip,
+    overlays,
+    rumours,
+    selection,
+    propagation,
+    tables,
+    eviction,
+    shuffling,
+    timelines,
+    floods,
+    poisoning,
+    eclipse,
+)

@@ -22,7 +22,7 @@ from typing import Any
 
 from actors.simulation.attackers_conduct import Trap
 from actors.simulation.attackers_host import ScriptedHost
-from actors.simulation.library.experiment import Experiment, Samples, between, register  # noqa: F401
+from actors.simulation.library.experiment import Experiment, Samples, between, register
 from actors.simulation.library.siege import HOSTILE_OCTETS, Siege, endpoints, spread_out
 from core.book.entry import Table
 from core.ids import Direction
@@ -127,6 +127,36 @@ def table(seeds: range, names: list[str]) -> str:
         lines.append(" ".join([f"{name:>22}", *(f"{cell:22.3f}" for cell in cells)]))
         print(lines[-1], file=sys.stderr, flush=True)
     return "\n".join(lines)
+
+
+def _besieged(seed: int) -> Samples:
+    found = {}
+    for name in ("all-on", "no-test-before-evict", "all-off"):
+        for key, values in score(seed, VARIANTS[name]).items():
+            found[f"eclipse-{name}-{key}"] = values
+    return found
+
+
+MEASURED = "docs/validation.md: this attack measured before"
+
+register(
+    Experiment(
+        "eclipse",
+        "eclipse of a whole node, 2,368 addresses in 37 /16 for half a day, then restarts: the attacker's shares",
+        "nodes",
+        _besieged,
+        (
+            between("eclipse-all-on-tried", 0.0, 0.06, "occupants that answer are not evicted"),
+            between("eclipse-no-test-before-evict-tried", 0.10, 0.25, MEASURED),
+            between("eclipse-all-on-inbound", 0.0, 0.25, "the youngest of the largest group goes"),
+            between("eclipse-all-off-inbound", 0.40, 1.0, "uniform victims"),
+            between("eclipse-all-on-outbound", 0.40, 0.65, MEASURED),
+            between("eclipse-all-on-eclipsed", 0.0, 0.0, "p^20"),
+        ),
+        runs=1,
+        quick_runs=0,
+    )
+)
 
 
 if __name__ == "__main__":
