@@ -25,6 +25,7 @@ from core.link_base import End, Stage
 from core.link_calls import PING
 from core.link_introduction import HANDSHAKE, POST_NODE_INFO, LinkIntroduction
 from core.messages import SendMessage
+from core.wire.once import encode_all
 from core.wire.packets import (
     Disconnect,
     ErrorResponse,
@@ -196,8 +197,7 @@ class Link(LinkIntroduction):
             return [effect for message in messages for effect in self.send(message.event, message.data, now)]
         self._count_traffic(now)
         self.traffic.messages_sent += len(messages)
-        encode = self._dialect.encode_message
-        self._out.append(SendPackets([encode(message.event, message.data) for message in messages]))
+        self._out.append(SendPackets(encode_all(self._dialect.encode_message, messages)))
         return self._flush()
 
     def on_overflow(self, now: float) -> list[Effect]:

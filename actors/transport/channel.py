@@ -28,9 +28,9 @@ from actors.transport.frames import (
     FINAL_TEXT,
     Joiner,
     masked_frame,
-    plain_frame,
     read_plain,
     shared_frame,
+    shared_joined_frame,
 )
 from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
@@ -382,10 +382,8 @@ class Channel:
             return
         if self._masks:
             frame = self._masked(FINAL_BINARY, self.join(packets))
-        elif len(packets) == 1:
-            frame = shared_frame(FINAL_BINARY, packets[0], self.join)
         else:
-            frame = plain_frame(FINAL_BINARY, self.join(packets))
+            frame = shared_joined_frame(packets, self.join)
         self.queued_bytes -= self._packet_bytes
         self._packets = []
         self._packet_bytes = 0

@@ -38,22 +38,33 @@ def plain_frame(first_byte: int, payload: bytes) -> bytes:
 
 Joiner = Callable[[Sequence[bytes]], bytes]
 
-_last: tuple[int, str | bytes, Joiner | None, bytes] = (0, b"", None, b"")
+_last: tuple[int, str | bytes, bytes] = (0, b"", b"")
+_last_joined: tuple[Joiner | None, list[bytes], bytes] = (None, [], b"")
 
 
-def shared_frame(first_byte: int, packet: str | bytes, join: Joiner | None = None) -> bytes:
-    """Return the unmasked frame of one packet; of the packet that was last asked for, the same one again.
+def shared_frame(first_byte: int, message: str | bytes) -> bytes:
+    """Return the unmasked frame of a message; of the one that was last asked for, the same frame again.
 
     A broadcast comes to one connection after the other as the same object (:mod:`core.wire.once`), and the queues of
     all inbound peers then hold one frame in common. Safe for several threads: the memory is one reference.
     """
     global _last
-    known_byte, known, known_join, frame = _last
-    if known is packet and known_byte == first_byte and known_join is join:
+    known_byte, known, frame = _last
+    if known is message and known_byte == first_byte:
         return frame
-    payload = packet.encode() if isinstance(packet, str) else packet
-    frame = plain_frame(first_byte, payload if join is None else join((payload,)))
-    _last = (first_byte, packet, join, frame)
+    frame = plain_frame(first_byte, message.encode() if isinstance(message, str) else message)
+    _last = (first_byte, message, frame)
+    return frame
+
+
+def shared_joined_frame(packets: list[bytes], join: Joiner) -> bytes:
+    """The same for packets that share a binary message: several broadcasts in a row are the same packets for all."""
+    global _last_joined
+    known_join, known, frame = _last_joined
+    if known_join is join and known == packets:
+        return frame
+    frame = plain_frame(FINAL_BINARY, join(packets))
+    _last_joined = (join, packets, frame)
     return frame
 
 

@@ -19,6 +19,7 @@ from actors.transport.frames import (
     plain_frame,
     read_plain,
     shared_frame,
+    shared_joined_frame,
 )
 from core.wire.native_packets import join
 from tests.actors.transport.fakes import BINARY, CLOSE, CONT, PING, TEXT, frame
@@ -101,16 +102,24 @@ def test_keys_are_drawn_in_bulk_and_used_once() -> None:
     assert len(drawn) == 3
 
 
-def test_a_frame_is_shared_by_those_that_send_the_same_packet() -> None:
-    packet = b"\x05\x00\xa1a\xc4\x03abc"
-    first = shared_frame(FINAL_BINARY, packet, join)
-    assert first == plain_frame(FINAL_BINARY, join([packet]))
-    assert shared_frame(FINAL_BINARY, packet, join) is first
-    assert shared_frame(FINAL_BINARY, packet) == plain_frame(FINAL_BINARY, packet)
-    assert shared_frame(FINAL_TEXT, packet) == plain_frame(FINAL_TEXT, packet)
+def test_a_frame_is_shared_by_those_that_send_the_same_message() -> None:
+    message = b"\x05\x00\xa1a\xc4\x03abc"
+    first = shared_frame(FINAL_BINARY, message)
+    assert first == plain_frame(FINAL_BINARY, message)
+    assert shared_frame(FINAL_BINARY, message) is first
+    assert shared_frame(FINAL_TEXT, message) == plain_frame(FINAL_TEXT, message)
     text = "ä" * 70
     assert shared_frame(FINAL_TEXT, text) == plain_frame(FINAL_TEXT, text.encode())
     assert shared_frame(FINAL_TEXT, text) is shared_frame(FINAL_TEXT, text)
+
+
+def test_packets_that_share_a_message_share_its_frame() -> None:
+    packets = [b"\x05\x00\xa1a\xc0", b"\x05\x00\xa1b\xc0"]
+    first = shared_joined_frame(list(packets), join)
+    assert first == plain_frame(FINAL_BINARY, join(packets))
+    assert shared_joined_frame(list(packets), join) is first
+    assert shared_joined_frame(packets[:1], join) == plain_frame(FINAL_BINARY, join(packets[:1]))
+    assert shared_joined_frame(packets, lambda parts: b"".join(parts)) == plain_frame(FINAL_BINARY, b"".join(packets))
 
 
 def test_masking_is_the_same_without_the_c_extension(monkeypatch: pytest.MonkeyPatch) -> None:

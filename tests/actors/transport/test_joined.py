@@ -143,6 +143,17 @@ def test_a_close_frame_follows_what_was_waiting(side: str) -> None:
     assert not channel.send(encode_message("a", None))
 
 
+def test_broadcasts_in_a_row_are_one_frame_for_all_inbound_peers() -> None:
+    channels = [joining() for _ in range(20)]
+    packets = [encode_message("block", bytes([number])) for number in range(50)]
+    for channel, _, own in channels:
+        own.room = 0
+        channel.send_all(packets)
+        channel.flush()
+    queued = {id(channel._pending.obj) for channel, _, _ in channels if channel._pending is not None}
+    assert len(queued) == 1
+
+
 def test_an_aborted_channel_forgets_what_was_waiting() -> None:
     channel, reader, _ = joining()
     channel.send(encode_message("a", bytes(100)))
