@@ -40,7 +40,7 @@ class EncodeOnce(Generic[Encoded]):
         self.encode: Callable[[str, bytes | None], Encoded] = encode
         """Without the memory."""
         self._known: dict[tuple[int, str], tuple[bytes | None, Encoded]] = {}
-        self._older = self._known  # what was known when it became too much
+        self._older: dict[tuple[int, str], tuple[bytes | None, Encoded]] = {}  # what was known when it became too much
         self._bytes = 0
 
     def __call__(self, event: str, data: bytes | None) -> Encoded:
