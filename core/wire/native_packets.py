@@ -11,7 +11,7 @@ inside: what is nested (node infos, peer lists) is in ``data`` and read with lim
 
 The threat: whoever can open a TCP connection chooses every byte. The number of packets is read and checked before
 anything is built; the length of a string is checked before it is, and an array, map or extension of one element or more
-is refused at its header, so that nothing can be nested (except in messages too small to matter, ``SMALL_MESSAGE_BYTES``).
+is refused at its header, so that nothing can be nested (except in messages that are too small to matter).
 A message is judged whole: with one fault in it, no packet of it counts.
 
 Why the package ``msgpack``: ``msgspec.msgpack`` into typed structures takes 0.08 us for a small packet of many, this
