@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from actors.cli_help import examples
 
 if TYPE_CHECKING:
+    from actors.simulation.results import PointResult
     from actors.simulation.scenario_files import ScenarioFile
 
 EXIT_FAILED = 1
@@ -131,49 +132,47 @@ def _run(parsed: argparse.Namespace, file: ScenarioFile, output: TextIO) -> int:
     from actors.simulation.progress import ProgressLine
     from actors.simulation.results import RunResult
     from actors.simulation.sweeps import Job, all_hold, jobs_of, points_of, run_jobs
-    from actors.simulation.tables import points_text, run_text
 
     seeds = _seeds(parsed, file)
     jobs = jobs_of(file, seeds)
-    if len(jobs) == 1:
+    if len(jobs) == 1 and not parsed.no_out:
         jobs = jobs_of(file, seeds, detail=True)
     line = ProgressLine(is_quiet=parsed.quiet)
     manifest, watch = Manifest.begin(file), Stopwatch()
-    counts = {"done": 0, "failed": 0}
+    done: list[bool] = []
 
     def on_result(job: Job, result: RunResult) -> None:
-        counts["done"] += 1
-        counts["failed"] += not result.holds
+        done.append(result.holds)
         if len(jobs) > 1:
-            line.runs(counts["done"], len(jobs), counts["failed"])
+            line.runs(len(done), len(jobs), done.count(False))
 
     def progress(now_s: float, duration_s: float) -> None:
-        plan = jobs[counts["done"]].scenario
+        plan = jobs[len(done)].scenario
         line.virtual(f"{plan.scenario} seed {plan.seed}", now_s, duration_s)
 
-    workers = parsed.jobs or os.cpu_count() or 1
-    results = run_jobs(jobs, workers, on_result, progress)
+    results = run_jobs(jobs, parsed.jobs or os.cpu_count() or 1, on_result, progress)
     line.clear()
     points = points_of(jobs, results)
-    directory = None
-    if not parsed.no_out:
-        directory = parsed.out or RESULTS / jobs[0].scenario.scenario
+    directory = None if parsed.no_out else parsed.out or RESULTS / jobs[0].scenario.scenario
+    if directory is not None:
         write_results(directory, manifest.end(results, watch.wall_s), jobs, points)
-    if parsed.json:
-        from actors.simulation.outputs import as_json
+    _show(parsed, points, directory, output)
+    return 0 if all_hold(points) else EXIT_FAILED
 
-        print(as_json(points), file=output)
-    elif len(results) == 1:
-        print(run_text(results[0], points[0].verdicts), file=output)
-    else:
-        print(points_text(points), file=output)
-    if directory is not None and not parsed.json:
+
+def _show(parsed: argparse.Namespace, points: list[PointResult], directory: Path | None, output: TextIO) -> None:
+    from actors.simulation.outputs import as_json, without_detail
+    from actors.simulation.tables import points_text, run_text
+
+    if parsed.json:
+        print(as_json([without_detail(point) for point in points]), file=output)
+        return
+    runs = [run for point in points for run in point.runs]
+    print(run_text(runs[0], points[0].verdicts) if len(runs) == 1 else points_text(points), file=output)
+    if directory is not None:
         print(f"\nwritten to {directory}: open {directory / 'report.html'}", file=output)
-    if not all_hold(points):
-        if len(results) == 1 and not parsed.json:
-            print(f"replay: {results[0].replay}", file=output)
-        return EXIT_FAILED
-    return 0
+    if len(runs) == 1 and not points[0].holds:
+        print(f"replay: {runs[0].replay}", file=output)
 
 
 def _check_determinism(parsed: argparse.Namespace, file: ScenarioFile, output: TextIO) -> int:

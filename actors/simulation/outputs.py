@@ -123,7 +123,7 @@ def write_results(directory: Path, manifest: Manifest, jobs: Sequence[Job], poin
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _write(directory / "manifest.json", as_json(manifest))
-        _write(directory / "summary.json", as_json([_without_detail(point) for point in points]))
+        _write(directory / "summary.json", as_json([without_detail(point) for point in points]))
         _write(directory / "replay.txt", "\n".join(manifest.replay))
         if detail is None:
             _write_runs(directory / "runs.csv", runs)
@@ -148,7 +148,8 @@ def write_validation(directory: Path, checks: Sequence[Check]) -> None:
         raise EnsembleError(f"results cannot be written to {directory}: {error.strerror}") from None
 
 
-def _without_detail(point: PointResult) -> PointResult:
+def without_detail(point: PointResult) -> PointResult:
+    """The same in short."""
     runs = [msgspec.structs.replace(run, detail=None) for run in point.runs]
     return msgspec.structs.replace(point, runs=runs)
 

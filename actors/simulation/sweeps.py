@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import shlex
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -96,7 +97,8 @@ def _round(
 ) -> list[int]:
     """Do the chosen runs in one pool of processes; return those that were not done because a process died."""
     # Spawned, not forked: a run must not inherit anything that an earlier one left behind.
-    executor = ProcessPoolExecutor(min(workers, len(chosen)), multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(min(workers, len(chosen)), spawn, initializer=_leave_interrupts_to_the_parent)
     broken: list[int] = []
     try:
         waiting: dict[Future[RunResult], int] = {executor.submit(run_job, jobs[index]): index for index in chosen}
@@ -108,9 +110,18 @@ def _round(
                     tell(index, future.result())
                 except BrokenProcessPool:
                     broken.append(index)
+    except KeyboardInterrupt:
+        for process in list((getattr(executor, "_processes", None) or {}).values()):
+            process.terminate()  # a long run would go on to its end otherwise
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
     return sorted(broken)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl-C goes to all processes of a terminal; one complaint is enough."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _lost(job: Job) -> RunResult:
