@@ -145,6 +145,7 @@ class Experiment:
             outbound=[int(value) for value in quantities.outbound(lab)],
             owners=lab.owners(),
             names=lab.names_by_peer(),
+            regions=lab.regions(),
         )
 
 

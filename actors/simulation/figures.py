@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from actors.simulation.results import Buckets, Holders, MessageRecord, RunDetail, RunResult
 from actors.simulation.svg import Curve, Point, bars, columns, heat_map, lines, stacked
@@ -31,7 +31,7 @@ def sections(scenario: Scenario, run: RunResult, detail: RunDetail) -> list[tupl
     """All charts of a run, by section."""
     marks = [(line[0], line[1]) for line in detail.story][:MAX_MARKS]
     return [
-        ("Messages", messages(detail.messages)),
+        ("Messages", messages(detail.messages, detail.regions)),
         ("Network", network(detail, marks)),
         ("Bans and evictions", bans(detail, run.virtual_s, marks)),
         ("Who holds the watched nodes", holders(detail.holders)),
@@ -43,8 +43,8 @@ def sections(scenario: Scenario, run: RunResult, detail: RunDetail) -> list[tupl
 # ---- messages
 
 
-def messages(records: Sequence[MessageRecord]) -> list[str]:
-    """Reach over time, percentiles of propagation, hops, duplicates."""
+def messages(records: Sequence[MessageRecord], regions: Mapping[str, str]) -> list[str]:
+    """Reach over time, percentiles of propagation (also by region), hops, duplicates."""
     if not records:
         return []
     delays = sorted(delay for log in records for _, delay, _, hops in log.arrivals if hops)
@@ -62,9 +62,27 @@ def messages(records: Sequence[MessageRecord]) -> list[str]:
             f"{unit} after publication",
             note=f"first arrivals of {what} at {len(delays):,} nodes",
         ),
+        _by_region(records, regions, unit, scale),
         bars("Hops of the first copy", _shares(hops), "hops", "share of arrivals"),
         bars("Duplicates per node and message", _shares(copies), "further copies", "share of nodes"),
     ]
+
+
+def _by_region(records: Sequence[MessageRecord], regions: Mapping[str, str], unit: str, scale: float) -> str:
+    """How long messages take to the nodes of each region; empty if there are no regions."""
+    found: dict[str, list[float]] = {}
+    for log in records:
+        for node, delay, _, hops in log.arrivals:
+            if hops and node in regions:
+                found.setdefault(regions[node], []).append(delay * scale)
+    if len(found) < 2:
+        return ""
+    values = []
+    for region, delays in sorted(found.items()):
+        delays.sort()
+        half, most = percentile(delays, 0.5), percentile(delays, 0.9)
+        values.append((region, most, f"{half:.3g} / {most:.3g}"))
+    return columns("Propagation by region", values, f"{unit} after publication", note="p50 / p90; the columns are p90")
 
 
 def _shares(counts: Counter[int]) -> list[Point]:

@@ -100,6 +100,12 @@ class Laboratory:
         given = {ip: owner for ip, owner in self.addresses.owners.items() if owner not in self.groups}
         return given | self._owners
 
+    def regions(self) -> dict[str, str]:
+        """Where each node is; nothing if the links have no regions."""
+        table = self.sim.internet.links
+        found = {node.name: table.region_of(node.name) for node in self._honest}
+        return {name: region for name, region in found.items() if region is not None}
+
     def names_by_peer(self) -> dict[str, str]:
         """Every node's name by its peer id."""
         return dict(self._by_peer)

@@ -69,6 +69,8 @@ class RunDetail(msgspec.Struct, kw_only=True):
     """Addresses of attackers and whose they are."""
     names: dict[str, str]
     """Peer id of every node to its name."""
+    regions: dict[str, str] = {}
+    """Where each node is, if the links have regions."""
 
 
 class RunResult(msgspec.Struct, kw_only=True):

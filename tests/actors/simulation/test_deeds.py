@@ -146,3 +146,5 @@ def test_nodes_in_regions_with_uplinks_and_processing() -> None:
     )
     assert failing(result) == []
     assert result.metrics["hops mean"] == 2.0
+    assert result.detail is not None
+    assert result.detail.regions == {"hub": "NA", **{f"full-{index}": "EU" for index in range(3)}}
