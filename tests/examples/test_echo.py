@@ -13,7 +13,7 @@ pytestmark = pytest.mark.sockets
 
 def test_ten_greetings_are_answered_among_three_nodes_that_know_one(run_example: RunExample) -> None:
     done = run_example("echo")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
     assert lines[-1] == "10 of 10 greetings were answered."
     answers = [line for line in lines if " was answered: " in line]
