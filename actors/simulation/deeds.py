@@ -31,11 +31,11 @@ _LEAVES = {"stop": Leave.STOP, "crash": Leave.CRASH, "power-cut": Leave.POWER_CU
 
 
 class Deeds:
-    """Plans and performs everything that a scenario does to its network. ``value(expression)`` evaluates one."""
+    """Plans and performs all that a scenario does to its network. ``holds(formula)`` says whether one is true."""
 
-    def __init__(self, lab: Laboratory, value: Callable[[Any], float]) -> None:
+    def __init__(self, lab: Laboratory, holds: Callable[[Any], bool]) -> None:
         self._lab = lab
-        self._value = value
+        self._holds = holds
         self._churns: list[Churn] = []
         self._crashed_by: dict[str, list[SimNode]] = {}
 
@@ -142,7 +142,7 @@ class Deeds:
 
         def look() -> bool:
             nonlocal left, was_true
-            is_true = bool(self._value(condition))
+            is_true = self._holds(condition)
             if is_true and not was_true:
                 left -= 1
                 perform()

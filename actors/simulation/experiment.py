@@ -61,7 +61,7 @@ class Experiment:
         self.scenario = scenario
         self.lab = Laboratory(sim, scenario)
         self._evaluator = Evaluator(self.lab)
-        self._deeds = Deeds(self.lab, self._evaluator.value)
+        self._deeds = Deeds(self.lab, self._evaluator.holds)
         self.lab.add_attackers()
         self._deeds.plan_all()
         self._curves = Curves(self.lab, self._evaluator)

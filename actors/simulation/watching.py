@@ -37,6 +37,11 @@ class Evaluator:
         """The value of an expression, now."""
         return formula.expression.value(self._resolve)
 
+    def holds(self, formula: e.Formula) -> bool:
+        """Whether an expression is true, now. What is no number is not."""
+        value = self.value(formula)
+        return bool(value) and not math.isnan(value)
+
 
 class Curves:
     """Samples the usual curves and the probes of a scenario."""
@@ -174,7 +179,7 @@ class Expectations:
             return self._verdict(one, f"{anchor.expected:.6g}", measured, None)
         if isinstance(one, e.ExpectEventually):
             return self._verdict(one, "true in time", 0.0, False, f"not within {one.within_s:g} s after {one.after}")
-        return self._verdict(one, "true", measured, bool(measured) and not math.isnan(measured))
+        return self._verdict(one, "true", measured, self._evaluator.holds(one.formula))
 
     def _verdict(
         self, one: e.Expectation, bounds: str, measured: float, holds: bool | None, detail: str = ""
@@ -193,7 +198,7 @@ class Expectations:
         end = self._lab.duration_s if one.until_s is None else min(one.until_s, self._lab.duration_s)
 
         def look() -> bool:
-            if not self._evaluator.value(one.formula):
+            if not self._evaluator.holds(one.formula):
                 text = f"not at {self._lab.now:g} s"
                 self._found[index] = self._verdict(one, "always true", 0.0, False, text)
                 return True
@@ -209,7 +214,7 @@ class Expectations:
 
         def begin(since: float) -> None:
             def look() -> bool:
-                if not self._evaluator.value(one.formula):
+                if not self._evaluator.holds(one.formula):
                     return False
                 text = f"after {self._lab.now - since:.4g} s"
                 self._found[index] = self._verdict(one, f"within {one.within_s:g} s", 1.0, True, text)

@@ -105,3 +105,23 @@ def test_a_run_in_which_an_invariant_breaks_says_so_and_how_to_replay_it() -> No
     assert "the command" in result.failure
     assert not result.holds
     assert 20.0 <= result.virtual_s < 40.0
+
+
+def test_what_cannot_be_measured_holds_nowhere() -> None:
+    nothing = "propagation(nobody).mean"
+    result = run(
+        {
+            "duration": "10s",
+            "workload": [],
+            "timeline": {"when": nothing, "note": "never"},
+            "expect": [
+                nothing,
+                {"always": nothing},
+                {"eventually": nothing, "within": "5s"},
+                {"value": nothing, "min": 0},
+            ],
+        }
+    )
+    assert [verdict.holds for verdict in result.verdicts] == [False] * 4
+    assert result.detail is not None
+    assert not result.detail.story
