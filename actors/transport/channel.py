@@ -15,37 +15,24 @@ One departure from lisk-p2p: its listeners take unmasked frames of an opener, ou
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from typing import cast
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
+from actors.transport.channel_writer import ChannelWriter, text_of
 from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived
-from actors.transport.frames import (
-    FINAL_BINARY,
-    FINAL_TEXT,
-    Joiner,
-    masked_frame,
-    read_plain,
-    shared_frame,
-    shared_joined_frame,
-)
+from actors.transport.frames import read_plain
 from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
 from core.ids import CloseCode
-from core.wire.native import MIN_MESSAGE_BYTES
-from core.wire.native_packets import MAX_PACKETS
 
 DEFAULT_MAX_MESSAGE_BYTES = 3_048_576
 """lisk-p2p's ``wsMaxPayload``: exactly this is accepted, one byte more is not."""
 
 DEFAULT_MAX_QUEUED_BYTES = 8 * 1024 * 1024
 """Room for two messages of the greatest size, and change."""
-
-JOINED_BYTES = MIN_MESSAGE_BYTES - 8
-"""Packets of one message at most, unless a single one is larger: what every receiver takes, less the array's header."""
 
 RECV_BYTES = 64 * 1024
 READ_BUDGET_BYTES = 256 * 1024
@@ -65,7 +52,7 @@ _PING, _PONG = Opcode.PING, Opcode.PONG
 QUIET = logging.Logger("ensemble.websocket", logging.CRITICAL + 1)
 
 
-class Channel:
+class Channel(ChannelWriter):
     """An open WebSocket connection, either side. :meth:`adopt` makes one of a hand-over; the subclasses open one."""
 
     __slots__ = (
@@ -78,37 +65,20 @@ class Channel:
         "_fragments",
         "_fragments_binary",
         "_have",
-        "_keys",
-        "_masks",
         "_max_message_bytes",
-        "_max_queued_bytes",
         "_need",
-        "_open",
-        "_out",
-        "_packet_bytes",
-        "_packets",
         "_parts",
-        "_pending",
         "_protocol",
         "_reading",
-        "_send_error",
-        "_stream",
         "bytes_in",
-        "bytes_out",
-        "join",
-        "queued_bytes",
         "remote_ip",
         "remote_port",
-        "sent_bytes",
     )
 
     def __init__(self, stream: StreamSocket, protocol: Protocol, *, max_queued_bytes: int) -> None:
-        self._stream = stream
+        super().__init__(stream, masks=protocol.side is Side.CLIENT, max_queued_bytes=max_queued_bytes)
         self._protocol = protocol
-        self._masks = protocol.side is Side.CLIENT
         self._max_message_bytes = protocol.max_message_size or 0
-        self._max_queued_bytes = max_queued_bytes
-        self._keys: Iterator[bytes] | None = None  # for masking; None: the core draws them, one by one
         self._open = protocol.state is State.OPEN
         self._closed = False
         self._reading = True
@@ -121,19 +91,7 @@ class Channel:
         self._have = self._need = 0
         self._core_head = b""  # the header of a frame for the core, while its length is not known
         self._core_left = 0  # bytes of a frame for the core that it lacks
-        self._packets: list[bytes] = []  # what waits to be joined to a message
-        self._packet_bytes = 0
-        self.join: Joiner | None = None
-        """The dialect's: makes one binary message of packets. None: one packet, one message."""
-        self._out: list[bytes] = []
-        self._pending: memoryview | None = None
-        self._send_error = ""
-        self.queued_bytes = 0
-        """Bytes accepted for sending that the socket has not taken yet, frame headers included."""
-        self.sent_bytes = 0
-        """Bytes that the socket has ever taken."""
         self.bytes_in = 0
-        self.bytes_out = 0
         self.remote_ip = stream.remote_ip
         self.remote_port = stream.remote_port
 
@@ -168,21 +126,6 @@ class Channel:
     def wants_read(self) -> bool:
         """Watch for reading."""
         return self._reading and not self._closed
-
-    @property
-    def wants_write(self) -> bool:
-        """Watch for writing: something is waiting to be sent."""
-        return self.queued_bytes > 0
-
-    @property
-    def room_bytes(self) -> int:
-        """What still fits into the send queue."""
-        return self._max_queued_bytes - self.queued_bytes
-
-    @property
-    def is_open(self) -> bool:
-        """Messages may be sent."""
-        return self._open
 
     @property
     def closing(self) -> bool:
@@ -309,126 +252,10 @@ class Channel:
 
     # ---- writing -------------------------------------------------------------------------------------------------
 
-    def send(self, packet: str | bytes) -> bool:
-        """Queue a packet: text as a text message, bytes in a binary one. :meth:`flush` sends it.
-
-        False, and nothing queued, if the channel is not open or the queue would exceed ``max_queued_bytes``.
-        """
-        if isinstance(packet, str):
-            self._seal()
-            return self._send(FINAL_TEXT, packet)
-        if self.join is None:
-            return self._send(FINAL_BINARY, packet)
-        size = len(packet)
-        if not self._open or self.queued_bytes + size + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
-            return False
-        if self._packet_bytes + size > JOINED_BYTES or len(self._packets) == MAX_PACKETS:
-            self._seal()
-        self._packets.append(packet)
-        self._packet_bytes += size
-        self.queued_bytes += size
-        return True
-
-    def send_all(self, packets: Sequence[str | bytes]) -> int:
-        """Queue several packets, in order; returns how many of them were not queued (see :meth:`send`).
-
-        Those that may share a message are queued as one: 0.3 us less for each.
-        """
-        size = sum(map(len, packets))
-        if (
-            self.join is not None
-            and self._open
-            and self._packet_bytes + size <= JOINED_BYTES
-            and len(self._packets) + len(packets) <= MAX_PACKETS
-            and self.queued_bytes + size + MAX_FRAME_HEADER_BYTES <= self._max_queued_bytes
-        ):
-            self._packets += cast("Sequence[bytes]", packets)  # a dialect that joins has no others
-            self._packet_bytes += size
-            self.queued_bytes += size
-            return 0
-        return sum(not self.send(packet) for packet in packets)
-
-    def send_text(self, text: str | bytes) -> bool:
-        """Queue a text message (bytes: UTF-8 already); otherwise as :meth:`send`."""
-        self._seal()
-        return self._send(FINAL_TEXT, text)
-
-    def send_binary(self, data: bytes) -> bool:
-        """Queue a binary message; otherwise as :meth:`send`."""
-        self._seal()
-        return self._send(FINAL_BINARY, data)
-
-    def _send(self, first_byte: int, message: str | bytes) -> bool:
-        if not self._open or self.queued_bytes + len(message) + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
-            return False
-        if not self._masks:
-            frame = shared_frame(first_byte, message)
-        else:
-            frame = self._masked(first_byte, message.encode() if isinstance(message, str) else message)
-        if self.queued_bytes + len(frame) > self._max_queued_bytes:  # text has more bytes than characters
-            return False
-        self._queue(frame)
-        return True
-
-    def _masked(self, first_byte: int, payload: bytes) -> bytes:
-        if self._keys is not None:
-            return masked_frame(first_byte, payload, next(self._keys))
-        return Frame(Opcode(first_byte & 0x0F), payload).serialize(mask=True)
-
-    def _seal(self) -> None:
-        """Make one message of the packets that wait."""
-        packets = self._packets
-        if not packets or self.join is None:
-            return
-        if self._masks:
-            frame = self._masked(FINAL_BINARY, self.join(packets))
-        else:
-            frame = shared_joined_frame(packets, self.join)
-        self.queued_bytes -= self._packet_bytes
-        self._packets = []
-        self._packet_bytes = 0
-        self._queue(frame)
-
-    def _queue(self, data: bytes) -> None:
-        self._out.append(data)
-        self.queued_bytes += len(data)
-
     def on_writable(self) -> list[ChannelEvent]:
         """The socket has room (or has finished connecting): go on sending."""
         self.flush()
         return []
-
-    def flush(self) -> None:
-        """Hand the whole queue to the socket, as far as it takes it; ``wants_write`` tells whether something is left.
-
-        A connection found broken here drops its queue. That is reported as ``Closed`` by the next
-        :meth:`on_readable`, which first returns what had still arrived; a broken socket is always readable.
-        """
-        while self.queued_bytes:
-            if self._pending is None:
-                self._seal()  # not before: what waits for a slow reader travels in fewer messages
-                self._pending = memoryview(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-                self._out.clear()
-            try:
-                sent = self._stream.send(self._pending)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self._send_error = text_of(error)
-                self._drop_queue()
-                self._max_queued_bytes = 0  # nothing fits any more
-                return
-            self.bytes_out += sent
-            self.sent_bytes += sent
-            self.queued_bytes -= sent
-            self._pending = self._pending[sent:] if sent < len(self._pending) else None
-
-    def _drop_queue(self) -> None:
-        self._out.clear()
-        self._packets = []
-        self._packet_bytes = 0
-        self._pending = None
-        self.queued_bytes = 0
 
     # ---- ending --------------------------------------------------------------------------------------------------
 
@@ -501,9 +328,3 @@ class Channel:
             self._queue(Frame(Opcode.CLOSE, code.to_bytes(2, "big") if has_code else b"").serialize(mask=self._masks))
         self.flush()
         self._end(Closed(code, True, theirs.reason), events)
-
-
-def text_of(error: BaseException) -> str:
-    """An error as a short text; for the operating system's, without the number."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text[:200] or type(error).__name__

@@ -1,8 +1,9 @@
 """WebSocket data frames, written and read by our own code: the hot path of a connection.
 
 websockets' core remains the judge of everything that is not plain: fragments, control frames, close codes, reserved
-bits, wrong masks, frames that are too large. What it costs is what this room saves, per frame of 40 bytes on one core
-(Python 3.11, medians): reading 4.0 us against 0.9 us, writing 1.7 us against 0.5 us (masked 2.9 us against 0.9 us).
+bits, wrong masks, frames that are too large. What it costs is what this room saves, in CPU time of a frame of 40 bytes
+(Python 3.11, medians, many frames in a read): reading 2.4 us against 0.25 us, masked 2.7 us against 0.39 us; writing
+0.97 us against 0.27 us, masked 1.8 us against 0.38 us.
 
 RFC 6455 section 5.2: FIN, RSV1-3 and opcode in the first byte; mask bit and length in the second; then 2 or 8 bytes of
 length, 4 of masking key, and the payload.

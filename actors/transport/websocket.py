@@ -20,8 +20,8 @@ from actors.transport.channel import (
     QUIET,
     RECV_BYTES,
     Channel,
-    text_of,
 )
+from actors.transport.channel_writer import text_of
 from actors.transport.events import (
     ChannelEvent,
     Closed,
@@ -264,6 +264,7 @@ class ListenerChannel(Channel):
         if self._phase is not _Phase.HELD or self._closed or self._close_code is not None:
             raise RuntimeError("detach() comes after the first message, on an open connection")
         self.flush()
+        self._seal()
         unsent = b"".join([*([self._pending] if self._pending is not None else []), *self._out])
         hand_over = HandOver(
             token=token,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.transport.channel import JOINED_BYTES, Channel
+from actors.transport.channel import Channel
+from actors.transport.channel_writer import JOINED_BYTES
 from actors.transport.events import ChannelEvent, MessageReceived
 from core.wire.native import MIN_MESSAGE_BYTES
 from core.wire.native_packets import MAX_PACKETS, decode_packets, encode_message, join
