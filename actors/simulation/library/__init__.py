@@ -7,6 +7,7 @@ Every module registers its experiments with :mod:`actors.simulation.roles` when 
 from __future__ import annotations
 
 from actors.simulation.library import (
+    discovery,
     eclipse,
     eviction,
     floods,
@@ -23,6 +24,7 @@ from actors.simulation.library import (
 
 MODULES = (
     gossip,
+    discovery,
     overlays,
     rumours,
     selection,

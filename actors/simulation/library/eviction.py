@@ -126,6 +126,6 @@ register(
             for mark, value in row.items()
         ),
         runs=40,
-        quick_runs=2,
+        quick_runs=1,
     )
 )

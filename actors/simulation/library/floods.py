@@ -40,7 +40,7 @@ def flood(seed: int, *, one_group: bool, attempts: int, **options: Any) -> Siege
 
 
 PINGED = {"ping_interval_max_s": 60.0}
-ATTEMPTS = 300
+ATTEMPTS = 150
 UNPROTECTED = eviction.candidates(INBOUND, (4, 7))
 """Nobody has answered a request of the program's, so nobody is protected for that."""
 
@@ -65,7 +65,7 @@ _FLOOR = eviction.honest_left_uniform(ATTEMPTS, UNPROTECTED, INBOUND)
 register(
     Experiment(
         "inbound-flood",
-        "300 sybils against the 100 inbound slots of a whole node: honest peers left",
+        "150 sybils against the 100 inbound slots of a whole node: honest peers left",
         "nodes",
         _floods,
         (

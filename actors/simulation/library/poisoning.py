@@ -6,6 +6,7 @@ observer connects from many addresses and lays the answers side by side.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from actors.simulation.attackers_conduct import Poisoner
@@ -100,8 +101,12 @@ class Observer(Conduct):
 
     def on_answer(self, line: Line, answer: p.Response) -> None:
         if answer.rid == 77 and answer.data is not None:
-            self.learned.update(decode_peers(answer.data))
+            self.learn(decode_peers(answer.data))
             line.close()
+
+    def learn(self, found: Sequence[Endpoint]) -> None:
+        """One answer."""
+        self.learned.update(found)
 
 
 def scrape(seed: int, **options: Any) -> float:

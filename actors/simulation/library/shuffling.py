@@ -15,7 +15,7 @@ from core.events import CloseOutbound
 from core.ids import CloseCode, Direction, Endpoint
 from core.theory import overlay
 
-NODES = 5
+NODES = 3
 OUTBOUND = 20
 INTERVAL_S = 300.0
 LIMIT_S = 40 * 3600.0

@@ -123,7 +123,7 @@ register(
             for (s, t), sd in _TAKEN_OVER.items()
         ),
         runs=40,
-        quick_runs=2,
+        quick_runs=1,
     )
 )
 

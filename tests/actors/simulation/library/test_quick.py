@@ -13,6 +13,7 @@ EXPERIMENTS = [cast(Experiment, item) for item in roles.validations() if isinsta
 QUICK = [item for item in EXPERIMENTS if item.quick_runs]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("experiment", QUICK, ids=lambda item: item.name)
 def test_it_agrees(experiment: Experiment) -> None:
     heard: list[str] = []
