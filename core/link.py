@@ -99,7 +99,6 @@ class Link(LinkIntroduction):
         if not Stage.HANDSHAKE <= self.stage < closing:
             return self._flush()
         self._heartbeat.heard(now)
-        self._count_traffic(now)
         self._punish(self._conduct.packets(len(messages), now), "packet_rate", now)
         for payload, binary in messages:
             if self.stage >= closing:
@@ -114,6 +113,9 @@ class Link(LinkIntroduction):
             if len(packets) > 1:  # the message itself is counted already
                 self._punish(self._conduct.packets(len(packets) - 1, now), "packet_rate", now)
             self._handle(packets, now)
+        # Keep-alives alone are not worth a report: the bytes of a connection at rest are told with its next message.
+        if self._traffic_at is None and self.traffic.has_packets():
+            self._count_traffic(now)
         return self._flush()
 
     def _handle(self, packets: Sequence[Packet], now: float) -> None:

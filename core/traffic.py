@@ -24,6 +24,10 @@ class TrafficCount:
     def __init__(self) -> None:
         self._clear()
 
+    def has_packets(self) -> bool:
+        """Whether a message, a request or an error was counted that is not reported yet."""
+        return bool(self.messages_received or self.requests_received or self.errors)
+
     def take(self) -> PeerTraffic | None:
         """What was counted since the last call; None if that is nothing."""
         counted = {name: getattr(self, name) for name in self.__slots__}

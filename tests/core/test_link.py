@@ -594,3 +594,13 @@ def test_a_node_info_that_had_to_wait_is_pushed_by_the_clock() -> None:
     assert rig.take_sent() == ["#1"]
     rig.advance(0.001)
     assert rig.take_sent() == [message_packet("postNodeInfo", info_bytes(OURS))]
+
+
+def test_keep_alives_alone_are_not_reported_as_traffic() -> None:
+    rig = inbound()
+    rig.receive("#2")
+    rig.advance(2.0)
+    assert rig.tells(PeerTraffic) == []
+    rig.message("x")
+    rig.advance(1.0)
+    assert [report.messages_received for report in rig.tells(PeerTraffic)] == [1]
