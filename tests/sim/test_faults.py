@@ -15,6 +15,12 @@ from tests.sim.conftest import MakeSimulation, connected_pair, one_seed_network
 Pair = tuple[Simulation, SimNode, SimNode]
 
 
+@pytest.fixture
+def lisk_pair(simulate: MakeSimulation) -> Pair:
+    """Two nodes that speak lisk-p2p's dialect: it asks for signs of life every 8 s, and sends payloads in base64."""
+    return connected_pair(simulate(), network={"native": False})
+
+
 def received(node: SimNode) -> int:
     return len(node.told(MessageReceived))
 
@@ -83,8 +89,8 @@ def test_a_frozen_node_handles_what_came_meanwhile_when_it_thaws(pair: Pair) -> 
     assert alice.is_connected_to(bob)
 
 
-def test_a_node_that_stays_frozen_is_given_up(pair: Pair) -> None:
-    sim, alice, bob = pair
+def test_a_node_that_stays_frozen_is_given_up(lisk_pair: Pair) -> None:
+    sim, alice, bob = lisk_pair
     bob.freeze()
     assert sim.run_until(lambda: not alice.connected(), 30.0)
     bob.thaw()
@@ -115,8 +121,8 @@ def test_a_frozen_node_can_crash_and_start_again(pair: Pair) -> None:
     assert received(bob) == 0
 
 
-def test_a_slow_reader_slows_the_writer_down(pair: Pair) -> None:
-    sim, alice, bob = pair
+def test_a_slow_reader_slows_the_writer_down(lisk_pair: Pair) -> None:
+    sim, alice, bob = lisk_pair
     bob.read_slowly(10_000.0)
     alice.broadcast("long", bytes(45_000))  # 60,000 bytes in base64
     sim.run_for(5.0)
@@ -129,8 +135,8 @@ def test_a_slow_reader_slows_the_writer_down(pair: Pair) -> None:
     assert received(bob) == 2
 
 
-def test_a_reader_that_is_too_slow_is_dropped(pair: Pair) -> None:
-    sim, alice, bob = pair
+def test_a_reader_that_is_too_slow_is_dropped(lisk_pair: Pair) -> None:
+    sim, alice, bob = lisk_pair
     bob.read_slowly(10.0)
     for _ in range(5):
         alice.broadcast("much", bytes(2_000_000))
