@@ -17,7 +17,6 @@ from typing import Any
 
 from actors import P2P, aio
 from actors.transport.tcp import TcpNetwork
-from core.events import ConnectOutbound
 
 PEER = "127.0.0.1:5002"
 CONNECT_TIMEOUT_S = 20.0
@@ -58,8 +57,7 @@ async def run_with_loop(code: Any, names: dict[str, Any], peer_id: str, needs_no
             await result
         return
     async with aio.P2P(port=0, host_ip="127.0.0.1", seed_peers=[peer_id]) as p2p:
-        if not await p2p.get_connected_peers():
-            await p2p.wait_for(ConnectOutbound, timeout_s=CONNECT_TIMEOUT_S)
+        await p2p.wait_for_peers(timeout_s=CONNECT_TIMEOUT_S)
         names.update(p2p=p2p, peer_id=peer_id)
         if inspect.iscoroutine(result := eval(code, names)):
             await result
@@ -77,8 +75,7 @@ def run(program: str, peer_id: str) -> None:
         asyncio.run(run_with_loop(code, names, peer_id, bool(wanted)))
     elif wanted:
         with P2P(port=0, host_ip="127.0.0.1", seed_peers=[peer_id]) as p2p:
-            if not p2p.get_connected_peers():
-                p2p.wait_for(ConnectOutbound, timeout_s=CONNECT_TIMEOUT_S)
+            p2p.wait_for_peers(timeout_s=CONNECT_TIMEOUT_S)
             names.update(p2p=p2p, peer_id=peer_id)
             exec(code, names)
     else:
