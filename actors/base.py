@@ -12,7 +12,7 @@ import heapq
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from thespian.actors import (
@@ -37,7 +37,7 @@ from actors.wiring import (
     SubscribersChanged,
 )
 from core.decisions import Decisions, stamped
-from core.effects import Effect, Emit, Record, Reply, Room, Tell
+from core.effects import Effect, Emit, Record, Reply, Tell
 from core.events import DecisionTaken, Event
 from core.house_messages import (
     DecisionsTaken,
@@ -48,7 +48,8 @@ from core.messages import (
     Query,
 )
 
-Handler = Callable[[Any, Any], None]
+Handler = Callable[[Any, Any, Any], None]
+Doer = Callable[[Any, Any], None]
 
 MIN_TIMER_S = 0.001
 """Thespian: a zero delay in a loop starves sockets on its own bases."""
@@ -78,6 +79,15 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     WAITS_FOR_INIT = False
 
+    _RECEIVERS: ClassVar[dict[type, Handler]] = {}
+    _DOERS: ClassVar[dict[type, Doer]] = {}
+    """What handles a message and an effect of this class, found by name when the first one comes. On the class: there
+    may be thousands of peers."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._RECEIVERS, cls._DOERS = {}, {}
+
     def __init__(self) -> None:
         super().__init__()
         self.charter: Charter | None = None
@@ -88,9 +98,7 @@ class HouseActor(Actor):  # type: ignore[misc]
         self._ended = False
         self._asks: dict[int, tuple[Any, int]] = {}
         self._next_ask = 1
-        self._receivers: dict[type, Handler] = {}
         self._before_init: list[tuple[Any, Any]] | None = [] if self.WAITS_FOR_INIT else None
-        self._doers: dict[type, Callable[[Any], None]] = {}
 
     # ---- Thespian's side ----
 
@@ -98,11 +106,13 @@ class HouseActor(Actor):  # type: ignore[misc]
         """Dispatch one message; whatever happens, return the watch that holds from now on."""
         if self._ended:
             return None
-        handler = self._receivers.get(type(message))
-        if handler is None:
-            handler = self._receivers[type(message)] = self._find_receiver(type(message))
+        kind = type(message)
+        handler = self._RECEIVERS.get(kind) or self._find_receiver(kind)
         try:
-            handler(message, sender)
+            if self._before_init is None or issubclass(kind, BEFORE_INIT):
+                handler(self, message, sender)
+            else:
+                self._before_init.append((message, sender))
             self._arm()
         except Exception:
             self.log.exception("%s failed on %s", type(self).__name__, type(message).__name__)
@@ -124,7 +134,8 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def now(self) -> float:
         """Monotonic seconds, virtual in a simulation."""
-        return self.environment.now()
+        environment = self._environment
+        return environment.now() if environment is not None else self.environment.now()
 
     # ---- what subclasses override ----
 
@@ -166,10 +177,8 @@ class HouseActor(Actor):  # type: ignore[misc]
     def receiveMsg_Forwarded(self, message: Forwarded, sender: Any) -> None:
         """A query for somebody else: handle it as if the asker had sent it."""
         inner = type(message.message)
-        handler = self._receivers.get(inner)
-        if handler is None:
-            handler = self._receivers[inner] = self._find_receiver(inner)
-        handler(message.message, message.asker)
+        handler = self._RECEIVERS.get(inner) or self._find_receiver(inner)
+        handler(self, message.message, message.asker)
 
     def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
         """Who wants events now."""
@@ -198,18 +207,16 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Carry out what a mind decided, in order."""
-        doers = self._doers
+        doers = self._DOERS
         for effect in effects:
             doer = doers.get(type(effect))
             if doer is None:
-                doer = doers[type(effect)] = getattr(self, f"do_{_snake(type(effect).__name__)}")
-            doer(effect)
+                doer = doers[type(effect)] = getattr(type(self), f"do_{_snake(type(effect).__name__)}")
+            doer(self, effect)
 
     def do_tell(self, effect: Tell) -> None:
         """Send to one of the node's own actors; a room that does not exist here hears nothing."""
-        rooms = self.need_charter().rooms
-        address = {Room.NODE: rooms.node, Room.POOL: rooms.pool, Room.BOOK: rooms.book, Room.SERVER: rooms.server}
-        target = address[effect.room]
+        target = getattr(self.need_charter().rooms, effect.room.value)
         if target is not None:
             self.send(target, effect.message)
 
@@ -235,7 +242,7 @@ class HouseActor(Actor):  # type: ignore[misc]
         """Give events to every subscriber that wants them, one message each."""
         for subscriber in self.subscribers:
             names = subscriber.names
-            wanted = events if names is None else tuple(event for event in events if event.NAME in names)
+            wanted = events if names is None else tuple([event for event in events if event.NAME in names])
             if wanted:
                 self.send(subscriber.address, EventBatch(wanted))
 
@@ -284,23 +291,15 @@ class HouseActor(Actor):  # type: ignore[misc]
     def catch_up(self) -> None:
         """Init is done: handle what came before it, in the order in which it came."""
         early, self._before_init = self._before_init or [], None
-        self._receivers.clear()
         for message, sender in early:
-            self._find_receiver(type(message))(message, sender)
+            self._find_receiver(type(message))(self, message, sender)
 
-    def _keep(self, message: Any, sender: Any) -> None:
-        if self._before_init is not None:
-            self._before_init.append((message, sender))
-
-    def _find_receiver(self, kind: type) -> Handler:
-        if self._before_init is not None and not issubclass(kind, BEFORE_INIT):
-            return self._keep
-        for base in kind.__mro__:
-            handler = getattr(self, f"receiveMsg_{base.__name__}", None)
-            if handler is not None:
-                found: Handler = handler
-                return found
-        return self._receive_unknown
+    @classmethod
+    def _find_receiver(cls, kind: type) -> Handler:
+        names = (f"receiveMsg_{base.__name__}" for base in kind.__mro__)
+        found: Handler = next((getattr(cls, name) for name in names if hasattr(cls, name)), cls._receive_unknown)
+        cls._RECEIVERS[kind] = found
+        return found
 
     def _receive_unknown(self, message: Any, sender: Any) -> None:
         self.log.error("%s does not know the message %s", type(self).__name__, type(message).__name__)

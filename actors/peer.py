@@ -14,6 +14,8 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+from thespian.actors import WakeupMessage
+
 from actors.bases.watch import Watch
 from actors.hooks import HandshakeCheck
 from actors.peer_desk import PeerDesk
@@ -60,7 +62,7 @@ class PeerActor(PeerDesk):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watched: tuple[bool, bool] | None = None  # whether for reading, and for writing
+        self._watched = 0  # the interest of the channel that the watch expresses
         self._overflowed = False
         self._is_queueing = False  # something was left in the send queue
         self._holders: list[Any] = []  # subscribers that have too many events already
@@ -76,7 +78,7 @@ class PeerActor(PeerDesk):
             dialect=self._languages.main,
             own=charter.node_info,
             settings=LinkSettings.from_config(charter.config),
-            rng=self.environment.rng(f"peer {charter.node_info.nonce} {direction.value} {endpoint.peer_id}"),
+            rng=self.environment.common_rng(),
             wall_offset_s=self.environment.wall_now() - now,
             review=HandshakeCheck(charter.config.peer_handshake_check, self.log).of(endpoint, direction),
         )
@@ -188,14 +190,15 @@ class PeerActor(PeerDesk):
             if channel.queued_bytes or self._is_queueing:
                 self._is_queueing = channel.queued_bytes > 0
                 outflow.note(channel.queued_bytes, channel.sent_bytes, self.now())
+                self.link.sooner = True
             # Whoever waits for Done sends no faster than the remote reads.
             if self._owed and not outflow.is_high:
                 self._pay_owed()
-            wanted = (channel.wants_read, channel.wants_write)
+            wanted = channel.interest
             if wanted != self._watched:
                 self._watched = wanted
-                fd, (reads, writes) = channel.fileno(), wanted
-                self.watch = Watch([fd] if reads else [], [fd] if writes else [])
+                fd = [channel.fileno()]
+                self.watch = Watch(fd if wanted & 1 else [], fd if wanted & 2 else [])
         else:
             self.watch = None
             self._fail_owed("is not connected any more")
@@ -254,6 +257,20 @@ class PeerActor(PeerDesk):
         if link is None or link.stage is Stage.CLOSED:
             return self._leaves_at
         return link.next_deadline()
+
+    def _arm(self) -> None:
+        """Only if there may be something earlier than what the timer is armed for: most messages change nothing."""
+        link = self._link
+        if link is None or link.sooner or link.stage is Stage.CLOSED:
+            if link is not None:
+                link.sooner = False
+            super()._arm()
+
+    def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
+        """As of every actor; the timer is spent, whatever it was armed for."""
+        if self._link is not None:
+            self._link.sooner = True
+        super().receiveMsg_WakeupMessage(message, sender)
 
     def on_time(self, now: float) -> None:
         """Something of the link is due, or nobody is waited for any longer."""

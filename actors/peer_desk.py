@@ -78,7 +78,7 @@ class PeerDesk(HouseActor):
         if self._answers:
             self._hand_answers()
         channel = self._channel
-        if channel is None or channel.queued_bytes >= BATCH_BYTES or not getattr(self._myRef, "cheap_self_send", False):
+        if channel is None or channel.queued_bytes >= BATCH_BYTES or not getattr(self._myRef, "has_mail", False):
             self._settle()
         elif not self._settling:
             self._settling = True

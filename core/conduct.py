@@ -19,15 +19,24 @@ PROTOCOL_WINDOW_S = 10.0
 class Conduct:
     """Counters and reputation for the remote of one connection; ``direction`` INBOUND: it opened the connection."""
 
-    __slots__ = ("_direction", "_get_peers", "_node_info_asked", "_node_infos", "_packets", "_settings", "reputation")
+    __slots__ = (
+        "_direction",
+        "_get_peers",
+        "_node_info_asked",
+        "_node_infos",
+        "_settings",
+        "packet_rate",
+        "reputation",
+    )
 
     def __init__(self, direction: Direction, settings: LinkSettings) -> None:
         self._direction = direction
         self._settings = settings
         self.reputation = REPUTATION_AT_START
-        self._packets = PacketRate(
+        self.packet_rate = PacketRate(
             settings.max_packet_rate, settings.packet_rate_penalty, settings.packet_rate_window_s
         )
+        """Counts packets of every sort; what it returns is the penalty that became due for an earlier window."""
         self._node_infos = WindowCounter(PROTOCOL_WINDOW_S)
         self._get_peers = WindowCounter(math.inf if settings.peers_asked_once else PROTOCOL_WINDOW_S)
         self._node_info_asked = 0
@@ -44,18 +53,6 @@ class Conduct:
     def punishment(self, rule: str) -> Punishment | None:
         """What breaking ``rule`` costs this remote; None if it is ignored."""
         return punishment(rule, self._direction)
-
-    def packets(self, count: int, now: float) -> int:
-        """Count packets; the penalty that became due for an earlier window, mostly 0."""
-        return self._packets.add(count, now)
-
-    def packets_due_at(self) -> float | None:
-        """When the current window must be settled; None while the limit is kept."""
-        return self._packets.due_at()
-
-    def settle_packets(self, now: float) -> int:
-        """The penalty for the window that has ended, if it has."""
-        return self._packets.settle(now)
 
     def node_info_pushed(self, now: float) -> bool:
         """Count a postNodeInfo; True if it is one too many (LIP 0004: more than 4 within 10 s)."""

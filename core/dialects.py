@@ -8,11 +8,13 @@ generations of lisk-p2p look alike to an opener), the agreed dialect is one that
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from core.config import NodeConfig
+from core.config.derived import derived
 from core.wire import native as native_dialect
 from core.wire.dialect import Dialect
 from core.wire.generations import AnyGeneration
@@ -143,27 +145,37 @@ def _parameter_names(target: str) -> set[str]:
     return {name for name, _ in pairs}
 
 
+@derived
 def languages_of(config: NodeConfig) -> Languages:
     """The languages of a node. Raises SchemaError for a custom node info schema that cannot be used.
 
-    Each node has its own: schemas registered process-wide spoil each other (as in lisk-p2p).
+    A node with a schema has its own: schemas registered process-wide spoil each other (as in lisk-p2p).
     """
     schema = config.custom_node_info_schema
-    custom = parse_schema(schema) if schema is not None else None
-    limit = config.max_peer_info_bytes
+    protocol, limit = config.network.protocol, config.max_peer_info_bytes
     offers_native = config.network.native and config.ws_max_payload_bytes >= native_dialect.MIN_MESSAGE_BYTES
+    if schema is None and protocol != "auto":
+        return _plain_languages(protocol, limit, offers_native)
+    custom = parse_schema(schema) if schema is not None else None
 
     def natives(*generations: Dialect) -> list[Native]:
         return [Native(one, max_node_info_bytes=limit) for one in generations] if offers_native else []
 
-    if config.network.protocol != "auto":
-        only = DIALECTS[config.network.protocol](custom, max_node_info_bytes=limit)
+    if protocol != "auto":
+        only = DIALECTS[protocol](custom, max_node_info_bytes=limit)
         return Languages(only, natives=natives(only))
     names = own_names(config)
     spoken = {"lisk-0.10": True, "lisk-0.7": bool(names.network_identifier), "lisk-0.5": bool(names.network_id)}
     generations = tuple(make(custom, max_node_info_bytes=limit) for name, make in DIALECTS.items() if spoken[name])
     main = AnyGeneration(generations, custom, max_node_info_bytes=limit)
     return Generations(main, generations, names, natives(*generations))
+
+
+@functools.lru_cache(maxsize=16)
+def _plain_languages(protocol: str, limit: int, offers_native: bool) -> Languages:
+    """The languages of all nodes of one process that speak this generation, without a schema of their own."""
+    main = DIALECTS[protocol](None, max_node_info_bytes=limit)
+    return Languages(main, natives=[Native(main, max_node_info_bytes=limit)] if offers_native else [])
 
 
 def own_names(config: NodeConfig) -> NodeInfo:

@@ -20,7 +20,7 @@ from core.messages import (
 
 
 class Room(enum.Enum):
-    """The actors that an effect can speak to without knowing an address."""
+    """The actors that an effect can speak to without knowing an address. The values are fields of the node's Rooms."""
 
     NODE = "node"
     POOL = "pool"

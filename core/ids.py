@@ -23,6 +23,8 @@ MAX_PORT = 65535
 class Direction(enum.Enum):
     """Who opened the TCP connection. Values are lisk-p2p's ``ConnectionKind`` texts."""
 
+    __hash__ = object.__hash__  # Enum's own is a function of Python: directions are keys wherever connections are kept
+
     INBOUND = "inbound"
     OUTBOUND = "outbound"
 

@@ -99,7 +99,10 @@ class Link(LinkIntroduction):
         if not Stage.HANDSHAKE <= self.stage < closing:
             return self._flush()
         self._heartbeat.heard(now)
-        self._punish(self._conduct.packets(len(messages), now), "packet_rate", now)
+        rate = self._conduct.packet_rate
+        penalty = rate.add(len(messages), now)
+        if penalty:
+            self._punish(penalty, "packet_rate", now)
         for payload, binary in messages:
             if self.stage >= closing:
                 break
@@ -111,11 +114,13 @@ class Link(LinkIntroduction):
                 self._on_fault(fault, now)
                 packets = ()
             if len(packets) > 1:  # the message itself is counted already
-                self._punish(self._conduct.packets(len(packets) - 1, now), "packet_rate", now)
+                self._punish(rate.add(len(packets) - 1, now), "packet_rate", now)
             self._handle(packets, now)
         # Keep-alives alone are not worth a report: the bytes of a connection at rest are told with its next message.
         if self._traffic_at is None and self.traffic.has_packets():
             self._count_traffic(now)
+        if rate.is_over:
+            self.sooner = True
         return self._flush()
 
     def _handle(self, packets: Sequence[Packet], now: float) -> None:
@@ -221,6 +226,7 @@ class Link(LinkIntroduction):
 
     def on_time(self, now: float) -> list[Effect]:
         """Do everything that is due at ``now``."""
+        self.sooner = True
         if self.stage is Stage.CLOSED:
             return self._flush()
         if self._step_deadline is not None and self._step_deadline <= now:
@@ -231,7 +237,7 @@ class Link(LinkIntroduction):
         for request in self._pending.take_expired(now):
             self._on_request_timed_out(request, now)
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
-            self._punish(self._conduct.settle_packets(now), "packet_rate", now)
+            self._punish(self._conduct.packet_rate.settle(now), "packet_rate", now)
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
             self._on_heartbeat(now)
             if self._push_at is not None and self._push_at <= now:

@@ -57,12 +57,14 @@ class LinkCalls(LinkBase):
             self._count_traffic(now)
         self.traffic.requests_sent += 1
         request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
+        self.sooner = True
         self._send(self._dialect.encode_request(procedure, data, request.cid))
         return self._flush()
 
     def _ask(self, procedure: str, now: float) -> None:
         """Ask on the link's own behalf."""
         cid = self._pending.add(procedure, None, self._request_timeout_s(), now).cid
+        self.sooner = True
         encode_ping, encode_request = self._dialect.encode_ping, self._dialect.encode_request
         self._send(encode_ping(cid) if procedure == PING else encode_request(procedure, None, cid))
 

@@ -61,6 +61,7 @@ class LinkIntroduction(LinkCalls):
         if self._push_at is not None and now < self._push_at:
             return
         self._push_at = self._own_pushes.take(now)
+        self.sooner = True
         if self._push_at is None:
             self._send(self._dialect.encode_message(POST_NODE_INFO, self._dialect.encode_node_info(self._own)))
 
@@ -140,6 +141,7 @@ class LinkIntroduction(LinkCalls):
 
     def _on_pong(self, request: PendingRequest, now: float) -> None:
         self._heartbeat.ponged(now - request.sent_at, now)
+        self.sooner = True
         self._tell_standing()
 
     def _on_own_request_failed(self, request: PendingRequest, why: str, now: float) -> None:

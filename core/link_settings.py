@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.config import NodeConfig
+from core.config.derived import derived
 from core.penalties import DRY_RUN
 
 
@@ -49,7 +50,11 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_config(cls, config: NodeConfig) -> LinkSettings:
-        """A link's part of a node's configuration."""
+        """A link's part of a node's configuration; the same object for the same configuration."""
+        return _from_config(config)
+
+    @classmethod
+    def _read(cls, config: NodeConfig) -> LinkSettings:
         return cls(
             connect_timeout_s=config.connect_timeout_s,
             upgrade_timeout_s=config.upgrade_timeout_s,
@@ -68,6 +73,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             node_info_rate=config.peer_status_message_rate_per_10s,
             peers_asked_once=config.get_peers_rule == "once-per-connection",
             dry_run=config.ban_mode == DRY_RUN,
+            traffic_report_interval_s=config.traffic_report_interval_s,
             max_node_info_bytes=config.max_peer_info_bytes,
             max_open_calls=config.max_pending_requests_per_peer,
             max_pending_requests=config.max_pending_requests_per_peer,
@@ -75,3 +81,6 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             max_send_queue_bytes=config.max_send_queue_bytes,
             send_stall_timeout_s=config.send_stall_timeout_s,
         )
+
+
+_from_config = derived(LinkSettings._read)

@@ -6,8 +6,6 @@ others. The functions are told the time, so a day of traffic is tested in micros
 
 from __future__ import annotations
 
-from collections import deque
-
 
 class WindowCounter:
     """Counts events in consecutive windows of ``window_s`` seconds that begin with the first event after a pause."""
@@ -57,7 +55,7 @@ class PacketRate:
     1,100 cost 110. The price of a window is due at its end, so that a burst is priced once, by its size.
     """
 
-    __slots__ = ("_count", "_ends_at", "limit", "penalty", "window_s")
+    __slots__ = ("_count", "_ends_at", "_free", "limit", "penalty", "window_s")
 
     def __init__(self, limit: float, penalty: int, window_s: float) -> None:
         self.limit = limit
@@ -65,6 +63,12 @@ class PacketRate:
         self.window_s = window_s
         self._count = 0
         self._ends_at = float("-inf")
+        self._free = limit * window_s  # packets of a window that cost nothing
+
+    @property
+    def is_over(self) -> bool:
+        """A penalty for the current window falls due at its end."""
+        return self._count > self._free
 
     def add(self, packets: int, now: float) -> int:
         """Count packets; return the penalty for the window that ended before them (mostly 0)."""
@@ -78,7 +82,7 @@ class PacketRate:
 
     def due_at(self) -> float | None:
         """When a penalty for the current window falls due; None while the limit is kept."""
-        return self._ends_at if self._count > self.limit * self.window_s else None
+        return self._ends_at if self._count > self._free else None
 
     def settle(self, now: float) -> int:
         """Close the window if its time is over and return its price."""
@@ -101,7 +105,7 @@ class Pacer:
     def __init__(self, limit: int, window_s: float) -> None:
         self.limit = limit
         self.window_s = window_s
-        self._times: deque[float] = deque(maxlen=limit)
+        self._times: tuple[float, ...] = ()  # few, and mostly none: an empty deque takes 760 bytes
 
     def take(self, now: float) -> float | None:
         """Count an action now and return None; or, if it would be one too many, return when it may be done."""
@@ -110,5 +114,5 @@ class Pacer:
             allowed_at = times[0] + self.window_s
             if now < allowed_at:
                 return allowed_at
-        times.append(now)
+        self._times = (*times, now)[-self.limit :]
         return None

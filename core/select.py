@@ -28,16 +28,17 @@ def for_send(peers: Sequence[PeerInfo], limit: int, rng: Random) -> list[PeerInf
     """
     fixed = [peer for peer in peers if peer.kind is PeerKind.FIXED]
     others = [peer for peer in peers if peer.kind is not PeerKind.FIXED]
-    rng.shuffle(others)
     outbound = [peer for peer in others if peer.direction is Direction.OUTBOUND]
     inbound = [peer for peer in others if peer.direction is not Direction.OUTBOUND]
     room = max(0, limit - len(fixed))
     fixed_outbound = sum(peer.direction is Direction.OUTBOUND for peer in fixed)
     outbound_due = max(0, (limit + 1) // 2 - fixed_outbound)
-    chosen = outbound[: min(outbound_due, room)]
-    rest = outbound[len(chosen) :] + inbound
-    rng.shuffle(rest)
-    return fixed + chosen + rest[: room - len(chosen)]
+    # Samples, for shuffling all of a hundred peers to pick sixteen takes longer than sending to them.
+    picked = rng.sample(range(len(outbound)), min(outbound_due, room, len(outbound)))
+    chosen = [outbound[place] for place in picked]
+    spared = set(picked)
+    rest = [peer for place, peer in enumerate(outbound) if place not in spared] + inbound
+    return fixed + chosen + rng.sample(rest, min(room - len(chosen), len(rest)))
 
 
 def for_request(peers: Sequence[PeerInfo], rng: Random) -> PeerInfo | None:

@@ -79,9 +79,6 @@ def socket_name(address: ActorAddress) -> tuple[str, int]:
 class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
     """What an actor sees as its system: Thespian's actor process with an environment, a network and lanes."""
 
-    cheap_self_send = False
-    """A message to oneself costs a TCP connection."""
-
     spare_peers = 4
     """New actors take a while: this many peers are to be kept ready."""
 

@@ -86,9 +86,6 @@ class ActorCell(Cell):
     children), *dead* (neither). Messages for one that is not live become dead letters.
     """
 
-    cheap_self_send = True
-    """A message of an actor to itself costs a queue entry. (On Thespian's process bases it opens a TCP connection.)"""
-
     __slots__ = (
         "actor_class",
         "children",
@@ -128,6 +125,12 @@ class ActorCell(Cell):
     @property
     def text(self) -> str:
         return str(self.address.addressDetails)
+
+    @property
+    def has_mail(self) -> bool:
+        """More messages wait: one that the actor sends to itself now comes after them, and costs a queue entry. (On
+        Thespian's process bases it opens a TCP connection.)"""
+        return bool(self.inbox)
 
     @property
     def is_dead(self) -> bool:

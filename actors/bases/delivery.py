@@ -123,8 +123,13 @@ class Delivery(Reactor):
 
     def _collect_ready(self, cell: ActorCell) -> WatchReady | None:
         """Return what is ready of the watch as it is now: a descriptor may have left it since the poll."""
-        events, cell.ready_events = cell.ready_events, {}
-        watched = cell.descriptors
+        events, watched = cell.ready_events, cell.descriptors
+        if len(events) == 1:
+            fd, mask = events.popitem()
+            mask &= watched.get(fd, 0)
+            reads, writes = mask & selectors.EVENT_READ, mask & selectors.EVENT_WRITE
+            return WatchReady([fd] if reads else [], (fd,) if writes else ()) if mask else None
+        cell.ready_events = {}
         readable: list[int] = []
         writable: list[int] = []
         for fd, mask in events.items():

@@ -25,10 +25,11 @@ _TAKEN = 0
 def interest_of(watch: object) -> dict[int, int]:
     """Return descriptor to event mask for what a handler returned. Never raises: the list comes from actor code."""
     if isinstance(watch, Watch):
-        if len(watch.interest) != len({*watch.readers, *watch.writers}) or len(watch.readers) != len({*watch.readers}):
+        interest = watch.interest
+        if len(interest) != len({*watch.readers, *watch.writers}) or len(watch.readers) != len({*watch.readers}):
             log.debug("duplicate file descriptor in %r", watch)
-        return watch.interest
-    interest: dict[int, int] = {}
+        return interest
+    interest = {}
     for item in watch.filenos if isinstance(watch, ThespianWatch) else ():
         fd = item
         if not isinstance(fd, int):

@@ -28,12 +28,15 @@ CLOSED: Any = object()
 class EndpointCell(Cell):
     """The mailbox of an endpoint; ``receive`` is None once it is closed."""
 
-    __slots__ = ("receive",)
+    __slots__ = ("label", "receive")
 
+    label: str
+    """Its name in traces: the address without the system's own name, which counts the systems of this process."""
     receive: OnMessage | None
 
     def __init__(self, host: InProcessBase, text: str, receive: OnMessage) -> None:
         super().__init__(host, text)
+        self.label = text.partition("/")[2]
         self.receive = receive
 
     def drain(self, limit: int) -> int:

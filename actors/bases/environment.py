@@ -26,12 +26,17 @@ class Environment(Protocol):
     def rng(self, name: str) -> random.Random:
         """Return a new generator for the consumer called ``name`` (an actor's own stable name)."""
 
+    def common_rng(self) -> random.Random:
+        """Return the one generator of all consumers that draw a number now and then: one takes 2.5 KB."""
+
     def token_bytes(self, count: int) -> bytes:
         """Return ``count`` bytes for nonces and keys; unpredictable unless the environment is a seeded one."""
 
 
 class SystemEnvironment:
     """The real world: the machine's clocks and the kernel's entropy."""
+
+    _common_rng: random.Random | None = None
 
     def now(self) -> float:
         return time.monotonic()
@@ -42,6 +47,12 @@ class SystemEnvironment:
     def rng(self, name: str) -> random.Random:
         """Return a generator seeded with 256 bits from the kernel; ``name`` plays no part."""
         return random.Random(int.from_bytes(os.urandom(32), "big"))
+
+    def common_rng(self) -> random.Random:
+        found = self._common_rng
+        if found is None:
+            found = self._common_rng = self.rng("common")
+        return found
 
     def token_bytes(self, count: int) -> bytes:
         return os.urandom(count)

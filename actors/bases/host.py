@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import logging
 import math
@@ -43,6 +44,17 @@ FORCED_STOP_S = 5.0
 """Actors that have not exited this long after the system was asked to stop are dropped."""
 
 _system_numbers = itertools.count(1)
+
+
+@functools.lru_cache(maxsize=256)
+def takes_no_arguments(actor_class: type) -> bool:
+    """Whether ``__init__`` wants nothing of what Thespian offers. Asked once for each class, for inspecting a signature
+    takes longer than making an actor."""
+    try:
+        parameters = inspect.signature(actor_class.__init__).parameters  # type: ignore[misc]
+    except (ValueError, NameError, AttributeError):
+        return False
+    return not {"capabilities", "requirements"} & set(parameters)
 
 
 class RootCell(Cell):
@@ -173,9 +185,12 @@ class ActorHost(Delivery):
         actor_class = cell.actor_class = self._resolve(spec, cell.source_hash)
         if not checkActorCapabilities(actor_class, self.capabilities, cell.requirements):
             raise NoCompatibleSystemForActor(actor_class, "No compatible ActorSystem could be found")
-        arguments = withPossibleInitArgs(capabilities=dict(self.capabilities), requirements=cell.requirements)
         try:
-            instance = arguments.create(actor_class)
+            if takes_no_arguments(actor_class):
+                instance = actor_class()
+            else:
+                offered = withPossibleInitArgs(capabilities=dict(self.capabilities), requirements=cell.requirements)
+                instance = offered.create(actor_class)
         except ActorSystemException:
             raise
         except (Exception, SystemExit) as error:

@@ -49,6 +49,17 @@ class Reordering:
             raise ValueError(f"expected max_delay_s as seconds, 0 or more, got {self.max_delay_s!r}")
 
 
+class SmallInbox(list[tuple[Any, Any]]):
+    """A mailbox that is nearly always empty, or nearly so. An empty deque takes 760 bytes, and each connection has two
+    ends."""
+
+    __slots__ = ()
+
+    def popleft(self) -> tuple[Any, Any]:
+        """Take the oldest message."""
+        return self.pop(0)
+
+
 class SimActorCell(ActorCell):
     """A mailbox with a home. ``label`` names it in traces: the node, then the actor's place in the family."""
 
@@ -57,6 +68,7 @@ class SimActorCell(ActorCell):
     host: SimulationBase
     identity: Identity
     label: str
+    inbox: Any
     last_arrivals: dict[Cell, float] | None
     """When the last message under way to each receiver arrives; made when the first one is delayed."""
 
@@ -64,6 +76,7 @@ class SimActorCell(ActorCell):
         self, host: SimulationBase, text: str, parent: Cell, requirements: Any, source_hash: str | None
     ) -> None:
         super().__init__(host, text, parent, requirements, source_hash)
+        self.inbox = SmallInbox()
         name = text.rpartition("/")[2]
         self.last_arrivals = None
         if isinstance(parent, SimActorCell):
@@ -86,6 +99,12 @@ class SimActorCell(ActorCell):
     def storage(self) -> Any:
         """The disk of the actor's node."""
         return self.identity.storage
+
+
+class UnkindSimActorCell(SimActorCell):
+    """One whose messages are pickled, or delayed, or both."""
+
+    __slots__ = ()
 
     def actor_send(self, to: ActorAddress, message: Any) -> None:
         host = self.host

@@ -38,6 +38,7 @@ class SimEnvironment:
         self._clock = clock
         self.wall_start = wall_start
         self.run = 0
+        self._common: tuple[int, random.Random] | None = None
         self._tokens = derive_rng(seed, node, "token_bytes")
 
     def now(self) -> float:
@@ -49,6 +50,12 @@ class SimEnvironment:
     def rng(self, name: str) -> random.Random:
         """Return the stream called ``name`` of this node's present run, from its beginning."""
         return derive_rng(self._seed, self._node, self.run, name)
+
+    def common_rng(self) -> random.Random:
+        common = self._common
+        if common is None or common[0] != self.run:
+            common = self._common = (self.run, self.rng("common"))
+        return common[1]
 
     def token_bytes(self, count: int) -> bytes:
         """Return the next ``count`` bytes of the node's one stream of tokens, which goes on through restarts."""

@@ -11,6 +11,8 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable
+from heapq import heappush
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from actors.bases.timers import TimerHeap
@@ -57,6 +59,8 @@ class EventHeap(TimerHeap):
         self._events: list[tuple[float, float, int, Callable[[Any, Any], None], Any, Any]] = []
         self._event_numbers = itertools.count()
         self._lost = 0
+        self.happened = 0
+        """Events so far."""
 
     def __len__(self) -> int:
         return len(self._events)
@@ -67,8 +71,11 @@ class EventHeap(TimerHeap):
 
     def call_at(self, due: float, function: Callable[[Any, Any], None], first: Any = None, second: Any = None) -> None:
         """Have ``function(first, second)`` called at the first tick that is not before ``due``, nor before now."""
-        due = max(round_up(due), self._clock.now)
-        heapq.heappush(self._events, (due, self._lot(), next(self._event_numbers), function, first, second))
+        due = ceil(due * TICKS_PER_S) * TICK_S  # exact: a tick is a power of two
+        now = self._clock.now
+        if due < now:
+            due = now
+        heappush(self._events, (due, self._lot(), next(self._event_numbers), function, first, second))
 
     @staticmethod
     def after(last: float | None, due: float) -> float:
@@ -86,6 +93,7 @@ class EventHeap(TimerHeap):
         if not events or events[0][0] > end:
             return False
         due, _, _, function, first, second = heapq.heappop(events)
+        self.happened += 1
         self._clock.now = due
         if function is self._fire:
             if first.is_dead:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 from actors.bases.sim_time import TICKS_PER_S
 
-_BATCH = 2048
+TRACE_BATCH = 2048
+"""Lines are hashed about so many at a time."""
 
 
 class LineSink(Protocol):
@@ -32,28 +33,33 @@ class Trace:
         self._clock = clock
         self._keep = keep
         self._hash = hashlib.sha256()
-        self._lines: list[str] = []
+        self.lines: list[str] = []
+        """Those not hashed yet."""
         self._before: list[str] = []
         self._stamp = -1.0
         self.count = 0
         """Lines so far."""
 
-    def note(self, line: str) -> None:
-        """Add a line; the instant is added where it has changed since the last one."""
-        lines = self._lines
+    def stamp(self) -> None:
+        """Add the instant, if it has changed since the last line. Whoever appends to ``lines`` calls it before."""
         now = self._clock.now
         if now != self._stamp:
             self._stamp = now
-            lines.append(f"@{int(now * TICKS_PER_S)}")
-        lines.append(line)
-        if len(lines) >= _BATCH:
+            self.lines.append(f"@{int(now * TICKS_PER_S)}")
+
+    def note(self, line: str) -> None:
+        """Add a line."""
+        self.stamp()
+        self.lines.append(line)
+        if len(self.lines) >= TRACE_BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Hash, and hand on, what has been collected."""
-        lines = self._lines
+        lines = self.lines[:]
         if lines:
-            self._before, self._lines = lines, []
+            self.lines.clear()  # the list itself stays: the base holds its append
+            self._before = lines
             self.count += len(lines)
             self._hash.update(("\n".join(lines) + "\n").encode())
             if self._keep is not None:
@@ -61,7 +67,7 @@ class Trace:
 
     def recent(self, count: int) -> list[str]:
         """The last lines, up to ``count`` (2,000 at most), with the instants between them."""
-        return (self._before + self._lines)[-count:]
+        return (self._before + self.lines)[-count:]
 
     def digest(self) -> str:
         """SHA-256 over all lines so far, hex."""

@@ -32,11 +32,12 @@ from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
 from actors.bases.cell import ActorCell
 from actors.bases.inproc import InProcessBase
 from actors.bases.reactor import MESSAGES_PER_VISIT, WATCH_TOKEN, ReadyQueue
-from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell
+from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, UnkindSimActorCell
+from actors.bases.sim_collector import BIRTHS_PER_COLLECTION, QuietCollector
 from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualKernel
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
-from actors.bases.sim_trace import LineSink, Trace
+from actors.bases.sim_trace import TRACE_BATCH, LineSink, Trace
 from core.messages import (
     EventBatch,
 )
@@ -88,10 +89,12 @@ class SimulationBase(InProcessBase):
         """Called between events, once ``inspect_at`` has passed; it sets that anew. It may look at everything and must
         change nothing: it is no event, and no part of the trace."""
         self.inspect_at = math.inf
+        self._quiet_collector = QuietCollector()
+        self._births_left = BIRTHS_PER_COLLECTION
         self._home = Identity("system", self.make_environment("system"))
         self.birthplace = self._home
         super().__init__(logDefs=False, strict=strict, drive="caller", environment=self._home.environment)
-        self._cell_class = SimActorCell
+        self._cell_class = UnkindSimActorCell if strict or self.post_office is not None else SimActorCell
 
     def make_environment(self, node: str, clock_offset_s: float = 0.0) -> SimEnvironment:
         """Clock and randomness for a node of this name, whose calendar is wrong by ``clock_offset_s``."""
@@ -134,6 +137,7 @@ class SimulationBase(InProcessBase):
             self.birthplace = self._home
 
     def create_child(self, creator: Any, spec: Any, requirements: Any, global_name: str | None, source: Any) -> Any:
+        self._births_left -= 1
         self.birthplace = creator.identity  # of a globally named one, whose parent is the system
         try:
             return super().create_child(creator, spec, requirements, global_name, source)
@@ -226,10 +230,16 @@ class SimulationBase(InProcessBase):
         """
         self.forbid_in_loop()
         end = math.inf if timeout_s is None else round_up(self.clock.now + max(timeout_s, 0.0))
+        with self._quiet_collector:
+            return self._run(condition, end)
+
+    def _run(self, condition: Callable[[], bool] | None, end: float) -> bool:
         while not self.closed:
             self.turning = True
             try:
                 self._finish_instant()
+                if condition is None:
+                    self._run_on(end)
             finally:
                 self.turning = False
             if condition is not None and condition():
@@ -243,7 +253,17 @@ class SimulationBase(InProcessBase):
                 self._turn_ended()
             finally:
                 self.turning = False
+            if self._births_left < 0:
+                self._births_left = self._quiet_collector.collect(len(self.cells))
         return False
+
+    def _run_on(self, end: float) -> None:
+        """One event after the other, as long as nobody wants to look, to stop, or to collect garbage in between."""
+        run_next, finish = self.timers.run_next, self._finish_instant
+        incoming, hot, ready = self.incoming, self.selector.hot, self.ready
+        while self.inspect is None and not self.stopping and self._births_left >= 0 and run_next(end):
+            if ready or hot or incoming:
+                finish()
 
     def _advance(self, end: float) -> bool:
         """Go to the next event that is not after ``end`` and let it happen; otherwise go to ``end``, and say False."""
@@ -272,81 +292,144 @@ class SimulationBase(InProcessBase):
     def _finish_instant(self) -> None:
         """Run the actors until none has mail and no watched descriptor is ready."""
         limit = self.delivered + self._messages_per_instant
+        hot, ready = self.selector.hot, self.ready
         while True:
             if self.incoming:
                 self._take_incoming()
-            if self.selector.hot:
-                self._note_ready(self.selector.select(0))
-            if not self.ready:
+            if hot:
+                self._look_at_descriptors()
+            if not ready:
                 return
             self._run_mailboxes(limit - self.delivered)
             if self.delivered >= limit:
                 raise StandStill(f"{self._messages_per_instant} messages without a moment passing, at {self._now()} s")
 
+    def _look_at_descriptors(self) -> None:
+        """As :meth:`_note_ready` of what :meth:`VirtualKernel.select` returns."""
+        kernel = self.selector
+        hot, keys, files = kernel.hot, kernel.keys, kernel.files
+        for fd in tuple(hot):
+            key = keys[fd]
+            mask = files[fd].readiness() & key.events
+            if mask:
+                cell = key.data
+                if not cell.ready_events:
+                    self.enqueue(cell, WATCH_TOKEN, cell.address)
+                cell.ready_events[fd] = mask
+            else:
+                del hot[fd]
+
     def _run_mailboxes(self, budget: int) -> None:
         """As the reactor's, with a trace and without a clock. The hot path."""
-        ready, visit = self.ready, self._messages_per_visit
-        end = self.delivered + budget
-        while ready and self.delivered < end:
-            cell: Any = ready.popleft()
-            if self.frozen and (parked := self.frozen.get(getattr(cell, "identity", self._home))) is not None:
-                parked.append(cell)  # still marked as scheduled, so that it is not queued twice
-                continue
-            inbox = cell.inbox
-            try:
-                count = min(len(inbox), visit)
-                if cell.instance is None:
-                    for message, sender in islice(inbox, count):
-                        self._note(message, sender, cell)
-                    self.delivered += cell.drain(count)
-                    continue
-                while count and cell.instance is not None:
-                    count -= 1
-                    message, sender = inbox.popleft()
-                    self.delivered += 1
-                    self._note(message, sender, cell)
-                    self._deliver(cell, message, sender)
-            finally:
-                if inbox:
-                    ready.append(cell)
-                else:
-                    cell.scheduled = False
-
-    def _deliver(self, cell: ActorCell, message: Any, sender: Any) -> None:
-        if isinstance(message, ActorSystemMessage):
-            self._deliver_system(cell, message, sender)
-            return
+        ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
+        delivered = 0
+        trace.stamp()
+        note = trace.lines.append
         try:
-            result = cell.instance.receiveMessage(message, sender)
-        except Exception:
-            self._retry(cell, message, sender)
-            return
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            self._crash(cell)
-            return
-        if result is not cell.watch:
-            self.descriptors.replace(cell, result)
+            while ready and delivered < budget:
+                cell: Any = ready.popleft()
+                if frozen and (parked := frozen.get(getattr(cell, "identity", self._home))) is not None:
+                    parked.append(cell)  # still marked as scheduled, so that it is not queued twice
+                    continue
+                inbox = cell.inbox
+                instance = cell.instance
+                if instance is not None and len(inbox) == 1:
+                    delivered += 1
+                    self._deliver_only(cell, instance, note)
+                    continue
+                try:
+                    count = min(len(inbox), visit)
+                    if instance is None:
+                        for message, sender in islice(inbox, count):
+                            note(line_of(message, sender, cell))
+                        delivered += cell.drain(count)
+                        continue
+                    while count and instance is not None:
+                        count -= 1
+                        message, sender = inbox.popleft()
+                        delivered += 1
+                        note(line_of(message, sender, cell))
+                        if message is WATCH_TOKEN:
+                            message = self._collect_ready(cell)
+                            if message is None:
+                                continue
+                        elif isinstance(message, ActorSystemMessage):
+                            self._deliver_system(cell, message, sender)
+                            instance = cell.instance
+                            continue
+                        try:
+                            result = instance.receiveMessage(message, sender)
+                        except Exception:
+                            self._retry(cell, message, sender)
+                            instance = cell.instance
+                            continue
+                        except KeyboardInterrupt:
+                            raise
+                        except BaseException:
+                            self._crash(cell)
+                            break
+                        if result is not cell.watch:
+                            self.descriptors.replace(cell, result)
+                finally:
+                    if inbox:
+                        ready.append(cell)
+                    else:
+                        cell.scheduled = False
+        finally:
+            self.delivered += delivered
+            if len(trace.lines) >= TRACE_BATCH:
+                trace.flush()
+
+    def _deliver_only(self, cell: Any, instance: Any, note: Callable[[str], None]) -> None:
+        """What :meth:`_run_mailboxes` does, for the one message of an actor that has no more: nearly always."""
+        inbox = cell.inbox
+        message, sender = inbox.popleft()
+        note(line_of(message, sender, cell))
+        try:
+            if message is WATCH_TOKEN:
+                message = self._collect_ready(cell)
+                if message is None:
+                    return
+            elif isinstance(message, ActorSystemMessage):
+                self._deliver_system(cell, message, sender)
+                return
+            try:
+                result = instance.receiveMessage(message, sender)
+            except Exception:
+                self._retry(cell, message, sender)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                self._crash(cell)
+            else:
+                if result is not cell.watch:
+                    self.descriptors.replace(cell, result)
+        finally:
+            if inbox:
+                self.ready.append(cell)
+            else:
+                cell.scheduled = False
 
     # ---- the trace
-
-    def _note(self, message: Any, sender: Any, cell: Any) -> None:
-        kind = type(message)
-        what = kind.__name__
-        if kind is EventBatch:
-            what = f"{what} {','.join([type(event).__name__ for event in message.events])}"
-        elif message is WATCH_TOKEN:
-            what = "WatchReady"
-        try:
-            line = f"{sender.cell.label} > {cell.label} {what}"
-        except AttributeError:  # somebody outside the actors
-            line = f"{label_of(sender)} > {label_of(cell.address)} {what}"
-        self.trace.note(line)
 
     def digest(self) -> str:
         """SHA-256 (hex) over everything delivered so far: equal for equal runs, on any machine."""
         return self.trace.digest()
+
+
+def line_of(message: Any, sender: Any, cell: Any) -> str:
+    """The line of the trace for a message that is delivered."""
+    kind = type(message)
+    if kind is EventBatch:
+        what = f"EventBatch {','.join([type(event).__name__ for event in message.events])}"
+    elif message is WATCH_TOKEN:
+        what = "WatchReady"
+    else:
+        what = kind.__name__
+    try:
+        return f"{sender.cell.label} > {cell.label} {what}"
+    except AttributeError:  # somebody outside the actors
+        return f"{label_of(sender)} > {label_of(cell.address)} {what}"
 
 
 def label_of(address: Any) -> str:

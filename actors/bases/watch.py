@@ -34,16 +34,20 @@ class Watch(ThespianWatch):  # type: ignore[misc, unused-ignore]
 
     readers: tuple[int, ...]
     writers: tuple[int, ...]
-    interest: dict[int, int]
-    """Descriptor to event mask of :mod:`selectors`; computed once, read by the base at every change of watch."""
 
     def __init__(self, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> None:
         self.readers = tuple(map(operator.index, readers))
         self.writers = tuple(map(operator.index, writers))
         super().__init__(list(self.readers))
-        self.interest = dict.fromkeys(self.readers, selectors.EVENT_READ)
+
+    @property
+    def interest(self) -> dict[int, int]:
+        """Descriptor to event mask of :mod:`selectors`. Made anew each time: a base needs it when a watch changes, and
+        it would be half of what an idle connection takes for its watch."""
+        interest = dict.fromkeys(self.readers, selectors.EVENT_READ)
         for fd in self.writers:
-            self.interest[fd] = self.interest.get(fd, 0) | selectors.EVENT_WRITE
+            interest[fd] = interest.get(fd, 0) | selectors.EVENT_WRITE
+        return interest
 
     def __repr__(self) -> str:
         return f"Watch(readers={self.readers}, writers={self.writers})"

@@ -75,11 +75,20 @@ class Channel(ChannelWriter):
         "remote_port",
     )
 
-    def __init__(self, stream: StreamSocket, protocol: Protocol, *, max_queued_bytes: int) -> None:
-        super().__init__(stream, masks=protocol.side is Side.CLIENT, max_queued_bytes=max_queued_bytes)
+    def __init__(
+        self,
+        stream: StreamSocket,
+        protocol: Protocol | None,
+        *,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        max_queued_bytes: int,
+    ) -> None:
+        """``protocol`` None: the listener's side of a connection that is open."""
+        masks = protocol is not None and protocol.side is Side.CLIENT
+        super().__init__(stream, masks=masks, max_queued_bytes=max_queued_bytes)
         self._protocol = protocol
-        self._max_message_bytes = protocol.max_message_size or 0
-        self._open = protocol.state is State.OPEN
+        self._max_message_bytes = max_message_bytes
+        self._open = protocol is None or protocol.state is State.OPEN
         self._closed = False
         self._reading = True
         self._close_code: int | None = None
@@ -109,8 +118,7 @@ class Channel(ChannelWriter):
         Raises OSError if the giver has given up, or the connection is gone.
         """
         stream = network.adopt(hand_over, received_fd)
-        protocol = Protocol(Side.SERVER, max_size=max_message_bytes, logger=QUIET)
-        channel = Channel(stream, protocol, max_queued_bytes=max_queued_bytes)
+        channel = Channel(stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
         channel._early = hand_over.leftover
         if hand_over.unsent:
             channel._queue(hand_over.unsent)
@@ -126,6 +134,13 @@ class Channel(ChannelWriter):
     def wants_read(self) -> bool:
         """Watch for reading."""
         return self._reading and not self._closed
+
+    @property
+    def interest(self) -> int:
+        """What to watch for, as a number that changes when it does: 1 reading, 2 writing, 4 nothing any more."""
+        if self._closed:
+            return 4
+        return (1 if self._reading else 0) + (2 if self.queued_bytes else 0)
 
     @property
     def closing(self) -> bool:
@@ -209,14 +224,23 @@ class Channel(ChannelWriter):
         self._feed_core(piece, events)
         return data[len(piece) :]
 
+    def _core(self) -> Protocol:
+        """websockets' core. An open connection has none until it has to read a frame that is not plain, or to close:
+        2 KB for each of thousands that never do."""
+        if self._protocol is None:
+            side = Side.CLIENT if self._masks else Side.SERVER
+            self._protocol = Protocol(side, max_size=self._max_message_bytes, logger=QUIET)
+        return self._protocol
+
     def _feed_core(self, data: bytes, events: list[ChannelEvent]) -> None:
-        self._protocol.receive_data(data)
+        core = self._core()
+        core.receive_data(data)
         # Once the connection is open, the core's events are frames only.
-        self._take(cast("list[Frame]", self._protocol.events_received()), events)
+        self._take(cast("list[Frame]", core.events_received()), events)
 
     def _take(self, frames: list[Frame], events: list[ChannelEvent]) -> None:
         """Translate parsed frames and notice the end. The hot path of receiving."""
-        protocol = self._protocol
+        protocol = self._core()
         for frame in frames:
             opcode = frame.opcode
             if frame.fin and (opcode is _TEXT or opcode is _BINARY):
@@ -271,13 +295,13 @@ class Channel(ChannelWriter):
             self.abort()
             return
         try:
-            self._protocol.send_close(code)
+            self._core().send_close(code)
         except ProtocolError as error:
             raise ValueError(f"close code {code} must not be sent") from error
         self._close_code = code
         self._open = False
         self._seal()
-        for data in self._protocol.data_to_send():
+        for data in self._core().data_to_send():
             self._queue(data)
         self.flush()
 

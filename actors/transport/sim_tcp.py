@@ -47,6 +47,9 @@ class State(enum.Enum):
     """Nobody here has it any more."""
 
 
+_OPEN = State.OPEN
+
+
 class End:
     """One end of a connection, as its host's kernel has it. Several descriptors may stand for it (``fds``)."""
 
@@ -177,11 +180,12 @@ class End:
             self._is_waiting_for_room = True
         if self.state is State.CONNECTING or room <= 0:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        piece = bytes(data[:room])
-        self._unread_at_peer += len(piece)
-        if piece:
+        piece = bytes(data) if len(data) <= room else bytes(data[:room])
+        count = len(piece)
+        self._unread_at_peer += count
+        if count:
             self.transmit(piece)
-        return len(piece)
+        return count
 
     def take_error(self) -> OSError | None:
         """The pending error, which is told once."""
@@ -246,7 +250,7 @@ class End:
         if not silent and self.state is State.OPEN:
             self.transmit(Packet.RST)
         for fd in self.fds:
-            self.internet.kernel.close_fd(fd)
+            self.internet.kernel.files[fd].vanish()
         self.fds.clear()
         self._forget()
 
@@ -270,29 +274,38 @@ class End:
             internet.note(f"{self.label} held")
             internet.hold(self)
             return
-        now = internet.clock.now
         under_way = self._under_way
-        count = 1
-        while count < len(under_way) and under_way[count][0] <= now:
-            count += 1
-        arrived = under_way[:count]
-        del under_way[:count]
-        for _, item in arrived:
-            self._deliver(item)
+        if len(under_way) == 1:
+            self._deliver(under_way.pop()[1])
+        else:
+            now = internet.clock.now
+            count = 1
+            while count < len(under_way) and under_way[count][0] <= now:
+                count += 1
+            arrived = under_way[:count]
+            del under_way[:count]
+            for _, item in arrived:
+                self._deliver(item)
         if under_way:
             internet.call_at(under_way[0][0], self._arrives)
         else:
             self._moving = False
 
     def _deliver(self, item: bytes | Packet) -> None:
-        internet = self.internet
+        internet, peer = self.internet, self.peer
         internet.packets += 1
         if isinstance(item, bytes):
             internet.bytes_carried += len(item)
             internet.note(f"{self.label} {len(item)} bytes")
-        else:
-            internet.note(f"{self.label} {item.value}")
-        peer = self.peer
+            if peer is not None and peer.host.powered:
+                if peer.state is _OPEN and not peer._shut:
+                    peer._inbox.append(item)
+                    for fd in peer.fds:
+                        internet.kernel.touch(fd)
+                else:
+                    peer._take(item)
+            return
+        internet.note(f"{self.label} {item.value}")
         if item is Packet.SYN:
             if self.state is State.CONNECTING and not self._shut:
                 internet.syn_arrives(self)
@@ -351,40 +364,46 @@ class SimStream:
         self._fd = end.internet.kernel.open(self)
         end.fds.append(self._fd)
 
-    @property
-    def _is_open(self) -> bool:
-        return self._fd in self.end.fds
-
     def fileno(self) -> int:
-        return self._fd if self._is_open else -1
+        return self._fd
 
     def readiness(self) -> int:
         return self.end.readiness()
 
     def recv(self, max_bytes: int, /) -> bytes:
-        self._check_open()
+        if self._fd < 0:
+            self._raise_closed()
         return self.end.recv(max_bytes)
 
     def send(self, data: bytes | memoryview, /) -> int:
-        self._check_open()
+        if self._fd < 0:
+            self._raise_closed()
         return self.end.send(data)
 
     def connect_error(self) -> OSError | None:
-        self._check_open()
+        if self._fd < 0:
+            self._raise_closed()
         return self.end.take_error()
 
     def shutdown(self) -> None:
-        if self._is_open:
+        if self._fd >= 0:
             self.end.shut()
 
     def close(self) -> None:
-        if self._is_open:
-            self.end.internet.kernel.close_fd(self._fd)
-            self.end.drop_fd(self._fd)
+        fd = self._fd
+        if fd >= 0:
+            self._fd = -1
+            self.end.internet.kernel.close_fd(fd)
+            self.end.drop_fd(fd)
 
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    def vanish(self) -> None:
+        """The host has crashed: there is no such descriptor any more."""
+        self.end.internet.kernel.close_fd(self._fd)
+        self._fd = -1
+
+    @staticmethod
+    def _raise_closed() -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 class SimListener:

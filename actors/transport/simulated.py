@@ -41,7 +41,9 @@ def os_error(code: int) -> OSError:
 class Events(Protocol):
     """The part of the base's event heap that a network needs."""
 
-    def call_at(self, due: float, function: Callable[[Any, Any], None], first: Any, second: Any, /) -> None: ...
+    def call_at(
+        self, due: float, function: Callable[[Any, Any], None], first: Any = None, second: Any = None, /
+    ) -> None: ...
 
 
 class Clock(Protocol):
@@ -129,7 +131,8 @@ class Internet:
         self.bytes_carried = 0
         self.names: dict[str, Sequence[str]] = {}
         """DNS: host name to addresses, the same for everybody. Fill it in."""
-        self._events = events
+        self.call_at = events.call_at
+        """Have a function of two arguments called at a time: the heap's own method, once for each packet."""
         self._hosts: dict[str, Host] = {}
         self._by_ip: dict[str, Host] = {}
         self._nobody = Host("(nobody)", ())
@@ -258,9 +261,6 @@ class Internet:
     def arrival(self, end: End, size_bytes: int) -> float:
         """When what this end sends now would arrive."""
         return self.links.arrival(end.host.name, end.remote_host.name, size_bytes, self.clock.now)
-
-    def call_at(self, due: float, function: Callable[[Any, Any], None], first: Any = None, second: Any = None) -> None:
-        self._events.call_at(due, function, first, second)
 
     def hold(self, end: End) -> None:
         """What this end sent cannot arrive before a cut is healed."""

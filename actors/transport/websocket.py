@@ -91,7 +91,8 @@ class OpenerChannel(Channel):
         for name, value in extra_headers:
             request.headers[name] = value
         client.send_request(request)
-        super().__init__(network.connect(endpoint), client, max_queued_bytes=max_queued_bytes)
+        stream = network.connect(endpoint)
+        super().__init__(stream, client, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
         self._client = client
         self._connecting = True
         self._upgraded = False
@@ -161,6 +162,8 @@ class OpenerChannel(Channel):
                 return
             self._upgraded = self._open = True
             events.append(Opened(_headers_of(response.headers)))
+            del self._client  # and with it the request and the response
+            self._protocol = None
         elif self._client.handshake_exc is not None:
             cause = self._client.handshake_exc.__cause__ or self._client.handshake_exc
             self._end(Closed(CloseCode.PROTOCOL_ERROR, False, f"no valid HTTP response: {text_of(cause)}"), events)
@@ -209,7 +212,7 @@ class ListenerChannel(Channel):
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
     ) -> None:
         server = ServerProtocol(max_size=max_message_bytes, logger=QUIET)
-        super().__init__(stream, server, max_queued_bytes=max_queued_bytes)
+        super().__init__(stream, server, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
         self._server = server
         self._path = path
         self._phase = _Phase.HEAD

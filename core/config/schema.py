@@ -25,6 +25,7 @@ from core.seeds import SeedName
 
 MAX_STORAGE_INTERVAL_S = 86400.0
 MAX_DECISIONS_KEPT = 1_000_000
+MAX_REPORT_INTERVAL_S = 3600.0
 
 LISTEN, KNOWN, RUN = "Listening", "Known peers", "Running"
 
@@ -47,7 +48,7 @@ def _endpoints(description: str, lisk: str) -> msgspec.Meta:
     return option(KNOWN, description, lisk=lisk, convert=values.endpoints, expected="a list of ip:port")
 
 
-class NodeConfig(ProtectionOptions, frozen=True, kw_only=True):
+class NodeConfig(ProtectionOptions, frozen=True, kw_only=True, weakref=True):
     """The configuration of a node.
 
     Build it from keyword arguments, or from a mapping with :meth:`from_mapping`. Values are converted to their
@@ -232,6 +233,18 @@ class NodeConfig(ProtectionOptions, frozen=True, kw_only=True):
             le=MAX_DECISIONS_KEPT,
         ),
     ] = 10_000
+
+    traffic_report_interval_s: Annotated[
+        float,
+        option(
+            RUN,
+            "How soon what went over a connection shows in the network statistics. A node with very many peers saves "
+            "work by a longer time.",
+            unit="s",
+            ge=0.1,
+            le=MAX_REPORT_INTERVAL_S,
+        ),
+    ] = 1.0
 
     log_level: Annotated[
         Literal["error", "warning", "info", "debug"],

@@ -30,6 +30,10 @@ NEWEST = "lisk-0.10"
 MAX_HEADER_CHARACTERS = 256
 """An offer that is longer is none."""
 
+REMEMBERED_NODE_INFOS = 4096
+SMALL_NODE_INFO_BYTES = 512
+"""Node infos are told twice on each connection. Remembered are so many that are not larger, which is 4 MB at most."""
+
 MIN_MESSAGE_BYTES = 65_536
 """What every node that speaks it must accept: packets are joined up to this size."""
 
@@ -79,6 +83,8 @@ class Native:
         self.acceptance = VERSION if main.name == NEWEST else f"{VERSION};{main.name}"
         """What a listener answers in the header."""
         self._max_node_info_bytes = max_node_info_bytes
+        self._last_encoded: tuple[NodeInfo, bytes] | None = None
+        self._decoded: dict[bytes, NodeInfo] = {}
 
     @property
     def path(self) -> str:
@@ -117,14 +123,26 @@ class Native:
         Raises CodecError if it does not fit: options follow the same schema as in the main dialect, so that a network
         cannot come to hold node infos that only some of its nodes can pass on.
         """
+        last = self._last_encoded
+        if last is not None and last[0] is info:  # ours, for each connection
+            return last[1]
         as_others_see_it = self._main.decode_node_info(self._main.encode_node_info(info))
-        return native_payloads.encode_node_info(as_others_see_it, self._max_node_info_bytes)
+        encoded = native_payloads.encode_node_info(as_others_see_it, self._max_node_info_bytes)
+        self._last_encoded = (info, encoded)
+        return encoded
 
     def decode_node_info(self, data: bytes) -> NodeInfo:
         """Return the node info in ``data``. Raises CodecError, also for one that the main dialect could not express;
         PacketFault (``node_info_limit``) for values beyond the limits."""
-        info = native_payloads.decode_node_info(data, self._max_node_info_bytes)
-        self._main.encode_node_info(info)
+        decoded = self._decoded
+        info = decoded.get(data)
+        if info is None:
+            info = native_payloads.decode_node_info(data, self._max_node_info_bytes)
+            self._main.encode_node_info(info)
+            if len(data) <= SMALL_NODE_INFO_BYTES:
+                if len(decoded) >= REMEMBERED_NODE_INFOS:
+                    decoded.clear()
+                decoded[data] = info
         return info
 
     def app_payload(self, value: object) -> bytes | None:

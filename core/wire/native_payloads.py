@@ -13,6 +13,7 @@ many megabytes.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -34,6 +35,9 @@ MAX_OPTION_VALUES = 1024
 
 MAX_LATER_VALUES = 16
 """What a later version may add to a node info."""
+
+REMEMBERED_ADDRESSES = 16_384
+"""In each direction, 4 MB at most: all nodes tell of the same peers again and again."""
 
 _NODE_INFO_VALUES = 7
 _PLACE = "node info"
@@ -157,7 +161,7 @@ def encode_peers(peers: Iterable[Endpoint]) -> bytes:
     for ip, port in islice(peers, MAX_PEERS):
         if not MIN_PORT <= port <= MAX_PORT:
             raise CodecError(f"peers[{len(values) // 2}].port", f"expected a port from {MIN_PORT} to {MAX_PORT}")
-        values += (ipaddress.ip_address(ip).packed, port)
+        values += (_packed(ip), port)
     packed: bytes = msgpack.packb(values)
     return packed
 
@@ -181,9 +185,19 @@ def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...
     return tuple(map(_peer, values[::2], values[1::2]))
 
 
+@functools.lru_cache(maxsize=REMEMBERED_ADDRESSES)
+def _packed(ip: str) -> bytes:
+    return ipaddress.ip_address(ip).packed
+
+
 def _peer(address: object, port: object) -> Endpoint:
     if type(address) is not bytes or type(port) is not int:
         raise CodecError("peers", f"expected bytes and a port, got {type(address).__name__}, {type(port).__name__}")
+    return _endpoint(address, port)
+
+
+@functools.lru_cache(maxsize=REMEMBERED_ADDRESSES)
+def _endpoint(address: bytes, port: int) -> Endpoint:
     if not MIN_PORT <= port <= MAX_PORT:
         raise PacketFault("peer_bad_port", f"expected a port from {MIN_PORT} to {MAX_PORT}, got {port}")
     if len(address) == 4:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import cast
+from typing import TypeVar, cast
 
 from core.ids import MAX_PORT, MIN_PORT, Endpoint
 from core.wire import codec
@@ -30,6 +30,19 @@ _REGULAR_ENTRY = re.compile(
     rb"\x10([\x80-\xff]{0,2}[\x01-\x7f])",  # key of port, a varint in shortest form
     re.DOTALL,
 )
+_REGULAR_ENTRIES = re.compile(
+    rb"(\n[\x0b-\x16]\n[\x07-\x0f]" + _OCTET + rb"(?:\." + _OCTET + rb"){3}\x10[\x80-\xff]{0,2}[\x01-\x7f])", re.DOTALL
+)
+"""The same, each as a whole."""
+
+MAX_REMEMBERED = 16_384
+"""Entries that are remembered in each direction (4 MB). All nodes tell of the same peers again and again."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_ENCODED: dict[Endpoint, bytes] = {}
+_DECODED: dict[bytes, Endpoint] = {}
 
 
 def encode_peers(peers: Iterable[Endpoint]) -> bytes:
@@ -37,19 +50,30 @@ def encode_peers(peers: Iterable[Endpoint]) -> bytes:
 
     Raises CodecError for a port out of range.
     """
-    out = bytearray()
-    count = 0
-    for ip, port in peers:
-        if ":" in ip or len(ip) > _MAX_IPV4_CHARACTERS:
-            continue
-        if count == MAX_PEERS:
-            break
-        if not MIN_PORT <= port <= MAX_PORT:
-            raise codec.CodecError(f"peers[{count}].port", f"expected a port from {MIN_PORT} to {MAX_PORT}")
-        count += 1
-        address, port_bytes = ip.encode(), _port_varint(port)
-        out += b"\n%c\n%c%b\x10%b" % (3 + len(address) + len(port_bytes), len(address), address, port_bytes)
-    return bytes(out)
+    out: list[bytes] = []
+    encoded = _ENCODED
+    for peer in peers:
+        entry = encoded.get(peer)
+        if entry is None:
+            entry = _encode_entry(peer, len(out))
+        if entry:
+            out.append(entry)
+            if len(out) == MAX_PEERS:
+                break
+    return b"".join(out)
+
+
+def _encode_entry(peer: Endpoint, place: int) -> bytes:
+    """One entry, or nothing for an address that is not IPv4."""
+    ip, port = peer
+    if ":" in ip or len(ip) > _MAX_IPV4_CHARACTERS:
+        return b""
+    if not MIN_PORT <= port <= MAX_PORT:
+        raise codec.CodecError(f"peers[{place}].port", f"expected a port from {MIN_PORT} to {MAX_PORT}")
+    address, port_bytes = ip.encode(), _port_varint(port)
+    entry = b"\n%c\n%c%b\x10%b" % (3 + len(address) + len(port_bytes), len(address), address, port_bytes)
+    _remember(_ENCODED, peer, entry)
+    return entry
 
 
 def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...]:
@@ -64,23 +88,41 @@ def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...
 
 def decode_regular(data: bytes, max_peers: int) -> list[Endpoint] | None:
     """Return the entries if all of them have the usual shape and are valid, else None."""
-    peers: list[Endpoint] = []
-    at = 0
-    while at < len(data):
-        entry = _REGULAR_ENTRY.match(data, at)
-        if entry is None or len(peers) == max_peers:
-            return None
-        record_length, address_length, address, varint = entry.groups()
-        if record_length[0] != entry.end() - at - 2 or address_length[0] != len(address):
-            return None
-        port = 0
-        for byte in reversed(varint):
-            port = port << 7 | byte & 0x7F
-        if port > MAX_PORT:
-            return None
-        peers.append(Endpoint(address.decode(), port))
-        at = entry.end()
-    return peers
+    entries = _REGULAR_ENTRIES.findall(data)
+    # What lies between matches is left out by findall, so that the sum is short unless all of it was matched.
+    if len(entries) > max_peers or sum(map(len, entries)) != len(data):
+        return None
+    try:
+        return list(map(_DECODED.__getitem__, entries))
+    except KeyError:
+        peers = [_decode_entry(entry) for entry in entries]
+    return None if None in peers else cast("list[Endpoint]", peers)
+
+
+def _decode_entry(data: bytes) -> Endpoint | None:
+    known = _DECODED.get(data)
+    if known is not None:
+        return known
+    entry = _REGULAR_ENTRY.fullmatch(data)
+    if entry is None:
+        return None
+    record_length, address_length, address, varint = entry.groups()
+    if record_length[0] != len(data) - 2 or address_length[0] != len(address):
+        return None
+    port = 0
+    for byte in reversed(varint):
+        port = port << 7 | byte & 0x7F
+    if port > MAX_PORT:
+        return None
+    peer = Endpoint(address.decode(), port)
+    _remember(_DECODED, data, peer)
+    return peer
+
+
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    if len(memory) >= MAX_REMEMBERED:
+        memory.clear()  # a remote can cause that, and we are as slow as without for a moment
+    memory[key] = value
 
 
 def _decode_strictly(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...]:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts import bench_actors
-from scripts.benchmarks import book, fanout, libp2p_process, network, processes
+from scripts.benchmarks import book, fanout, libp2p_process, network, processes, simulation
 from scripts.benchmarks.network import Maker
 from scripts.benchmarks.picture import picture
 from scripts.benchmarks.rounds import Result
 from scripts.benchmarks.summary import budget_table, judged, markdown, summarise, table
 
-SUBJECTS = ("network", "peers", "processes", "actors", "book")
+SUBJECTS = ("network", "peers", "processes", "actors", "book", "simulation")
 QUICK_COUNT = 400
 QUICK_ACTOR_MESSAGES = 2000
 
@@ -83,6 +83,9 @@ def measure_subject(subject: str, options: argparse.Namespace, notes: dict[str, 
     if subject == "book":
         times = book.run(quick=options.quick)
         return times, book.table(times)
+    if subject == "simulation":
+        sizes = simulation.run_all(say, quick=options.quick)
+        return sizes, simulation.table(sizes)
     if subject == "processes":
         systems = processes.as_json(processes.run(options.rounds, say, quick=options.quick))
         return systems, processes.table(systems)

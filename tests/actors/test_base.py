@@ -21,7 +21,7 @@ from core.messages import (
     Query,
 )
 from core.wire.payloads import NodeInfo
-from tests.actors.world import Complaints, Probe, World
+from tests.actors.world import Complaints, Probe, World, override
 
 INFO = NodeInfo(b"\1", "1.1", "n")
 
@@ -161,7 +161,7 @@ def test_what_others_could_not_handle_is_logged(world: World, complaints: Compla
 
 def test_an_effect_that_nobody_carries_out_is_an_error(world: World, complaints: Complaints) -> None:
     address, worker, probe = start(world)
-    worker.receiveMsg_Do = lambda *_: worker.apply([Done(1)])  # type: ignore[method-assign, list-item]
+    override(worker, "receiveMsg_Do", lambda *_: worker.apply([Done(1)]))  # type: ignore[list-item]
     probe.tell(address, Do(""))
     world.run(1)
     complaints.expect("Worker failed on Do")

@@ -28,7 +28,7 @@ from core.messages import (
     UnbanAddress,
 )
 from tests.actors.nodes import TestNode, connect
-from tests.actors.world import START, World
+from tests.actors.world import START, World, override
 
 PATIENCE_S = 20.0
 
@@ -167,7 +167,7 @@ def test_nothing_is_sent_to_the_node_that_nobody_wants(world: World) -> None:
     node = TestNode(world, "10.3.0.1", decisions_kept=0)
     node.ask(Subscribe, frozenset({ConnectOutbound.NAME}))
     got: list[DecisionsTaken] = []
-    node.node.receiveMsg_DecisionsTaken = lambda message, sender: got.append(message)  # type: ignore[method-assign]
+    override(node.node, "receiveMsg_DecisionsTaken", lambda message, sender: got.append(message))
     node.start()
     node.ask(BanAddress, "1.2.3.4", PeerId("1.2.3.4:1"), "x")
     world.run(1)

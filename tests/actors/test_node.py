@@ -51,7 +51,7 @@ from core.messages import (
 from core.restart import MAX_CRASHES
 from tests.actors.nodes import TestNode, connect
 from tests.actors.remote import opener
-from tests.actors.world import Complaints, World
+from tests.actors.world import Complaints, World, override
 
 POISON: dict[type, Any] = {
     PeerPool: PeerConnected(None),  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ def poison(node: TestNode, kind: type) -> None:
     """Crash a child of the node."""
     if kind is PeerServer:
         child = node.server
-        child.receiveMsg_InboundRefused = lambda *_: 1 / 0  # type: ignore[method-assign, assignment]
+        override(child, "receiveMsg_InboundRefused", lambda *_: 1 / 0)
         node.poison(kind, InboundRefused(1, 1, ""))
     else:
         node.poison(kind, POISON[kind])
@@ -384,8 +384,7 @@ def test_a_crashed_peer_is_one_lost_connection(
     peer = first.child(InboundPeer)
     pool = first.pool
     first.program.tell(peer.myAddress, AnswerCall(None, object()))  # type: ignore[arg-type]
-    peer.receiveMsg_AnswerCall = lambda *_: 1 / 0
-    peer._receivers.clear()
+    override(peer, "receiveMsg_AnswerCall", lambda *_: 1 / 0)
     first.program.tell(peer.myAddress, AnswerCall(1, None))
     world.run(0.1)
     complaints.expect("InboundPeer failed on")

@@ -53,7 +53,7 @@ from core.messages import (
     SendRequest,
 )
 from tests.actors.remote import Listener, Remote, node_info
-from tests.actors.world import Complaints, World
+from tests.actors.world import Complaints, World, override
 
 THERE = Endpoint("10.9.0.1", 5001)
 
@@ -239,11 +239,11 @@ def test_queries_for_peers_that_are_not_there_fail(rig: Rig) -> None:
 
 
 def test_a_query_for_a_peer_whose_actor_is_missing_fails(rig: Rig) -> None:
-    rig.actor.receiveMsg_GetConnectedPeers = (  # type: ignore[method-assign]
-        lambda message, sender: rig.actor.apply(
-            [ForwardToPeer(THERE, Direction.INBOUND, SendMessage(9, "e", None), rig.actor.remember_asker(sender, 9))]
-        )
-    )
+    def forward_to_nobody(message: object, sender: object) -> None:
+        ask_id = rig.actor.remember_asker(sender, 9)
+        rig.actor.apply([ForwardToPeer(THERE, Direction.INBOUND, SendMessage(9, "e", None), ask_id)])
+
+    override(rig.actor, "receiveMsg_GetConnectedPeers", forward_to_nobody)
     rig.program.tell(rig.address, GetConnectedPeers(9))
     rig.world.run(0.1)
     assert [answer.request_id for answer in rig.program.of(Failed)] == [9]
@@ -315,8 +315,7 @@ def test_a_new_book_hears_who_is_connected_and_is_asked(rig: Rig) -> None:
 def test_a_crashed_peer_frees_its_slot(rig: Rig, complaints: Complaints) -> None:
     remote = rig.dial()
     (peer,) = rig.world.alive(OutboundPeer)
-    peer.receiveMsg_NodeInfoChanged = broken
-    peer._receivers.clear()
+    override(peer, "receiveMsg_NodeInfoChanged", broken)
     rig.node.tell(rig.address, NodeInfoChanged(rig.own))
     remote.run(0.1)
     complaints.expect("OutboundPeer failed on NodeInfoChanged")
@@ -332,8 +331,7 @@ def test_who_knows_the_actor_of_a_peer_hears_of_its_crash_from_the_pool(rig: Rig
         assert rig.node.wait(PeerFound, number - 6) == PeerFound(number, THERE.peer_id)
     (peer,) = rig.world.alive(OutboundPeer)
     peer._known_by.clear()  # as if its process had been killed: it tells nobody
-    peer.receiveMsg_NodeInfoChanged = broken
-    peer._receivers.clear()
+    override(peer, "receiveMsg_NodeInfoChanged", broken)
     rig.node.tell(rig.address, NodeInfoChanged(rig.own))
     rig.world.run(0.1)
     complaints.expect("OutboundPeer failed on NodeInfoChanged")

@@ -26,11 +26,11 @@ def test_the_direction_decides_what_a_packet_fault_costs() -> None:
 
 def test_packets_are_priced_with_the_configured_rate_penalty_and_window() -> None:
     judged = conduct(max_packet_rate=10, packet_rate_penalty=7, packet_rate_window_s=2.0)
-    assert judged.packets(20, 0.0) == 0
-    assert judged.packets_due_at() is None
-    judged.packets(1, 1.0)
-    assert judged.packets_due_at() == 2.0
-    assert judged.settle_packets(2.0) == 7
+    assert judged.packet_rate.add(20, 0.0) == 0
+    assert judged.packet_rate.due_at() is None
+    judged.packet_rate.add(1, 1.0)
+    assert judged.packet_rate.due_at() == 2.0
+    assert judged.packet_rate.settle(2.0) == 7
 
 
 def test_lip_0004_a_peer_may_push_its_node_info_4_times_in_10_s() -> None:
