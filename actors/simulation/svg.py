@@ -63,9 +63,10 @@ def escape(text: object) -> str:
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers that divide a range into about ``count`` parts."""
-    if not math.isfinite(low) or not math.isfinite(high) or high <= low:
-        return [low]
     raw = (high - low) / max(count, 1)
+    # Neither so small nor so large that a power of ten is no number, nor lost in the size of what it divides.
+    if not max(1e-300, 1e-12 * abs(low)) < raw < 1e300:
+        return [low]
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)

@@ -6,7 +6,7 @@ import math
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.simulation import svg
@@ -24,6 +24,9 @@ def parsed(chart: str) -> ElementTree.Element:
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=30), st.text(max_size=10))
+@example([(0.0, 5e-324)], "a range that is no normal number")
+@example([(-1e308, 1.0), (1e308, 2.0)], "a range beyond all numbers")
+@example([(1e15, 1.0), (1e15 + 0.25, 2.0)], "a range lost in its place")
 def test_lines_of_any_numbers_are_drawn(points: list[tuple[float, float]], name: str) -> None:
     ordinary = "".join(character for character in name if character.isprintable())
     parsed(lines(f"<{ordinary}>", [Curve("one & two", points), Curve("b", [], is_step=True)], "x", "y"))
