@@ -7,6 +7,7 @@ BookCounts, DecisionsTaken from its own actors.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -57,6 +58,11 @@ BOOK_COMMANDS = ("BanAddress", "UnbanAddress", "GetBans", "GetTriedPeers")
 
 class Node(NodeLife):
     """See the module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ban_numbers = itertools.count(1)
+        self._bans_ordered: dict[int, BanAddress] = {}  # those that the book has not answered yet
 
     # ---- subscribers ----
 
@@ -126,8 +132,25 @@ class Node(NodeLife):
         """A peer used up its reputation: its address is banned, or would be."""
         if self._running:
             dry_run = self._need_config().ban_mode == DRY_RUN
-            ban = BanAddress(0, message.ip, message.peer_id, message.reason, dry_run=dry_run)
+            number = next(self._ban_numbers)
+            ban = BanAddress(number, message.ip, message.peer_id, message.reason, dry_run=dry_run)
+            self._bans_ordered[number] = ban
             self.send(self._need_rooms().book, ban)
+
+    def receiveMsg_Done(self, message: Done, sender: Any) -> None:
+        """The book has taken a ban."""
+        self._bans_ordered.pop(message.request_id, None)
+
+    def receiveMsg_Failed(self, message: Failed, sender: Any) -> None:
+        """The book has not: what a peer is called by is checked long before, so this is a fault of ours."""
+        if self._bans_ordered.pop(message.request_id, None) is not None:
+            self.log.error("a ban was refused: %s", message.error)
+
+    def _on_book_replaced(self) -> None:
+        # Once more and no oftener: should it be an order that the book crashed of, the next one is not to.
+        orders, self._bans_ordered = self._bans_ordered, {}
+        for order in orders.values():
+            self.send(self._need_rooms().book, msgspec.structs.replace(order, request_id=0))
 
     # ---- decisions ----
 

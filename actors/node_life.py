@@ -329,6 +329,11 @@ class NodeLife(HouseActor):
         for room in (self._rooms.pool, self._rooms.book, self._rooms.server):
             if room is not None:
                 self.send(room, self._rooms)
+        if name == "book":
+            self._on_book_replaced()
+
+    def _on_book_replaced(self) -> None:
+        """A new book has been made: whatever the old one may not have done any more is to be asked of it."""
 
     # ---- inside ----
 

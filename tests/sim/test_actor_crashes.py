@@ -6,24 +6,35 @@ The same faults that tests/chaos plays with real processes: here they are cheap,
 from __future__ import annotations
 
 from collections import Counter
+from typing import TypeVar
 
 import pytest
 
 from actors.bases.sim_cell import Reordering
 from actors.bases.sim_nodes import SimNode, Simulation
+from actors.node import Node
 from actors.peer import InboundPeer, OutboundPeer, PeerActor
 from actors.peer_book import PeerBook
 from actors.peer_pool import PeerPool
 from actors.peer_server import PeerServer
 from core import messages as m
-from core.events import CloseInbound, CloseOutbound, NodeFailed
-from core.ids import PeerId
+from core.events import BanPeer, CloseInbound, CloseOutbound, NodeFailed
+from core.house_messages import PeerMisbehaved
+from core.ids import PeerId, PeerKind
 from tests.sim.conftest import MakeSimulation, all_connected, one_seed_network
+
+A = TypeVar("A")
 
 KILLS = 100
 LISTENS_AGAIN_S = 2.0
 CONNECTED_AGAIN_S = 120.0
 BUDGET = {"max_restarts": 1000}
+
+
+def actor_of(node: SimNode, kind: type[A]) -> A:
+    """The node's actor of this class."""
+    found = [c.instance for c in node.sim.base.population(node.identity).values() if isinstance(c.instance, kind)]
+    return found[0]
 
 
 def strike(node: SimNode, kind: type, number: int = 0) -> bool:
@@ -106,6 +117,28 @@ def test_a_book_comes_back_with_its_storage(simulate: MakeSimulation) -> None:
         assert [ban.ip for ban in victim.ask(m.GetBans(0)).bans] == ["9.9.9.9"]
         assert set(victim.known()) == known
     assert closings([*nodes, victim]) == before
+
+
+def test_a_ban_that_a_crashed_book_was_told_of_is_not_lost(simulate: MakeSimulation) -> None:
+    sim, nodes = network(simulate, 17, 3)
+    victim, offender = nodes[0], PeerId("9.9.9.9:1")
+    victim.tell(PeerMisbehaved(offender, "9.9.9.9", PeerKind.NONE, "a test"))
+    node = actor_of(victim, Node)
+    assert sim.run_until(lambda: bool(node._bans_ordered), 1.0)  # on its way to the book
+    assert strike(victim, PeerBook)
+    sim.run_for(5.0)
+    assert [ban.ip for ban in victim.ask(m.GetBans(0)).bans] == ["9.9.9.9"]
+    assert len(victim.told(BanPeer)) == 1
+    assert not node._bans_ordered
+
+
+def test_bans_that_were_taken_are_not_remembered_as_orders(simulate: MakeSimulation) -> None:
+    sim, nodes = network(simulate, 18, 3)
+    node = actor_of(nodes[0], Node)
+    nodes[0].tell(PeerMisbehaved(PeerId("9.9.9.9:1"), "9.9.9.9", PeerKind.NONE, "a test"))
+    sim.run_for(5.0)
+    assert len(nodes[0].told(BanPeer)) == 1
+    assert not node._bans_ordered
 
 
 def test_a_pool_is_rebuilt_and_its_peers_do_not_linger(simulate: MakeSimulation) -> None:
