@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import shlex
 import signal
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -98,7 +100,7 @@ def _round(
     """Do the chosen runs in one pool of processes; return those that were not done because a process died."""
     # Spawned, not forked: a run must not inherit anything that an earlier one left behind.
     spawn = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(workers, len(chosen)), spawn, initializer=_leave_interrupts_to_the_parent)
+    executor = ProcessPoolExecutor(min(workers, len(chosen)), spawn, initializer=_begin_worker)
     broken: list[int] = []
     try:
         waiting: dict[Future[RunResult], int] = {executor.submit(run_job, jobs[index]): index for index in chosen}
@@ -119,9 +121,18 @@ def _round(
     return sorted(broken)
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C goes to all processes of a terminal; one complaint is enough."""
+def _begin_worker() -> None:
+    # Ctrl-C goes to all processes of a terminal; one complaint is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="end with the parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, and a long run would go on for nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _lost(job: Job) -> RunResult:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +46,50 @@ def test_a_process_that_dies_costs_its_own_run_only() -> None:
     (point,) = points_of(jobs, results)
     assert not point.holds
     assert "seed 2 failed: a process" in points_text([point])
+
+
+class Teller:
+    """Whatever process reads this says which it is, on a named pipe."""
+
+    def __init__(self, pipe: str) -> None:
+        self._pipe = pipe
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return tell_process, (self._pipe,)
+
+
+def tell_process(pipe: str) -> bool:
+    with open(pipe, "w") as out:
+        out.write(f"{os.getpid()}\n")
+    return False
+
+
+def sweep_for_long(pipe: str) -> None:
+    """Two runs at the same time that take very long."""
+    plan = scenario_of_mapping(TINY | {"duration": "90d", "expect": []}).plan()
+    job = Job(plan, (), "again", detail=Teller(pipe))  # type: ignore[arg-type]
+    run_jobs([job, job], 2, lambda job, result: None)
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    pipe = tmp_path / "pids"
+    os.mkfifo(pipe)
+    program = f"from {__name__} import sweep_for_long as sweep; sweep({str(pipe)!r})"
+    guard = "if __name__ == '__main__':\n    "  # spawned workers import the program
+    script = tmp_path / "program.py"
+    script.write_text(guard + program + "\n")
+    with subprocess.Popen([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": os.getcwd()}) as parent:
+        workers: set[int] = set()
+        while len(workers) < 2:
+            with open(pipe) as told:
+                workers |= {int(line) for line in told}
+        watched = [os.pidfd_open(pid) for pid in workers]
+        parent.kill()
+    for descriptor in watched:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)  # readable: the process has ended
+        assert poll.poll(30_000), "a worker goes on"
+        os.close(descriptor)
 
 
 def result_with(measured: float, holds: bool | None = None, **changes: Any) -> RunResult:
