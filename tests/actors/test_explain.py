@@ -217,10 +217,8 @@ def test_a_program_asks_for_the_story_of_a_peer_on_loopback() -> None:
     with P2P(host_ip="127.0.0.1", port=0) as first:
         assert first.listen_address is not None
         peer_id = f"127.0.0.1:{first.listen_address[1]}"
-        with (
-            P2P(host_ip="127.0.0.1", port=0, seed_peers=[peer_id]) as second,
-            second.events(DecisionTaken) as decisions,
-        ):
+        second = P2P(host_ip="127.0.0.1", port=0, seed_peers=[peer_id])
+        with second.events(DecisionTaken) as decisions, second:  # in this order: what is decided first is told too
             while decisions.get(PATIENCE_S).decision.decision is not DecisionKind.MOVED_TO_TRIED:
                 pass
             lines = [str(decision) for decision in second.explain(peer_id)]
