@@ -9,12 +9,11 @@ is in the trace.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from actors.bases.sim_time import VirtualClock
-
-from actors.bases.sim_time import TICKS_PER_S
+from actors.bases.reactor import WATCH_TOKEN
+from actors.bases.sim_time import TICKS_PER_S, VirtualClock
+from core.messages import EventBatch
 
 TRACE_BATCH = 2048
 """Lines are hashed about so many at a time."""
@@ -73,3 +72,24 @@ class Trace:
         """SHA-256 over all lines so far, hex."""
         self.flush()
         return self._hash.hexdigest()
+
+
+def line_of(message: Any, sender: Any, cell: Any) -> str:
+    """The line of the trace for a message that is delivered."""
+    kind = type(message)
+    if kind is EventBatch:
+        what = f"EventBatch {','.join([type(event).__name__ for event in message.events])}"
+    elif message is WATCH_TOKEN:
+        what = "WatchReady"
+    else:
+        what = kind.__name__
+    try:
+        return f"{sender.cell.label} > {cell.label} {what}"
+    except AttributeError:  # somebody outside the actors
+        return f"{label_of(sender)} > {label_of(cell.address)} {what}"
+
+
+def label_of(address: Any) -> str:
+    """The name of an address in a trace: without the system's own, which counts the systems of this process."""
+    label: str | None = getattr(getattr(address, "cell", None), "label", None)
+    return label if label is not None else str(address.addressDetails).partition("/")[2] or "system"

@@ -37,10 +37,7 @@ from actors.bases.sim_collector import BIRTHS_PER_COLLECTION, QuietCollector
 from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualKernel
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
-from actors.bases.sim_trace import TRACE_BATCH, LineSink, Trace
-from core.messages import (
-    EventBatch,
-)
+from actors.bases.sim_trace import TRACE_BATCH, LineSink, Trace, line_of
 
 T = TypeVar("T")
 
@@ -415,24 +412,3 @@ class SimulationBase(InProcessBase):
     def digest(self) -> str:
         """SHA-256 (hex) over everything delivered so far: equal for equal runs, on any machine."""
         return self.trace.digest()
-
-
-def line_of(message: Any, sender: Any, cell: Any) -> str:
-    """The line of the trace for a message that is delivered."""
-    kind = type(message)
-    if kind is EventBatch:
-        what = f"EventBatch {','.join([type(event).__name__ for event in message.events])}"
-    elif message is WATCH_TOKEN:
-        what = "WatchReady"
-    else:
-        what = kind.__name__
-    try:
-        return f"{sender.cell.label} > {cell.label} {what}"
-    except AttributeError:  # somebody outside the actors
-        return f"{label_of(sender)} > {label_of(cell.address)} {what}"
-
-
-def label_of(address: Any) -> str:
-    """The name of an address in a trace: without the system's own, which counts the systems of this process."""
-    label: str | None = getattr(getattr(address, "cell", None), "label", None)
-    return label if label is not None else str(address.addressDetails).partition("/")[2] or "system"

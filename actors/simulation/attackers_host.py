@@ -16,7 +16,8 @@ from actors.bases.sim_door import DescriptorDoor
 from actors.transport.events import Closed, ControlFrame, MessageReceived, Opened, UpgradeRequested
 from actors.transport.handover import HandOver
 from actors.transport.port import ListenSocket
-from actors.transport.sim_tcp import End, Packet, SimStream
+from actors.transport.sim_sockets import SimStream
+from actors.transport.sim_tcp import End, Packet
 from actors.transport.websocket import Channel, ChannelEvent, ListenerChannel, OpenerChannel
 from core.ids import Endpoint
 from core.wire import packets as p

@@ -12,11 +12,8 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from collections import deque
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
-
-from core.ids import Endpoint
 
 if TYPE_CHECKING:
     from actors.transport.simulated import Host, Internet
@@ -350,93 +347,3 @@ class End:
         self._unread_at_peer -= count
         self._is_waiting_for_room = False
         self.internet.touch(self)
-
-
-class SimStream:
-    """A descriptor of a connection (:class:`~actors.transport.port.StreamSocket`)."""
-
-    __slots__ = ("_fd", "end", "remote_ip", "remote_port")
-
-    def __init__(self, end: End) -> None:
-        self.end = end
-        self.remote_ip = end.remote_ip
-        self.remote_port = end.remote_port
-        self._fd = end.internet.kernel.open(self)
-        end.fds.append(self._fd)
-
-    def fileno(self) -> int:
-        return self._fd
-
-    def readiness(self) -> int:
-        return self.end.readiness()
-
-    def recv(self, max_bytes: int, /) -> bytes:
-        if self._fd < 0:
-            self._raise_closed()
-        return self.end.recv(max_bytes)
-
-    def send(self, data: bytes | memoryview, /) -> int:
-        if self._fd < 0:
-            self._raise_closed()
-        return self.end.send(data)
-
-    def connect_error(self) -> OSError | None:
-        if self._fd < 0:
-            self._raise_closed()
-        return self.end.take_error()
-
-    def shutdown(self) -> None:
-        if self._fd >= 0:
-            self.end.shut()
-
-    def close(self) -> None:
-        fd = self._fd
-        if fd >= 0:
-            self._fd = -1
-            self.end.internet.kernel.close_fd(fd)
-            self.end.drop_fd(fd)
-
-    def vanish(self) -> None:
-        """The host has crashed: there is no such descriptor any more."""
-        self.end.internet.kernel.close_fd(self._fd)
-        self._fd = -1
-
-    @staticmethod
-    def _raise_closed() -> None:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-
-
-class SimListener:
-    """A listening descriptor (:class:`~actors.transport.port.ListenSocket`)."""
-
-    exhausted = False
-
-    def __init__(self, internet: Internet, host: Host, endpoint: Endpoint, backlog: int) -> None:
-        self.endpoint = endpoint
-        self.backlog = max(1, backlog)
-        self.queue: deque[End] = deque()
-        self._internet = internet
-        self._host = host
-        self._fd = internet.kernel.open(self)
-        host.listeners[endpoint] = self
-
-    def fileno(self) -> int:
-        return self._fd
-
-    def readiness(self) -> int:
-        return EVENT_READ if self.queue else 0
-
-    def accept(self) -> SimStream | None:
-        if self._fd < 0:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        return SimStream(self.queue.popleft()) if self.queue else None
-
-    def close(self) -> None:
-        """Stop listening; connections that nobody took are reset."""
-        if self._fd < 0:
-            return
-        self._internet.kernel.close_fd(self._fd)
-        self._fd = -1
-        self._host.listeners.pop(self.endpoint, None)
-        while self.queue:
-            self.queue.popleft().vanish(silent=not self._host.powered)

@@ -23,7 +23,8 @@ from typing import Any, Protocol
 from actors.transport.handover import HandOver
 from actors.transport.sim_cuts import Cut, Cuts
 from actors.transport.sim_links import Links, LinkTable
-from actors.transport.sim_tcp import End, Packet, SimListener, SimStream
+from actors.transport.sim_sockets import SimListener, SimStream
+from actors.transport.sim_tcp import End, Packet
 from core.ids import Endpoint
 from core.netgroup import is_loopback
 

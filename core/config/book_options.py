@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from core.config.behaviour import MAX_DURATION_S, ChoiceOptions
+from core.config.allowance import ChoiceOptions
+from core.config.behaviour import MAX_DURATION_S
 from core.config.checking import option, seconds
 
 BOOK = "Peer book"

@@ -14,7 +14,7 @@ from actors.bases.sim_time import EventHeap, VirtualClock
 from actors.transport.handover import HandOver
 from actors.transport.port import ListenSocket, Network, StreamSocket
 from actors.transport.sim_links import Constant, Distribution, Links, LogNormal, Uniform
-from actors.transport.sim_tcp import SimListener, SimStream
+from actors.transport.sim_sockets import SimListener, SimStream
 from actors.transport.simulated import Internet, SimNetwork
 from core.ids import Endpoint
 
