@@ -142,9 +142,9 @@ class Node(NodeLife):
         self._bans_ordered.pop(message.request_id, None)
 
     def receiveMsg_Failed(self, message: Failed, sender: Any) -> None:
-        """The book has not: what a peer is called by is checked long before, so this is a fault of ours."""
+        """The book bans no address of a trusted peer, whoever misbehaved from it."""
         if self._bans_ordered.pop(message.request_id, None) is not None:
-            self.log.error("a ban was refused: %s", message.error)
+            self.log.debug("not banned: %s", message.error)
 
     def _on_book_replaced(self) -> None:
         # Once more and no oftener: should it be an order that the book crashed of, the next one is not to.
