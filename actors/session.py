@@ -29,9 +29,17 @@ class Session:
     """One actor system, made for one run of one node."""
 
     def __init__(
-        self, system: str, drive: Literal["thread", "asyncio"], node_class: type[Any], on_message: OnMessage
+        self,
+        system: str,
+        drive: Literal["thread", "asyncio"],
+        node_class: type[Any],
+        on_message: OnMessage,
+        busy_poll_s: float = 0.0,
     ) -> None:
-        base = _new_base(system, drive)
+        checked_system(system)
+        base = InProcessBase(
+            logDefs=False, drive=drive, busy_poll_s=busy_poll_s
+        )  # how to log is the program's business
         self._system = ActorSystem(systemBase=base, transientUnique=True)
         try:
             self._endpoint = base.open_endpoint(on_message)
@@ -105,7 +113,7 @@ def open_session(
         from actors.process_session import ProcessSession  # most programs need nothing of it
 
         return ProcessSession(drive, node_class, on_message, config)
-    return Session(system, drive, node_class, on_message)
+    return Session(system, drive, node_class, on_message, config.busy_poll_s)
 
 
 def checked_system(system: System) -> System:
@@ -113,8 +121,3 @@ def checked_system(system: System) -> System:
     if not isinstance(system, HostPlace) and system not in SYSTEMS:
         raise Misuse(f"expected system to be one of {', '.join(SYSTEMS)}, got {system!r}")
     return system
-
-
-def _new_base(system: str, drive: Literal["thread", "asyncio"]) -> InProcessBase:
-    checked_system(system)
-    return InProcessBase(logDefs=False, drive=drive)  # how to log is the program's business

@@ -241,6 +241,8 @@ class AsyncioDriver(Driver):
         self._context = contextvars.copy_context()  # of the program, not of whichever of its tasks sends something
         self._calls: list[Callable[[], None]] = []
         self._may_hurry = True
+        self._is_looking = False
+        self._looks_until = 0.0
         self._is_busy = False
         self._soon: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -332,6 +334,18 @@ class AsyncioDriver(Driver):
             self._timer = self._loop.call_at(
                 self._loop.time() + max(due - base.now(), 0.0), self._on_timer, context=self._context
             )
+        if base.busy_poll_s:
+            self._looks_until = base.now() + base.busy_poll_s
+            if not self._is_looking:
+                self._is_looking = True
+                self._loop.call_soon(self._look_again, context=self._context)
+
+    def _look_again(self) -> None:
+        """While something waits to be called, the asyncio loop looks at its descriptors and does not sleep."""
+        base = self.base
+        self._is_looking = not base.closed and base.now() < self._looks_until
+        if self._is_looking:
+            self._loop.call_soon(self._look_again, context=self._context)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -82,6 +82,7 @@ class InProcessBase(ActorHost):
     """A Thespian system base. ``InProcessBase(system, logDefs=...)`` is how Thespian creates one by name.
 
     ``capabilities`` adds to those every base announces; ``environment`` gives clock and entropy to base and actors.
+    ``busy_poll_s``: how long an asyncio loop goes on looking before it sleeps, after something has come.
     Raises ValueError for an unknown ``drive``, RuntimeError if asyncio is asked for outside a running loop.
     """
 
@@ -94,8 +95,10 @@ class InProcessBase(ActorHost):
         strict: bool = False,
         drive: str = "thread",
         environment: Environment | None = None,
+        busy_poll_s: float = 0.0,
     ) -> None:
         self.drive = drive
+        self.busy_poll_s = busy_poll_s
         self._driver = make_driver(drive, self)
         if logDefs is not False:
             logging.config.dictConfig(logDefs or defaultLoggingConfig)

@@ -7,6 +7,9 @@ from typing import Any
 
 from scripts.benchmarks.child import Child
 
+BUSY_POLL_S = 0.00015
+"""What docs/performance.md tells of."""
+
 CONFIG = {
     "host_ip": "127.0.0.1",
     "port": 0,
@@ -20,9 +23,9 @@ CONFIG = {
 class EnsembleNode(Child):
     """``seeds`` are peer ids. ``native``: speak the native dialect with those who know it."""
 
-    def __init__(self, seeds: list[str], core: int | None = None, *, native: bool = False) -> None:
+    def __init__(self, seeds: list[str], core: int | None = None, *, native: bool = False, **options: Any) -> None:
         super().__init__([sys.executable, "-m", "scripts.benchmarks.worker"], core)
-        self._config: dict[str, Any] = {**CONFIG, "network": {"native": native}, "seed_peers": seeds}
+        self._config: dict[str, Any] = {**CONFIG, "network": {"native": native}, "seed_peers": seeds, **options}
         self.peer_id = ""
 
     def ready(self) -> None:
@@ -53,5 +56,12 @@ class EnsembleNode(Child):
 class NativeNode(EnsembleNode):
     """An Ensemble node that speaks the native dialect with its like."""
 
+    def __init__(self, seeds: list[str], core: int | None = None, **options: Any) -> None:
+        super().__init__(seeds, core, native=True, **options)
+
+
+class BusyNode(NativeNode):
+    """One that looks for what comes next before it sleeps."""
+
     def __init__(self, seeds: list[str], core: int | None = None) -> None:
-        super().__init__(seeds, core, native=True)
+        super().__init__(seeds, core, busy_poll_s=BUSY_POLL_S)

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from scripts.benchmarks.ensemble_process import EnsembleNode, NativeNode
+from scripts.benchmarks.ensemble_process import BusyNode, EnsembleNode, NativeNode
 from scripts.benchmarks.lisk_process import LiskProcess
 from scripts.benchmarks.rounds import Figures, Measure, Progress, Result, alternate, cores
 
@@ -36,6 +36,7 @@ REFERENCE = "lisk-p2p to lisk-p2p"
 PAIRS: dict[str, tuple[Maker, Maker]] = {
     REFERENCE: (LiskProcess, LiskProcess),
     "Ensemble to Ensemble, native": (NativeNode, NativeNode),
+    "native, busy_poll_s 0.00015": (BusyNode, BusyNode),
     "Ensemble to Ensemble, lisk-0.10": (EnsembleNode, EnsembleNode),
     "Ensemble to lisk-p2p": (EnsembleNode, LiskProcess),
     "lisk-p2p to Ensemble": (LiskProcess, EnsembleNode),

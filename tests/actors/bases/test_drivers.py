@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from thespian.actors import Actor, ActorAddress, ActorSystem, ActorSystemRequestTimeout, WakeupMessage
 
+from actors.bases.environment import SystemEnvironment
 from actors.bases.inproc import InProcessBase
 from actors.bases.watch import Watch, WatchReady
 
@@ -116,6 +117,41 @@ def test_asyncio_timers_fire() -> None:
         assert [await queue.get() for _ in range(3)] == [0.0, 0.01, 0.02]
 
     in_asyncio(program)
+
+
+class SteppedTime(SystemEnvironment):
+    """A clock that moves by so much at each look."""
+
+    def __init__(self, step_s: float) -> None:
+        self.time = 0.0
+        self._step_s = step_s
+
+    def now(self) -> float:
+        self.time += self._step_s
+        return self.time
+
+
+def test_asyncio_looks_for_a_while_before_it_sleeps_if_it_is_told_to() -> None:
+    async def looks(busy_poll_s: float) -> int:
+        """How often the loop turned without sleeping after something had come, before it came to rest."""
+        loop: Any = asyncio.get_running_loop()
+        environment = SteppedTime(0.001)
+        base = InProcessBase(logDefs=False, drive="asyncio", environment=environment, busy_poll_s=busy_poll_s)
+        system = ActorSystem(systemBase=base, transientUnique=True)
+        try:
+            endpoint, queue = answers(base)
+            endpoint.tell(system.createActor(Echo), "hello")
+            assert await queue.get() == "hello"
+            turns = 0
+            while loop._ready:  # nothing else is on this loop: what is ready is the driver's
+                turns += 1
+                await asyncio.sleep(0)
+            return turns
+        finally:
+            system.shutdown()
+
+    assert asyncio.run(looks(0.0)) <= 2
+    assert 40 <= asyncio.run(looks(0.05)) <= 52
 
 
 def test_asyncio_can_be_told_and_asked_from_another_thread() -> None:
