@@ -55,6 +55,7 @@ class Links:
     everything that a node sends; None is unlimited. ``loopback_s``: from a node to itself. ``buffer_bytes``: what one
     direction of a connection holds, under way or unread, before the sender has to wait. ``lost_per_s``: each
     connection breaks (both ends get a reset) after a random time; this is the rate, the inverse of the mean time.
+    Raises TypeError and ValueError for what is none of that.
     """
 
     latency: Distribution | Regions | LatencyOf = USUAL_LATENCY
@@ -66,6 +67,10 @@ class Links:
     lost_per_s: float = 0.0
 
     def __post_init__(self) -> None:
+        if not (hasattr(self.latency, "draw") or isinstance(self.latency, Regions) or callable(self.latency)):
+            raise TypeError(f"expected latency as a distribution, such as Constant(0.05), got {self.latency!r}")
+        if not hasattr(self.jitter, "draw"):
+            raise TypeError(f"expected jitter as a distribution, such as Uniform(0.0, 0.01), got {self.jitter!r}")
         check_seconds("loopback_s", self.loopback_s)
         for name in ("bandwidth_bytes_per_s", "uplink_bytes_per_s"):
             value = getattr(self, name)

@@ -94,8 +94,12 @@ def test_a_program_in_virtual_time_runs(program: Program, request: pytest.Fixtur
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[str]:
-    """A peer for the programs: it greets whoever connects, and answers every procedure. Yields its address."""
-    with P2P(host_ip="127.0.0.1", port=0) as peer:
+    """A peer for the programs: it greets whoever connects, and answers every procedure. Yields its address.
+
+    It dials nobody: two that dial each other at the same moment give up one of their connections, and with it what a
+    program has just asked on it.
+    """
+    with P2P(host_ip="127.0.0.1", port=0, max_outbound_connections=0) as peer:
 
         def greet(event: NewInboundPeer) -> None:
             peer.send_to_peer(event.peer.peer_id, "hello", {"from": "the peer"}, wait=False)

@@ -130,3 +130,9 @@ def test_connections_live_as_long_as_the_rate_says() -> None:
     lives = [life for _ in range(DRAWS) if (life := links.life_s()) is not None]
     assert abs(statistics.fmean(lives) - 10.0) < 4.0 * 10.0 / math.sqrt(DRAWS)
     assert table(Links()).life_s() is None
+
+
+@pytest.mark.parametrize(("name", "hint"), [("latency", "Constant"), ("jitter", "Uniform")])
+def test_a_plain_number_is_refused_at_once_and_not_by_the_first_packet(name: str, hint: str) -> None:
+    with pytest.raises(TypeError, match=f"expected {name} as a distribution, such as {hint}"):
+        Links(**{name: 0.05})
