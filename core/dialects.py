@@ -191,8 +191,3 @@ def own_names(config: NodeConfig) -> NodeInfo:
         protocol_version=said.protocol_version or "",
         version=said.version,
     )
-
-
-def dialect_for(config: NodeConfig) -> Dialect:
-    """The node's main dialect."""
-    return languages_of(config).main

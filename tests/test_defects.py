@@ -21,7 +21,7 @@ from core.admission import Admission, AdmissionSettings
 from core.bans import Bans
 from core.book.sample import WIRE_CAP
 from core.config import NodeConfig
-from core.dialects import Languages, dialect_for
+from core.dialects import Languages, languages_of
 from core.effects import AbortChannel, CreateInbound, DialPeer, Effect, Tell, TellPeer
 from core.errors import StartFailed
 from core.events import ConnectOutbound, InvalidMessageReceived, PeerInfo
@@ -430,8 +430,8 @@ def test_defect_25_a_stopped_node_starts_again_and_hears() -> None:
 
 def test_defect_26_two_nodes_of_one_process_have_their_own_schemas() -> None:
     schema = {"$id": "/nodeInfo", "type": "object", "properties": {"height": {"dataType": "uint32", "fieldNumber": 1}}}
-    with_options = dialect_for(NodeConfig(custom_node_info_schema=schema))
-    without = dialect_for(NodeConfig())
+    with_options = languages_of(NodeConfig(custom_node_info_schema=schema)).main
+    without = languages_of(NodeConfig()).main
     info = NodeInfo(CHAIN, "1.1", "n", options={"height": 5})
     assert with_options.decode_node_info(with_options.encode_node_info(info)).options == {"height": 5}
     assert without.decode_node_info(without.encode_node_info(OURS)).options == {}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import secrets
 import select
 import socket
@@ -348,11 +347,6 @@ class ProcessSystem:
         bell, self._bell = self._bell, -1
         if bell >= 0:
             os.close(bell)
-
-
-def check_picklable(message: Any) -> None:
-    """Raise what keeps a message from being sent to another process."""
-    pickle.dumps(message)
 
 
 def _forget_after_fork() -> None:

@@ -122,7 +122,6 @@ class Recorder:
         self.messages: dict[str, MessageLog] = {}
         self.requests: list[RequestLog] = []
         self.edges: list[EdgeEvent] = []
-        self.edges_total = 0
         self.bans: list[BanEvent] = []
         self.evictions: list[EvictionEvent] = []
         self.failures: list[StoryLine] = []
@@ -178,7 +177,6 @@ class Recorder:
             self.evictions.append(EvictionEvent(now, node.name, peer, direction))
 
     def _edge(self, edge: EdgeEvent) -> None:
-        self.edges_total += 1
         if len(self.edges) < MAX_EDGES:
             self.edges.append(edge)
 

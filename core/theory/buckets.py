@@ -44,13 +44,6 @@ def one_group_capacity() -> float:
     return BUCKET_SIZE * math.fsum(k * p for k, p in enumerate(distinct(TRIED_PER_GROUP, TRIED_BUCKETS)))
 
 
-def one_group_capacity_sd() -> float:
-    """The standard deviation over secrets."""
-    law = distinct(TRIED_PER_GROUP, TRIED_BUCKETS)
-    mean = one_group_capacity()
-    return math.sqrt(math.fsum(p * (BUCKET_SIZE * k - mean) ** 2 for k, p in enumerate(law)))
-
-
 def one_group_stored(addresses: int) -> float:
     """The mean number stored of so many addresses of one net group, in an empty tried table.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.config import NodeConfig
-from core.dialects import Languages, dialect_for, languages_of, own_names
+from core.dialects import Languages, languages_of, own_names
 from core.wire.generations import AnyGeneration
 from core.wire.lisk05 import Lisk05
 from core.wire.lisk07 import Lisk07
@@ -28,12 +28,12 @@ def config(**more: object) -> NodeConfig:
 
 
 def test_the_default_is_lisk_0_10() -> None:
-    assert isinstance(dialect_for(NodeConfig()), Lisk10)
+    assert isinstance(languages_of(NodeConfig()).main, Lisk10)
 
 
 def test_two_nodes_with_different_schemas_do_not_spoil_each_other() -> None:
     """Defect 26 of lisk-p2p: a second node without schema removes ``options`` from the first one's node info."""
-    with_options, plain = dialect_for(config()), dialect_for(NodeConfig())
+    with_options, plain = languages_of(config()).main, languages_of(NodeConfig()).main
     info = NodeInfo(b"\0\0\0\1", "1.1", "nonce", True, {"height": 77})
     assert with_options.decode_node_info(with_options.encode_node_info(info)).options == {"height": 77}
     bare = NodeInfo(b"\0\0\0\1", "1.1", "nonce", True, {})
@@ -44,7 +44,7 @@ def test_two_nodes_with_different_schemas_do_not_spoil_each_other() -> None:
 def test_a_schema_that_cannot_be_used_is_refused() -> None:
     broken = NodeConfig(custom_node_info_schema={"type": "object", "properties": {"x": {"dataType": "no such type"}}})
     with pytest.raises(SchemaError):
-        dialect_for(broken)
+        languages_of(broken)
 
 
 # ---- which of them a connection speaks

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from core.config import NodeConfig
-from core.dialects import dialect_for
+from core.dialects import languages_of
 from core.effects import Effect, Emit, Tell
 from core.events import InvalidMessageReceived, InvalidRequestReceived, PeerInfo, PenaltyApplied, RequestReceived
 from core.house_messages import (
@@ -360,8 +360,8 @@ def test_row_post_node_info_missing_undecodable_trailing_or_too_large(data: byte
 def test_row_post_node_info_of_exactly_20480_bytes_is_accepted() -> None:
     schema = {"properties": {"label": {"dataType": "string", "fieldNumber": 1}}}
     options: dict[str, Any] = {"custom_node_info_schema": {"$id": "/x", "type": "object", **schema}}
-    dialect = dialect_for(NodeConfig(**options))
-    theirs = dialect_for(NodeConfig(**options, max_peer_info_bytes=30_000))
+    dialect = languages_of(NodeConfig(**options)).main
+    theirs = languages_of(NodeConfig(**options, max_peer_info_bytes=30_000)).main
     for size in (20_480, 20_481):
         short = theirs.encode_node_info(NodeInfo(CHAIN, "1.1", "n", options={"label": "x" * 20_000}))
         label = "x" * (20_000 + size - len(short))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors.config_sources import load_config
-from core.dialects import dialect_for
+from core.dialects import languages_of
 from core.events import (
     BanPeer,
     CloseOutbound,
@@ -43,7 +43,7 @@ def test_a_network_file_is_a_complete_configuration_that_says_where_it_is_from(p
     options = read_hex(parse_schema(config.custom_node_info_schema), config.node_info.options)
     assert options["lastBlockID"] == b""
     info = NodeInfo(config.node_info.chain_id_bytes, config.node_info.network_version, "ab" * 8, False, options)
-    assert dialect_for(config).decode_node_info(dialect_for(config).encode_node_info(info)) == info
+    assert languages_of(config).main.decode_node_info(languages_of(config).main.encode_node_info(info)) == info
 
 
 def test_only_the_devnet_is_on_this_machine() -> None:
