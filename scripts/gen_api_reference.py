@@ -33,6 +33,7 @@ from actors.thread_run import EventStream  # noqa: E402
 from core import decisions, errors, events, ids, messages  # noqa: E402
 from core.config import NodeConfig  # noqa: E402
 from core.wire.payloads import NodeInfo  # noqa: E402
+from scripts.generated_page import write_or_check  # noqa: E402
 
 TARGET = ROOT / "docs" / "api.md"
 
@@ -386,16 +387,7 @@ def main(arguments: list[str]) -> int:
     except Undocumented as problem:
         print(f"gen_api_reference.py: {problem}", file=sys.stderr)
         return 1
-    if arguments == ["--check"]:
-        if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_api_reference.py", file=sys.stderr)
-        return 1
-    if arguments:
-        print("usage: gen_api_reference.py [--check]", file=sys.stderr)
-        return 2
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check("gen_api_reference", TARGET, text, arguments)
 
 
 if __name__ == "__main__":

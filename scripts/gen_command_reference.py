@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from actors import cli  # noqa: E402
+from scripts.generated_page import write_or_check  # noqa: E402
 
 TARGET = ROOT / "docs" / "commands.md"
 WIDTH = 100
@@ -54,23 +55,14 @@ def reference() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def is_current(written: str) -> bool:
+def is_current(written: str, made: str) -> bool:
     """Whether the page says what the commands say. Where lines break is argparse's affair, and its versions differ."""
-    return written.split() == reference().split()
+    return written.split() == made.split()
 
 
 def main(arguments: list[str]) -> int:
     """Write the page, or check it."""
-    if arguments == ["--check"]:
-        if TARGET.is_file() and is_current(TARGET.read_text(encoding="utf-8")):
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_command_reference.py", file=sys.stderr)
-        return 1
-    if arguments:
-        print("usage: gen_command_reference.py [--check]", file=sys.stderr)
-        return 2
-    TARGET.write_text(reference(), encoding="utf-8")
-    return 0
+    return write_or_check("gen_command_reference", TARGET, reference(), arguments, is_current)
 
 
 if __name__ == "__main__":

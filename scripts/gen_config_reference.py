@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT))
 from actors.config_sources import env_variable  # noqa: E402
 from actors.config_table import as_text  # noqa: E402
 from core.config import OptionDoc, options  # noqa: E402
+from scripts.generated_page import write_or_check  # noqa: E402
 
 TARGET = ROOT / "docs" / "configuration.md"
 
@@ -80,18 +81,7 @@ def reference() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or check it."""
-    text = reference()
-    if arguments == ["--check"]:
-        if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_config_reference.py", file=sys.stderr)
-        return 1
-    if arguments:
-        print("usage: gen_config_reference.py [--check]", file=sys.stderr)
-        return 2
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check("gen_config_reference", TARGET, reference(), arguments)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from core.scenario.expression import STATISTICS  # noqa: E402
 from core.scenario.fields import Section, keys_of  # noqa: E402
 from core.scenario.regions import RegionMap  # noqa: E402
 from core.scenario.selectors import Selector  # noqa: E402
+from scripts.generated_page import write_or_check  # noqa: E402
 
 TARGET = ROOT / "docs" / "scenario-reference.md"
 
@@ -196,17 +197,7 @@ def quantities() -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or check it."""
-    text = reference()
-    if arguments == ["--check"]:
-        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_scenario_reference.py", file=sys.stderr)
-        return 1
-    if arguments:
-        print("usage: gen_scenario_reference.py [--check]", file=sys.stderr)
-        return 2
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check("gen_scenario_reference", TARGET, reference(), arguments)
 
 
 if __name__ == "__main__":
