@@ -11,9 +11,9 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable
-from heapq import heappush
+from heapq import heappop, heappush
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actors.bases.timers import TimerHeap
 
@@ -26,7 +26,13 @@ TICKS_PER_S = 1 << 20
 TICK_S = 1.0 / TICKS_PER_S
 """A little less than a microsecond."""
 
+SPANS_PER_S = 32
+SPAN_S = 1.0 / SPANS_PER_S
+"""How far ahead events are kept in order: 90 of them in a network of 1,000 nodes."""
+
 _COMPACT_ABOVE = 64
+
+_Event: TypeAlias = tuple[float, float, int, Callable[[Any, Any], None], Any, Any]
 
 
 def round_up(seconds: float) -> float:
@@ -48,6 +54,10 @@ class EventHeap(TimerHeap):
 
     Events of one instant come in the order of a seeded lot, so that no result rests on the order in which things
     happened to be scheduled; another seed tries another order.
+
+    Only those of the present span of :data:`SPAN_S` are in a heap; later ones wait in a list for each span. Of the tens
+    of thousands of timers of a large network nearly all are far away: one heap of all takes 16 comparisons of entries
+    all over the memory for each event, the small one finds them in the processor's caches.
     """
 
     def __init__(self, clock: VirtualClock, rng: Random, fire: Callable[[ActorCell, Any], None]) -> None:
@@ -56,18 +66,22 @@ class EventHeap(TimerHeap):
         self._clock = clock
         self._lot = rng.random
         self._fire = fire
-        self._events: list[tuple[float, float, int, Callable[[Any, Any], None], Any, Any]] = []
-        self._event_numbers = itertools.count()
+        self._near: list[_Event] = []
+        self._near_until = 0.0  # all that is due before is in the heap
+        self._spans: dict[int, list[_Event]] = {}
+        self._span_numbers: list[int] = []  # of those lists: a heap
+        self._added = 0
         self._lost = 0
+        self._dropped = 0
         self.happened = 0
         """Events so far."""
 
     def __len__(self) -> int:
-        return len(self._events)
+        return self._added - self.happened - self._dropped
 
     @property
     def next_due(self) -> float | None:
-        return self._events[0][0] if self._events else None
+        return self._near[0][0] if self._near or self._draw_near() else None
 
     def call_at(self, due: float, function: Callable[[Any, Any], None], first: Any = None, second: Any = None) -> None:
         """Have ``function(first, second)`` called at the first tick that is not before ``due``, nor before now."""
@@ -75,7 +89,29 @@ class EventHeap(TimerHeap):
         now = self._clock.now
         if due < now:
             due = now
-        heappush(self._events, (due, self._lot(), next(self._event_numbers), function, first, second))
+        number = self._added
+        self._added = number + 1
+        event = (due, self._lot(), number, function, first, second)
+        if due < self._near_until:
+            heappush(self._near, event)
+            return
+        span = int(due * SPANS_PER_S)
+        waiting = self._spans.get(span)
+        if waiting is None:
+            self._spans[span] = [event]
+            heappush(self._span_numbers, span)
+        else:
+            waiting.append(event)
+
+    def _draw_near(self) -> bool:
+        """The heap is empty: fill it with the next span that has something. False: nothing is left to happen."""
+        if not self._span_numbers:
+            return False
+        span = heapq.heappop(self._span_numbers)
+        self._near = self._spans.pop(span)
+        heapq.heapify(self._near)
+        self._near_until = (span + 1) / SPANS_PER_S
+        return True
 
     @staticmethod
     def after(last: float | None, due: float) -> float:
@@ -89,12 +125,15 @@ class EventHeap(TimerHeap):
 
     def run_next(self, end: float = math.inf) -> bool:
         """Move the clock to the next event and let it happen. False if there is none up to ``end``."""
-        events = self._events
-        if not events or events[0][0] > end:
+        near = self._near
+        if not near:
+            if not self._draw_near():
+                return False
+            near = self._near
+        if near[0][0] > end:
             return False
-        due, _, _, function, first, second = heapq.heappop(events)
+        self._clock.now, _, _, function, first, second = heappop(near)
         self.happened += 1
-        self._clock.now = due
         if function is self._fire:
             if first.is_dead:
                 self._lost -= 1
@@ -109,12 +148,21 @@ class EventHeap(TimerHeap):
     def forget(self, cell: ActorCell) -> None:
         self._lost += cell.timer_count
         cell.timer_count = 0
-        if self._lost > max(_COMPACT_ABOVE, len(self._events) // 2):
-            fire = self._fire
-            self._events = [event for event in self._events if event[3] is not fire or not event[4].is_dead]
-            heapq.heapify(self._events)
-            self._lost = 0
+        if self._lost > max(_COMPACT_ABOVE, len(self) // 2):
+            self._compact()
+
+    def _compact(self) -> None:
+        fire = self._fire
+        for events in (self._near, *self._spans.values()):
+            before = len(events)
+            events[:] = [event for event in events if event[3] is not fire or not event[4].is_dead]
+            self._dropped += before - len(events)
+        heapq.heapify(self._near)
+        self._spans = {span: events for span, events in self._spans.items() if events}
+        self._span_numbers = sorted(self._spans)
+        self._lost = 0
 
     def of(self, cell: ActorCell) -> list[tuple[float, Any]]:
-        mine = [event for event in self._events if event[3] is self._fire and event[4] is cell]
+        everything = itertools.chain(self._near, *self._spans.values())
+        mine = [event for event in everything if event[3] is self._fire and event[4] is cell]
         return [(event[0], event[5]) for event in sorted(mine, key=lambda event: event[:3])]
