@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -159,6 +159,10 @@ class Sender(Protocol):
     def hurry(self) -> Callable[[Callable[[], None], bool], bool]:
         """Call it now, if need be ``again``. In that thread. False if that cannot be."""
 
+    @property
+    def expect(self) -> Callable[[Hashable], None]:
+        """Something may soon come of whom this names (:meth:`core.lookout.Lookout.expect`). In that thread."""
+
 
 class Search:
     """The question after a peer's actor, among the open calls; :class:`core.messages.PeerFound` is the good answer."""
@@ -207,7 +211,7 @@ class Client:
     def attach(self, session: Sender) -> None:
         """The session exists; messages can be sent."""
         self._session = session
-        self._outbox = Outbox(session.tell_node, session.tell, session.soon, session.hurry, self._find)
+        self._outbox = Outbox(session.tell_node, session.tell, session.soon, session.hurry, self._find, session.expect)
 
     def send(self, message: m.Query, peer_id: PeerId | None = None, *, hurry: bool = False) -> None:
         """Send to a peer, or to the node. Any thread. Raises NotActive before :meth:`attach`, after :meth:`close`.

@@ -18,12 +18,13 @@ lost. What is not on its way yet takes the long way again, where errors are as t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from core.ids import PeerId
 from core.messages import (
     ActorMessage,
+    AnswerCall,
     ApplyPenalty,
     BroadcastMessage,
     Broadcasts,
@@ -69,6 +70,7 @@ class Outbox:
     ``tell_node`` and ``tell`` send, from the loop; ``soon`` calls a function in the loop, from any thread; ``hurry``
     calls it at once, from the loop's thread, and returns False if it cannot (with True even if it has just done so).
     ``find`` sends :class:`FindPeer` and returns its number; :meth:`on_found` or :meth:`on_not_found` get the outcome.
+    ``expect`` is told from whom something may come soon (:mod:`core.lookout`).
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Outbox:
         soon: Callable[[Callable[[], None]], None],
         hurry: Callable[[Callable[[], None], bool], bool],
         find: Callable[[PeerId], int],
+        expect: Callable[[Hashable], None],
     ) -> None:
         self._tell_node = tell_node
         self._tell = tell
         self._soon = soon
         self._hurry = hurry
         self._find = find
+        self._expect = expect
         self._entries: deque[tuple[PeerId | None, Any, ActorMessage]] = deque()
         self._is_pending = False
         self._routes: dict[PeerId, Route] = {}
@@ -149,6 +153,8 @@ class Outbox:
             self._tell_node(Broadcasts(tuple(messages[start : start + MAX_COMMANDS])))
 
     def _send_to_node(self, message: ActorMessage) -> None:
+        if type(message) is SendRequest:
+            self._expect(SendRequest)  # of whom, others decide
         if isinstance(message, TO_PEERS):
             self._hand_out()
             self._fall_behind()
@@ -182,6 +188,9 @@ class Outbox:
         if self._batches:
             batches, self._batches = self._batches, {}
             for address, messages in batches.values():
+                kind = type(messages[-1])
+                if kind is SendRequest or kind is AnswerCall:
+                    self._expect((id(address), kind))
                 for start in range(0, len(messages), MAX_COMMANDS):
                     self._tell(address, PeerCommands(tuple(messages[start : start + MAX_COMMANDS])))
         if self._new:

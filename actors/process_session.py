@@ -6,7 +6,7 @@ import asyncio
 import logging
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Literal
 
 from actors.bases.process_system import CLOSE_LIMIT_S, Deliver, ProcessSystem
@@ -50,6 +50,9 @@ class ProcessSession:
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Never: whatever is sent goes through another thread."""
         return False
+
+    def expect(self, remote: Hashable) -> None:
+        """Nobody looks: the waiting is Thespian's."""
 
     @property
     def warden_pid(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Union
 
 from thespian.actors import ActorSystem
@@ -37,9 +37,8 @@ class Session:
         busy_poll_s: float = 0.0,
     ) -> None:
         checked_system(system)
-        base = InProcessBase(
-            logDefs=False, drive=drive, busy_poll_s=busy_poll_s
-        )  # how to log is the program's business
+        # How to log is the program's business.
+        base = InProcessBase(logDefs=False, drive=drive, busy_poll_s=busy_poll_s)
         self._system = ActorSystem(systemBase=base, transientUnique=True)
         try:
             self._endpoint = base.open_endpoint(on_message)
@@ -55,6 +54,8 @@ class Session:
         """Have a function called in the thread that drives the actors. Any thread; never blocks."""
         self.hurry: Callable[[Callable[[], None], bool], bool] = base.hurry
         """The same at once, in the thread that drives the actors; False where that is not possible, or not sensible."""
+        self.expect: Callable[[Hashable], None] = base.lookout.expect
+        """Something may soon come of whom this names (:mod:`core.lookout`). In the thread that drives the actors."""
         self.after_turn: Callable[[Callable[[], None]], None] = base.after_turn
         """Driven by asyncio: call a function when the actors have done what they are at. In the loop only."""
 

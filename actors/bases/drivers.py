@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import abc
-import asyncio
 import atexit
-import contextvars
 import logging
 import threading
 import weakref
@@ -22,8 +20,6 @@ log = logging.getLogger(__name__)
 
 JOIN_LIMIT_S = 10.0
 """How long shutdown waits for the loop's thread: a handler that never returns cannot be ended from outside."""
-INLINE_TURNS = 4
-"""Turns in a row before other callbacks of the asyncio loop get theirs: a request, its handler, its answer fit in."""
 SETTLE_TURNS = 64
 """A tell() of the calling thread runs at most this many turns: actors may never fall silent."""
 TAKE_OVER: Any = object()
@@ -76,7 +72,7 @@ class Driver(abc.ABC):
         raise RuntimeError('only a base with drive="caller" is run by its caller')
 
 
-def _get(queue: SimpleQueue[Any], timeout_s: float | None) -> Any:
+def get_within(queue: SimpleQueue[Any], timeout_s: float | None) -> Any:
     return queue.get(timeout=None if timeout_s is None else min(timeout_s, threading.TIMEOUT_MAX))
 
 
@@ -94,15 +90,33 @@ class ThreadDriver(Driver):
     def _main(self) -> None:
         while not self.base.closed:
             try:
+                if self.base.lookout.is_expecting:
+                    self._look_around()
                 self.base.turn(None)
             except KeyboardInterrupt:
                 log.error("a handler raised KeyboardInterrupt: ignored in the loop's own thread")
+
+    def _look_around(self) -> None:
+        """Spare ourselves a sleep, if that is worth it; :meth:`InProcessBase._poll` tells what became of a sleep."""
+        base = self.base
+        if base.busy:
+            return
+        until = base.lookout.rest(base.now())
+        while until is not None and not base.incoming:
+            events = base.selector.select(0)
+            now = base.now()
+            if events:
+                base.lookout.woken(now)
+                return
+            if now >= until:
+                base.lookout.missed(now)
+                return
 
     def in_loop(self) -> bool:
         return get_ident() == self._thread.ident
 
     def wait(self, queue: SimpleQueue[Any], timeout_s: float | None) -> Any:
-        return _get(queue, timeout_s)
+        return get_within(queue, timeout_s)
 
     def join(self) -> None:
         self._thread.join(JOIN_LIMIT_S)
@@ -192,7 +206,7 @@ class CallerDriver(Driver):
             self._followers.append(queue)
         item: Any = None
         try:
-            item = _get(queue, timeout_s)
+            item = get_within(queue, timeout_s)
             return item
         finally:
             with self._lock:
@@ -220,155 +234,10 @@ class CallerDriver(Driver):
             self._step_down()
 
 
-class AsyncioDriver(Driver):
-    """A guest in a running asyncio loop: one watched descriptor (the selector's own) and one timer.
-
-    Turns run as callbacks of that loop, each bounded, so its other tasks get their share.
-    """
-
-    def start(self) -> None:
-        try:
-            self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise RuntimeError('drive="asyncio" needs a running asyncio loop: create the base inside it') from None
-        fileno = getattr(self.base.selector, "fileno", None)
-        if fileno is None:
-            raise RuntimeError(
-                f'drive="asyncio" needs a selector that can be watched itself (epoll, kqueue); '
-                f'{type(self.base.selector).__name__} cannot: use drive="thread"'
-            )
-        self._ident = get_ident()
-        self._context = contextvars.copy_context()  # of the program, not of whichever of its tasks sends something
-        self._calls: list[Callable[[], None]] = []
-        self._may_hurry = True
-        self._is_looking = False
-        self._looks_until = 0.0
-        self._is_busy = False
-        self._soon: asyncio.Handle | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due: float | None = None
-        self._fd: int = fileno()
-        self._loop.add_reader(self._fd, self._turn, True)
-        self.base.sleeping = True
-
-    def in_loop(self) -> bool:
-        # Once the asyncio loop has ended nobody else runs ours: any thread may, to shut down.
-        return get_ident() == self._ident or self._loop.is_closed()
-
-    def wake(self) -> None:
-        if self.in_loop():
-            self._turn_soon()
-        else:
-            self.base.waker.wake()
-
-    def after_turn(self, call: Callable[[], None]) -> None:
-        self._calls.append(call)
-        if not self.base.turning:
-            self._turn_soon()
-
-    def _turn_soon(self) -> None:
-        if self._soon is None and not self._loop.is_closed():
-            self._soon = self._loop.call_soon(self._turn, False, context=self._context)
-
-    def _turn(self, polls: bool) -> None:
-        """Run turns and what the program wants called after them; what that sends goes out before anybody waits.
-
-        Only the first turn after the watched descriptor became readable polls: the asyncio loop has looked, or will.
-        """
-        base = self.base
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
-        self._may_hurry = self._may_hurry or polls
-        self._is_busy = True
-        try:
-            for _ in range(INLINE_TURNS):
-                if base.closed:
-                    return
-                if polls:
-                    base.turn(0.0)
-                    polls = False
-                else:
-                    base.turn_without_poll()
-                if self._calls:
-                    calls, self._calls = self._calls, []
-                    for call in calls:
-                        call()
-                if not base.busy:
-                    return
-        finally:
-            self._is_busy = False
-            if not base.closed:
-                self._arm()
-
-    def hurry(self, call: Callable[[], None], again: bool) -> bool:
-        """Once after each look at the sockets, or when ``again`` says that enough has come together: who asks again as
-        soon as it was answered need not wait for the next turn. (One request at a time: 30 us of 300.)"""
-        base = self.base
-        if not (self._may_hurry or again) or self._is_busy or base.closed or not self.in_loop():
-            return False
-        self._may_hurry = False
-        self._is_busy = True
-        base.incoming.append((None, call, None))
-        try:
-            base.turn_without_poll()
-        finally:
-            self._is_busy = False
-            if not base.closed:
-                self._arm()
-        return True
-
-    def _arm(self) -> None:
-        base = self.base
-        base.sleeping = True  # before the last look at what was posted, see post()
-        if base.busy or self._calls:
-            base.sleeping = False
-            self._turn_soon()
-            return
-        due = base.next_due()
-        if self._timer is not None and due != self._timer_due:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None and due is not None:
-            self._timer_due = due
-            self._timer = self._loop.call_at(
-                self._loop.time() + max(due - base.now(), 0.0), self._on_timer, context=self._context
-            )
-        if base.busy_poll_s:
-            self._looks_until = base.now() + base.busy_poll_s
-            if not self._is_looking:
-                self._is_looking = True
-                self._loop.call_soon(self._look_again, context=self._context)
-
-    def _look_again(self) -> None:
-        """While something waits to be called, the asyncio loop looks at its descriptors and does not sleep."""
-        base = self.base
-        self._is_looking = not base.closed and base.now() < self._looks_until
-        if self._is_looking:
-            self._loop.call_soon(self._look_again, context=self._context)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._turn(False)
-
-    def wait(self, queue: SimpleQueue[Any], timeout_s: float | None) -> Any:
-        return _get(queue, timeout_s)
-
-    def detach(self) -> None:
-        for handle in (self._soon, self._timer):
-            if handle is not None:
-                handle.cancel()
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._fd)
-
-    def finish(self) -> None:
-        if not self.base.turning:
-            while not self.base.closed:
-                self.base.turn(None)
-
-
 def make_driver(drive: str, base: InProcessBase) -> Driver:
     """Return the driver called ``drive``. Raises ValueError for an unknown name."""
+    from actors.bases.asyncio_driver import AsyncioDriver
+
     drivers: dict[str, type[Driver]] = {"thread": ThreadDriver, "caller": CallerDriver, "asyncio": AsyncioDriver}
     if drive not in drivers:
         raise ValueError(f"drive: expected one of {', '.join(drivers)}, got {drive!r}")

@@ -50,6 +50,8 @@ from actors.bases.drivers import make_driver
 from actors.bases.endpoint import CLOSED, Endpoint, OnMessage
 from actors.bases.environment import Environment, SystemEnvironment
 from actors.bases.host import ActorHost
+from actors.bases.reactor import Events
+from core.lookout import Lookout
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +84,7 @@ class InProcessBase(ActorHost):
     """A Thespian system base. ``InProcessBase(system, logDefs=...)`` is how Thespian creates one by name.
 
     ``capabilities`` adds to those every base announces; ``environment`` gives clock and entropy to base and actors.
-    ``busy_poll_s``: how long an asyncio loop goes on looking before it sleeps, after something has come.
+    ``busy_poll_s``: how long the loop goes on looking, at most, before it sleeps (:mod:`core.lookout`).
     Raises ValueError for an unknown ``drive``, RuntimeError if asyncio is asked for outside a running loop.
     """
 
@@ -98,7 +100,7 @@ class InProcessBase(ActorHost):
         busy_poll_s: float = 0.0,
     ) -> None:
         self.drive = drive
-        self.busy_poll_s = busy_poll_s
+        self.lookout = Lookout(busy_poll_s)
         self._driver = make_driver(drive, self)
         if logDefs is not False:
             logging.config.dictConfig(logDefs or defaultLoggingConfig)
@@ -144,6 +146,15 @@ class InProcessBase(ActorHost):
 
     def _wake(self) -> None:
         self._driver.wake()
+
+    def _poll(self, timeout_s: float | None) -> Events:
+        events = super()._poll(timeout_s)
+        if timeout_s != 0.0:
+            if any(key.data is not None for key, _ in events):
+                self.lookout.woken(self._now())
+            else:
+                self.lookout.acted()
+        return events
 
     # Sending and waiting, for endpoints.
 

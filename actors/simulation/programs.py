@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +53,9 @@ class SimSession:
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Never: waiting costs no real time here."""
         return False
+
+    def expect(self, remote: Hashable) -> None:
+        """Nor does being woken."""
 
     def after_turn(self, call: Callable[[], None]) -> None:
         """Call when the actors have done what they are at, in the loop that is running this program."""

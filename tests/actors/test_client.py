@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any
 
@@ -282,6 +282,9 @@ class Session:
 
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
         return False
+
+    def expect(self, remote: Hashable) -> None:
+        pass
 
 
 def make_client() -> tuple[Client, Session, Listeners, ClientCounters]:

@@ -29,12 +29,14 @@ class House:
         self.due: list[Callable[[], None]] = []
         self.searches: list[PeerId] = []
         self.is_willing = False
+        self.expected: list[Any] = []
         self.outbox = Outbox(
             self.to_node.append,
             lambda to, sent: self.to_peers.append((to, sent)),
             self.due.append,
             self.hurry,
             self.find,
+            self.expected.append,
         )
 
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
@@ -69,6 +71,21 @@ class House:
 
 def numbers(commands: m.PeerCommands) -> list[int]:
     return [int(command.event) for command in commands.commands if isinstance(command, m.SendMessage)]
+
+
+def test_who_is_asked_or_answered_is_expected_to_say_something_soon() -> None:
+    house = House().routed()
+    house.say(1)
+    house.turn()
+    assert house.expected == []  # nobody waits for an answer to a message
+    house.outbox.add(m.SendRequest(1, "p", None), A)
+    house.outbox.add(m.AnswerCall(7, b"answer"), None, "actor B")
+    house.turn()
+    asked, answered = house.expected
+    assert len({asked, answered, (id("actor A"), m.AnswerCall), (id("actor B"), m.SendRequest)}) == 4
+    house.outbox.add(m.SendRequest(2, "p", None), None)
+    house.turn()
+    assert len(house.expected) == 3  # whoever it will be
 
 
 def test_the_first_messages_take_the_long_way_and_the_question_follows_them() -> None:
@@ -300,6 +317,7 @@ class Network:
             self.turns.append,
             lambda call: False,
             self.find,
+            lambda remote: None,
         )
 
     def tell(self, to: PeerId, sent: m.ActorMessage) -> None:

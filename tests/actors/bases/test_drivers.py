@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 from thespian.actors import Actor, ActorAddress, ActorSystem, ActorSystemRequestTimeout, WakeupMessage
 
+from actors.bases.asyncio_driver import LOOK_S
 from actors.bases.environment import SystemEnvironment
 from actors.bases.inproc import InProcessBase
 from actors.bases.watch import Watch, WatchReady
+from core.lookout import Lookout
 
 from .conftest import WAIT_S, Puppet, Rig, one_instant, open_descriptors
 
@@ -131,27 +133,76 @@ class SteppedTime(SystemEnvironment):
         return self.time
 
 
-def test_asyncio_looks_for_a_while_before_it_sleeps_if_it_is_told_to() -> None:
-    async def looks(busy_poll_s: float) -> int:
-        """How often the loop turned without sleeping after something had come, before it came to rest."""
-        loop: Any = asyncio.get_running_loop()
-        environment = SteppedTime(0.001)
-        base = InProcessBase(logDefs=False, drive="asyncio", environment=environment, busy_poll_s=busy_poll_s)
+class Eager(Lookout):
+    """Looks whenever something is expected, and keeps what became of it."""
+
+    def __init__(self, longest_s: float) -> None:
+        super().__init__(longest_s)
+        self.seen: list[str] = []
+
+    def rest(self, now: float) -> float:
+        self._expected = None
+        self.seen.append("rest")
+        return now + self._longest_s
+
+    def woken(self, now: float) -> None:
+        self.seen.append("woken")
+
+    def missed(self, now: float) -> None:
+        self.seen.append("missed")
+
+
+async def turns_until_rest() -> int:
+    """How often the loop turns without sleeping. Nothing else is on this loop: what is ready is the driver's."""
+    loop: Any = asyncio.get_running_loop()
+    turns = 0
+    while loop._ready:
+        turns += 1
+        await asyncio.sleep(0)
+    return turns
+
+
+def test_asyncio_looks_for_what_is_expected_before_it_sleeps() -> None:
+    async def program() -> None:
+        base = InProcessBase(logDefs=False, drive="asyncio", environment=SteppedTime(LOOK_S / 10))
+        base.lookout = lookout = Eager(5 * LOOK_S)
         system = ActorSystem(systemBase=base, transientUnique=True)
         try:
             endpoint, queue = answers(base)
-            endpoint.tell(system.createActor(Echo), "hello")
+            echo = system.createActor(Echo)
+            endpoint.tell(echo, "hello")
             assert await queue.get() == "hello"
-            turns = 0
-            while loop._ready:  # nothing else is on this loop: what is ready is the driver's
-                turns += 1
-                await asyncio.sleep(0)
-            return turns
+            assert await turns_until_rest() <= 2
+            assert "rest" not in lookout.seen
+            endpoint.tell(echo, "again")
+            lookout.expect("an answer")
+            assert await queue.get() == "again"
+            assert 4 <= await turns_until_rest() <= 8
+            assert lookout.seen[-2:] == ["rest", "missed"]
+            reader, writer = os.pipe()
+            lookout.seen.clear()
+            try:
+                endpoint.tell(system.createActor(Puppet), lambda me, sender: watch_once(me, reader, sender))
+                lookout.expect("what comes through the pipe")
+                os.write(writer, b"x")
+                assert await queue.get() == "readable"
+                assert lookout.seen[:2] == ["rest", "woken"]
+            finally:
+                os.close(reader)
+                os.close(writer)
         finally:
             system.shutdown()
 
-    assert asyncio.run(looks(0.0)) <= 2
-    assert 40 <= asyncio.run(looks(0.05)) <= 52
+    asyncio.run(program())
+
+
+def watch_once(actor: Puppet, reader: int, sender: Any) -> Watch:
+    def report(me: Puppet, message: Any, _: Any) -> None:
+        if isinstance(message, WatchReady):
+            me.send(sender, "readable")
+
+    actor.reaction = report
+    return Watch([reader])
 
 
 def test_asyncio_can_be_told_and_asked_from_another_thread() -> None:
