@@ -35,7 +35,7 @@ from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
 )
 from thespian.system.timing import ExpirationTimer  # type: ignore[import-untyped, unused-ignore]
 
-from actors.bases.cell import ActorCell, Cell
+from actors.bases.cell import NOTHING, ActorCell, Cell
 from actors.bases.reactor import WATCH_TOKEN, Reactor
 from actors.bases.watch import WatchReady
 
@@ -119,21 +119,21 @@ class Delivery(Reactor):
         else:
             self._attempt(cell, message, sender)
             if isinstance(message, ChildActorExited):
-                cell.children.pop(message.childAddress.actorAddressString, None)
+                cell.disown(message.childAddress.actorAddressString)
 
     def _collect_ready(self, cell: ActorCell) -> WatchReady | None:
         """Return what is ready of the watch as it is now: a descriptor may have left it since the poll."""
-        events, watched = cell.ready_events, cell.descriptors
+        events, mask_of = cell.ready_events, self.descriptors.mask_of
+        cell.ready_events = NOTHING
         if len(events) == 1:
-            fd, mask = events.popitem()
-            mask &= watched.get(fd, 0)
+            ((fd, mask),) = events.items()
+            mask &= mask_of(cell, fd)
             reads, writes = mask & selectors.EVENT_READ, mask & selectors.EVENT_WRITE
             return WatchReady([fd] if reads else [], (fd,) if writes else ()) if mask else None
-        cell.ready_events = {}
         readable: list[int] = []
         writable: list[int] = []
         for fd, mask in events.items():
-            mask &= watched.get(fd, 0)
+            mask &= mask_of(cell, fd)
             if mask & selectors.EVENT_READ:
                 readable.append(fd)
             if mask & selectors.EVENT_WRITE:
@@ -195,7 +195,7 @@ class Delivery(Reactor):
             raise
         except BaseException:
             log.warning("%s, exiting, failed on a child's exit", cell.address, exc_info=True)
-        cell.children.pop(message.childAddress.actorAddressString, None)
+        cell.disown(message.childAddress.actorAddressString)
         if not cell.children:
             self.bury(cell)
 

@@ -18,9 +18,6 @@ log = logging.getLogger(__name__)
 _REFUSED = (OSError, ValueError, OverflowError, KeyError)
 """What a selector raises for a closed descriptor or a regular file, -1, numbers no descriptor can have, its own."""
 
-_TAKEN = 0
-"""Mask kept by an actor for a descriptor that another actor has taken over: it must not take it back by accident."""
-
 
 def interest_of(watch: object) -> dict[int, int]:
     """Return descriptor to event mask for what a handler returned. Never raises: the list comes from actor code."""
@@ -63,17 +60,26 @@ class DescriptorTable:
         """Make ``returned`` (what the handler returned) the watch of ``cell``."""
         watch = returned if isinstance(returned, ThespianWatch) else None
         cell.watch = watch
-        held = cell.descriptors
-        if watch is None and not held:
+        if watch is None and cell.held is None:
             return
+        held = {} if cell.held is None else cell.held.interest
         wanted = interest_of(watch)
-        for fd in [fd for fd in held if fd not in wanted]:
-            self._drop(cell, fd)
+        # Thespian's own watches are lists that may change under us: what is held is a copy.
+        cell.held = watch if watch is None or isinstance(watch, Watch) else Watch(wanted)
+        for fd in held:
+            if fd not in wanted:
+                self._drop(cell, fd)
         for fd, events in wanted.items():
             if fd in held:
-                self._refresh(cell, fd, events)
+                # Also if another actor has taken it over: it must not be taken back by accident.
+                self._refresh(cell, fd, held[fd], events)
             else:
                 self._take(cell, fd, events)
+
+    def mask_of(self, cell: ActorCell, fd: int) -> int:
+        """What ``cell`` watches a descriptor for, as a mask of :mod:`selectors`; 0 if it is not (or no longer) its."""
+        held = cell.held
+        return held.mask_of(fd) if held is not None and self._owners.get(fd) is cell else 0
 
     def release(self, cell: ActorCell) -> None:
         """The actor is gone: forget its watch. Its descriptors stay open, they are the actor's to close."""
@@ -84,7 +90,6 @@ class DescriptorTable:
         if owner is not None and owner is not cell:
             log.warning("file descriptor %d of %s is now watched by %s", fd, owner.address, cell.address)
             self._selector.unregister(fd)
-            owner.descriptors[fd] = _TAKEN
             del self._owners[fd]
         self._register(cell, fd, events)
 
@@ -93,13 +98,11 @@ class DescriptorTable:
             self._selector.register(fd, events, cell)
         except _REFUSED as error:
             log.warning("dropped file descriptor %d from the watch of %s: %s", fd, cell.address, error)
-            cell.descriptors.pop(fd, None)
             self._owners.pop(fd, None)
         else:
-            cell.descriptors[fd] = events
             self._owners[fd] = cell
 
-    def _refresh(self, cell: ActorCell, fd: int, events: int) -> None:
+    def _refresh(self, cell: ActorCell, fd: int, before: int, events: int) -> None:
         owner = self._owners.get(fd)
         if owner is None:
             self._register(cell, fd, events)
@@ -107,10 +110,9 @@ class DescriptorTable:
         if owner is not cell:
             log.warning("file descriptor %d, still in the watch of %s, belongs to %s", fd, cell.address, owner.address)
             return
-        if events != cell.descriptors[fd]:
+        if events != before:
             try:
                 self._selector.modify(fd, events, cell)
-                cell.descriptors[fd] = events
                 return
             except _REFUSED:
                 log.debug("file descriptor %d of %s was closed and opened again", fd, cell.address)
@@ -119,7 +121,6 @@ class DescriptorTable:
         self._register(cell, fd, events)
 
     def _drop(self, cell: ActorCell, fd: int) -> None:
-        del cell.descriptors[fd]
         if self._owners.get(fd) is cell:
             self._selector.unregister(fd)
             del self._owners[fd]

@@ -31,7 +31,7 @@ from thespian.system.utilis import (  # type: ignore[import-untyped, unused-igno
     withPossibleInitArgs,
 )
 
-from actors.bases.cell import HOSTS, ActorCell, Cell, StrictActorCell
+from actors.bases.cell import HOSTS, NOTHING, ActorCell, Cell, StrictActorCell
 from actors.bases.delivery import Delivery
 from actors.bases.sources import SourceLibrary
 
@@ -72,6 +72,10 @@ class RootCell(Cell):
     @property
     def text(self) -> str:
         return str(self.address.addressDetails)
+
+    def adopt(self, child: ActorCell) -> None:
+        """``child`` is one of its children from now on."""
+        self.children[child.text] = child
 
     def drain(self, limit: int) -> int:
         count = min(limit, len(self.inbox))
@@ -167,7 +171,7 @@ class ActorHost(Delivery):
             self._animate(cell, spec)
         except (Exception, SystemExit) as error:
             log.error("%s could not create %s: %s", creator.address, spec, error, exc_info=True)
-            creator.children[cell.text] = cell
+            creator.adopt(cell)
             self.enqueue(creator, ChildActorExited(cell.address), cell.address)
         else:
             self._settle(cell, global_name)
@@ -214,7 +218,7 @@ class ActorHost(Delivery):
 
     def _settle(self, cell: ActorCell, global_name: str | None) -> None:
         parent: Any = cell.parent
-        parent.children[cell.text] = cell
+        parent.adopt(cell)
         self.cells[cell.text] = cell
         if global_name:
             cell.globalName = global_name
@@ -231,7 +235,8 @@ class ActorHost(Delivery):
         if self.strict:
             payload = self.isolate(payload)
         if not cell.is_dead:
-            self.timers.add(self._now() + max(delay_s, 0.0), cell, WakeupMessage(period, payload))
+            kept = period if payload is None else WakeupMessage(period, payload)
+            self.timers.add(self._now() + max(delay_s, 0.0), cell, kept)
 
     # Death.
 
@@ -252,10 +257,10 @@ class ActorHost(Delivery):
         for child in cell.children.values():
             if not child.is_dead:
                 child.parent = self.root
-                self.root.children[child.text] = child
+                self.root.adopt(child)
                 if crashed or self.stopping:
                     self._ask_to_exit(child)
-        cell.children.clear()
+        cell.children = NOTHING
         for relative in (cell.parent, cell.nanny):
             if isinstance(relative, RootCell) or (isinstance(relative, ActorCell) and not relative.is_dead):
                 self.enqueue(relative, ChildActorExited(cell.address), cell.address)
@@ -270,7 +275,7 @@ class ActorHost(Delivery):
     def _release(self, cell: ActorCell) -> None:
         """Take from ``cell`` what only a living actor holds."""
         self.descriptors.release(cell)
-        cell.ready_events.clear()
+        cell.ready_events = NOTHING
         self.sources.forget(cell)
         if self.dead_letter_box is cell:
             self.dead_letter_box = None

@@ -22,7 +22,7 @@ from thespian.actors import ActorSystemMessage  # type: ignore[import-untyped, u
 
 from actors.bases.cell import ActorCell, Cell
 from actors.bases.descriptors import DescriptorTable
-from actors.bases.timers import TimerHeap
+from actors.bases.timers import TimerHeap, wakeup_of
 from actors.bases.waker import Waker
 
 if TYPE_CHECKING:
@@ -231,11 +231,12 @@ class Reactor(abc.ABC):
 
     def _note_ready(self, events: Events) -> None:
         for key, mask in events:
-            cell: ActorCell | None = key.data
+            cell: Any = key.data  # ActorCell | None
             if cell is None:
                 self.waker.clear()
             elif mask:
                 if not cell.ready_events:
+                    cell.ready_events = {}
                     self.enqueue(cell, WATCH_TOKEN, cell.address)
                 cell.ready_events[key.fd] = mask
 
@@ -245,7 +246,7 @@ class Reactor(abc.ABC):
             return
         for cell, message in self.timers.pop_due(now):
             if cell.instance is not None:
-                self.enqueue(cell, message, cell.address)
+                self.enqueue(cell, wakeup_of(message), cell.address)
 
     def _run_ready(self) -> None:
         end = self._now() + TURN_S

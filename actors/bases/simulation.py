@@ -29,7 +29,7 @@ from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
     ActorSystemMessage,
 )
 
-from actors.bases.cell import ActorCell
+from actors.bases.cell import NOTHING, ActorCell
 from actors.bases.inproc import InProcessBase
 from actors.bases.reactor import MESSAGES_PER_VISIT, WATCH_TOKEN, ReadyQueue
 from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, UnkindSimActorCell
@@ -38,6 +38,7 @@ from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualKernel
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import TRACE_BATCH, LineSink, Trace, line_of
+from actors.bases.timers import wakeup_of
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ class SimulationBase(InProcessBase):
 
     def _fire(self, cell: ActorCell, message: Any) -> None:
         if cell.instance is not None:
-            self.enqueue(cell, message, cell.address)
+            self.enqueue(cell, wakeup_of(message), cell.address)
 
     # ---- births and disappearances
 
@@ -167,7 +168,7 @@ class SimulationBase(InProcessBase):
             self._release(cell)
             self.timers.forget(cell)
             cell.inbox.clear()
-            cell.children.clear()
+            cell.children = NOTHING
             del self.cells[cell.text]
             self.root.children.pop(cell.text, None)
         return len(gone)
@@ -311,6 +312,7 @@ class SimulationBase(InProcessBase):
             if mask:
                 cell = key.data
                 if not cell.ready_events:
+                    cell.ready_events = {}
                     self.enqueue(cell, WATCH_TOKEN, cell.address)
                 cell.ready_events[fd] = mask
             else:

@@ -6,8 +6,19 @@ import heapq
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from thespian.actors import WakeupMessage  # type: ignore[import-untyped, unused-ignore]
+
 if TYPE_CHECKING:
     from actors.bases.cell import ActorCell
+
+
+def wakeup_of(kept: Any) -> WakeupMessage:
+    """The message that a timer brings: the one that is kept, or, kept as its delay only, one without payload.
+
+    That is what nearly every timer brings, and a connection always has one: 130 bytes less for each.
+    """
+    return kept if type(kept) is WakeupMessage else WakeupMessage(kept)
+
 
 _COMPACT_ABOVE = 64
 """Below this many abandoned entries a clean-up costs more than it frees."""

@@ -32,13 +32,24 @@ class Watch(ThespianWatch):  # type: ignore[misc, unused-ignore]
     Raises TypeError for anything but integers; whether they can be watched, the base finds out.
     """
 
+    __slots__ = ("readers", "writers")  # Thespian's attribute is made when asked for: there is one for each connection
+
     readers: tuple[int, ...]
     writers: tuple[int, ...]
 
     def __init__(self, readers: Iterable[int] = (), writers: Iterable[int] = ()) -> None:
         self.readers = tuple(map(operator.index, readers))
         self.writers = tuple(map(operator.index, writers))
-        super().__init__(list(self.readers))
+
+    @property
+    def filenos(self) -> list[int]:
+        """The reading half: all that Thespian's own bases know."""
+        return list(self.readers)
+
+    def mask_of(self, fd: int) -> int:
+        """Event mask of :mod:`selectors` for one descriptor; 0 if it is not in the watch."""
+        reads = selectors.EVENT_READ if fd in self.readers else 0
+        return reads | selectors.EVENT_WRITE if fd in self.writers else reads
 
     @property
     def interest(self) -> dict[int, int]:
