@@ -8,7 +8,6 @@ weakest of the bases: no order between different senders, duplicates possible, t
 
 from __future__ import annotations
 
-import heapq
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -38,6 +37,7 @@ from actors.wiring import (
 )
 from core.decisions import Decisions, stamped
 from core.effects import Effect, Emit, Record, Reply, Tell
+from core.empty import NO_ENTRIES
 from core.events import DecisionTaken, Event
 from core.house_messages import (
     DecisionsTaken,
@@ -94,9 +94,9 @@ class HouseActor(Actor):  # type: ignore[misc]
         self.subscribers: tuple[Subscriber, ...] = ()
         self._environment: Environment | None = None
         self.watch: Watch | None = None
-        self._wakeups: list[float] = []  # when timers will fire, a heap: timers cannot be taken back
+        self._wakeups: tuple[float, ...] = ()  # when timers will fire, in order: they cannot be taken back
         self._ended = False
-        self._asks: dict[int, tuple[Any, int]] = {}
+        self._asks: dict[int, tuple[Any, int]] = NO_ENTRIES
         self._next_ask = 1
         self._before_init: list[tuple[Any, Any]] | None = [] if self.WAITS_FOR_INIT else None
 
@@ -167,8 +167,7 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
         """The armed timer, or one armed before it: act only if something is due."""
-        if self._wakeups:
-            heapq.heappop(self._wakeups)
+        self._wakeups = self._wakeups[1:]
         now = self.now()
         deadline = self.deadline()
         if deadline is not None and deadline <= now:
@@ -252,12 +251,14 @@ class HouseActor(Actor):  # type: ignore[misc]
             return 0
         ask_id = self._next_ask
         self._next_ask += 1
+        if self._asks is NO_ENTRIES:
+            self._asks = {}
         self._asks[ask_id] = (asker, request_id)
         return ask_id
 
     def asker(self, ask_id: int) -> tuple[Any, int] | None:
         """Take back who asked, and with which request id."""
-        return self._asks.pop(ask_id, None)
+        return self._asks.pop(ask_id, None) if self._asks else None
 
     def do_reply(self, effect: Reply) -> None:
         """Answer the asker under the number it asked with."""
@@ -285,7 +286,7 @@ class HouseActor(Actor):  # type: ignore[misc]
         at = max(deadline, now + MIN_TIMER_S)
         if self._wakeups and self._wakeups[0] <= at:
             return
-        heapq.heappush(self._wakeups, at)
+        self._wakeups = (at, *self._wakeups)
         self.wakeupAfter(at - now)
 
     def catch_up(self) -> None:

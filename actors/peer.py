@@ -33,6 +33,7 @@ from actors.transport.websocket import OpenerChannel
 from actors.wiring import Charter, PrepareInbound, SettleNow, StartOutbound, SubscribersChanged, TakenOver, TakeOver
 from core.dialects import Languages, languages_of
 from core.effects import AbortChannel, CloseChannel, SendPacket, SendPackets
+from core.empty import NO_ITEMS
 from core.house_messages import (
     AskForPeers,
     ClosePeer,
@@ -65,7 +66,7 @@ class PeerActor(PeerDesk):
         self._watched = 0  # the interest of the channel that the watch expresses
         self._overflowed = False
         self._is_queueing = False  # something was left in the send queue
-        self._holders: list[Any] = []  # subscribers that have too many events already
+        self._holders: list[Any] = NO_ITEMS  # subscribers that have too many events already
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
         self._adopt_charter(charter)
@@ -128,19 +129,19 @@ class PeerActor(PeerDesk):
     def receiveMsg_HoldReading(self, message: HoldReading, sender: Any) -> None:
         """Read no more for now, so that TCP slows the remote down."""
         if sender not in self._holders:
-            self._holders.append(sender)
+            self._holders = [*self._holders, sender]
         self._hold_or_go_on()
 
     def receiveMsg_ResumeReading(self, message: ResumeReading, sender: Any) -> None:
         """The subscriber has room again."""
-        self._holders = [holder for holder in self._holders if holder != sender]
+        self._holders = [holder for holder in self._holders if holder != sender] or NO_ITEMS
         self._hold_or_go_on()
 
     def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
         """Who wants events now. Who does not any more, holds nothing up."""
         super().receiveMsg_SubscribersChanged(message, sender)
         subscribed = [subscriber.address for subscriber in message.subscribers]
-        self._holders = [holder for holder in self._holders if holder in subscribed]
+        self._holders = [holder for holder in self._holders if holder in subscribed] or NO_ITEMS
         self._hold_or_go_on()
 
     def _hold_or_go_on(self) -> None:
@@ -332,7 +333,7 @@ class OutboundPeer(PeerActor):
                 message.endpoint,
                 offer.target,
                 extra_headers=offer.headers,
-                token_bytes=self.environment.token_bytes,
+                masks=self.environment.masks(),
                 max_message_bytes=charter.config.ws_max_payload_bytes,
                 max_queued_bytes=charter.config.max_send_queue_bytes,
             )

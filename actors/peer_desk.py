@@ -17,6 +17,7 @@ from actors.base import HouseActor
 from actors.transport.channel import Channel
 from actors.wiring import SettleNow
 from core.effects import Reply
+from core.empty import NO_ITEMS
 from core.errors import PeerNotFound, RequestFailed, SendFailed
 from core.events import FailedToSendMessage
 from core.house_messages import PeerDismissed
@@ -57,9 +58,9 @@ class PeerDesk(HouseActor):
         self._link: Link | None = None
         self._channel: Channel | None = None
         self._settling = False  # a SettleNow is under way
-        self._owed: list[tuple[Any, int]] = []  # who waits until what it sent has gone, and its request ids
-        self._answers: list[tuple[Any, Query]] = []  # to hand over when this message has been dealt with
-        self._known_by: list[Any] = []  # who sends here without asking the pool: they are told of the end
+        self._owed: list[tuple[Any, int]] = NO_ITEMS  # who waits until what it sent has gone, and its request ids
+        self._answers: list[tuple[Any, Query]] = NO_ITEMS  # to hand over when this message has been dealt with
+        self._known_by: list[Any] = NO_ITEMS  # who sends here without asking the pool: they are told of the end
         self._leaves_at: float | None = None  # at the latest; set when the pool has let go
 
     @property
@@ -148,7 +149,9 @@ class PeerDesk(HouseActor):
                 self._send_message(message, sender)
             return
         self.apply(link.send_all(messages, self.now()))
-        self._owed += [(sender, message.request_id) for message in messages if message.request_id]
+        owed = [(sender, message.request_id) for message in messages if message.request_id]
+        if owed:
+            self._owed = self._owed + owed if self._owed else owed
 
     def _send_message(self, message: SendMessage, sender: Any) -> None:
         link, channel = self.link, self._channel
@@ -162,6 +165,8 @@ class PeerDesk(HouseActor):
             return
         self.apply(link.send(message.event, message.data, self.now()))
         if message.request_id:
+            if self._owed is NO_ITEMS:
+                self._owed = []
             self._owed.append((sender, message.request_id))
 
     def _drop(self, message: SendMessage, sender: Any) -> None:
@@ -197,12 +202,17 @@ class PeerDesk(HouseActor):
         asker, request_id = asked
         answer = effect.message
         if type(answer) is RequestAnswered:  # a third of the time that replace() takes
-            self._answers.append((asker, RequestAnswered(request_id, answer.peer_id, answer.data)))
+            kept: Query = RequestAnswered(request_id, answer.peer_id, answer.data)
         elif isinstance(answer, Query):
-            self._answers.append((asker, msgspec.structs.replace(answer, request_id=request_id)))
+            kept = msgspec.structs.replace(answer, request_id=request_id)
+        else:
+            return
+        if self._answers is NO_ITEMS:
+            self._answers = []
+        self._answers.append((asker, kept))
 
     def _hand_answers(self) -> None:
-        answers, self._answers = self._answers, []
+        answers, self._answers = self._answers, NO_ITEMS
         for address in self._known_by if len(answers) > 1 else ():
             theirs = tuple(answer for asker, answer in answers if asker is address or asker == address)
             if theirs:
@@ -214,12 +224,12 @@ class PeerDesk(HouseActor):
     def _pay_owed(self) -> None:
         for sender, request_id in self._owed:
             self.send(sender, Done(request_id))
-        self._owed.clear()
+        self._owed = NO_ITEMS
 
     def _fail_owed(self, why: str) -> None:
         for sender, request_id in self._owed:
             self.send(sender, Failed(request_id, SendFailed(f"{self.link.peer_id} {why}")))
-        self._owed.clear()
+        self._owed = NO_ITEMS
 
     # ---- who knows this actor ----
 
@@ -230,12 +240,12 @@ class PeerDesk(HouseActor):
             self.send(sender, Failed(message.request_id, PeerNotFound(f"{link.peer_id} is not connected any more")))
             return
         if sender not in self._known_by:
-            self._known_by.append(sender)
+            self._known_by = [*self._known_by, sender]
         self.send(sender, PeerFound(message.request_id, link.peer_id))
 
     def receiveMsg_PeerReleased(self, message: PeerReleased, sender: Any) -> None:
         """One of them has heard of the end, and sends no more."""
-        self._known_by = [address for address in self._known_by if address != sender]
+        self._known_by = [address for address in self._known_by if address != sender] or NO_ITEMS
         self._leave_if_free()
 
     def receiveMsg_PeerDismissed(self, message: PeerDismissed, sender: Any) -> None:

@@ -35,9 +35,10 @@ from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
 )
 from thespian.system.timing import ExpirationTimer  # type: ignore[import-untyped, unused-ignore]
 
-from actors.bases.cell import NOTHING, ActorCell, Cell
+from actors.bases.cell import ActorCell, Cell
 from actors.bases.reactor import WATCH_TOKEN, Reactor
 from actors.bases.watch import WatchReady
+from core.empty import NO_ENTRIES
 
 if TYPE_CHECKING:
     from actors.bases.environment import Environment
@@ -124,7 +125,7 @@ class Delivery(Reactor):
     def _collect_ready(self, cell: ActorCell) -> WatchReady | None:
         """Return what is ready of the watch as it is now: a descriptor may have left it since the poll."""
         events, mask_of = cell.ready_events, self.descriptors.mask_of
-        cell.ready_events = NOTHING
+        cell.ready_events = NO_ENTRIES
         if len(events) == 1:
             ((fd, mask),) = events.items()
             mask &= mask_of(cell, fd)

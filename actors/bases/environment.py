@@ -11,7 +11,10 @@ import hashlib
 import os
 import random
 import time
+from collections.abc import Iterator
 from typing import Protocol
+
+from actors.transport.frames import masking_keys
 
 
 class Environment(Protocol):
@@ -32,11 +35,16 @@ class Environment(Protocol):
     def token_bytes(self, count: int) -> bytes:
         """Return ``count`` bytes for nonces and keys; unpredictable unless the environment is a seeded one."""
 
+    def masks(self) -> Iterator[bytes]:
+        """Return the one source of masking keys (4 such bytes each) of all connections: what it draws ahead takes
+        600 bytes."""
+
 
 class SystemEnvironment:
     """The real world: the machine's clocks and the kernel's entropy."""
 
     _common_rng: random.Random | None = None
+    _masks: Iterator[bytes] | None = None
 
     def now(self) -> float:
         return time.monotonic()
@@ -56,6 +64,11 @@ class SystemEnvironment:
 
     def token_bytes(self, count: int) -> bytes:
         return os.urandom(count)
+
+    def masks(self) -> Iterator[bytes]:
+        if self._masks is None:
+            self._masks = masking_keys(self.token_bytes)
+        return self._masks
 
 
 class SeededEnvironment(SystemEnvironment):

@@ -31,9 +31,10 @@ from thespian.system.utilis import (  # type: ignore[import-untyped, unused-igno
     withPossibleInitArgs,
 )
 
-from actors.bases.cell import HOSTS, NOTHING, ActorCell, Cell, StrictActorCell
+from actors.bases.cell import HOSTS, ActorCell, Cell, StrictActorCell
 from actors.bases.delivery import Delivery
 from actors.bases.sources import SourceLibrary
+from core.empty import NO_ENTRIES
 
 if TYPE_CHECKING:
     from actors.bases.environment import Environment
@@ -260,7 +261,7 @@ class ActorHost(Delivery):
                 self.root.adopt(child)
                 if crashed or self.stopping:
                     self._ask_to_exit(child)
-        cell.children = NOTHING
+        cell.children = NO_ENTRIES
         for relative in (cell.parent, cell.nanny):
             if isinstance(relative, RootCell) or (isinstance(relative, ActorCell) and not relative.is_dead):
                 self.enqueue(relative, ChildActorExited(cell.address), cell.address)
@@ -275,7 +276,7 @@ class ActorHost(Delivery):
     def _release(self, cell: ActorCell) -> None:
         """Take from ``cell`` what only a living actor holds."""
         self.descriptors.release(cell)
-        cell.ready_events = NOTHING
+        cell.ready_events = NO_ENTRIES
         self.sources.forget(cell)
         if self.dead_letter_box is cell:
             self.dead_letter_box = None

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
 
 from actors.bases.sim_time import VirtualClock
+from actors.transport.frames import masking_keys
 
 
 def derive_rng(*names: int | str) -> random.Random:
@@ -40,6 +42,7 @@ class SimEnvironment:
         self.run = 0
         self._common: tuple[int, random.Random] | None = None
         self._tokens = derive_rng(seed, node, "token_bytes")
+        self._masks = masking_keys(self.token_bytes)
 
     def now(self) -> float:
         return self._clock.now
@@ -60,3 +63,6 @@ class SimEnvironment:
     def token_bytes(self, count: int) -> bytes:
         """Return the next ``count`` bytes of the node's one stream of tokens, which goes on through restarts."""
         return self._tokens.randbytes(count)
+
+    def masks(self) -> Iterator[bytes]:
+        return self._masks

@@ -29,7 +29,7 @@ from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
     ActorSystemMessage,
 )
 
-from actors.bases.cell import NOTHING, ActorCell
+from actors.bases.cell import ActorCell
 from actors.bases.inproc import InProcessBase
 from actors.bases.reactor import MESSAGES_PER_VISIT, WATCH_TOKEN, ReadyQueue
 from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, UnkindSimActorCell
@@ -39,6 +39,7 @@ from actors.bases.sim_kernel import StillWaker, VirtualKernel
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import TRACE_BATCH, LineSink, Trace, line_of
 from actors.bases.timers import wakeup_of
+from core.empty import NO_ENTRIES
 
 T = TypeVar("T")
 
@@ -168,7 +169,7 @@ class SimulationBase(InProcessBase):
             self._release(cell)
             self.timers.forget(cell)
             cell.inbox.clear()
-            cell.children = NOTHING
+            cell.children = NO_ENTRIES
             del self.cells[cell.text]
             self.root.children.pop(cell.text, None)
         return len(gone)

@@ -26,6 +26,7 @@ from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageR
 from actors.transport.frames import read_plain
 from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
+from core.empty import NO_ITEMS
 from core.ids import CloseCode
 
 DEFAULT_MAX_MESSAGE_BYTES = 3_048_576
@@ -96,7 +97,7 @@ class Channel(ChannelWriter):
         self._fragments: bytearray | None = None
         self._fragments_binary = False
         self._fragment_count = 0
-        self._parts: list[bytes] = []  # a frame that is not complete, and how much of it there is and must be
+        self._parts: list[bytes] = NO_ITEMS  # a frame that is not complete, and how much of it there is and must be
         self._have = self._need = 0
         self._core_head = b""  # the header of a frame for the core, while its length is not known
         self._core_left = 0  # bytes of a frame for the core that it lacks
@@ -196,14 +197,14 @@ class Channel(ChannelWriter):
             if self._have < self._need:
                 return
             data = b"".join(self._parts)
-            self._parts.clear()
+            self._parts = NO_ITEMS
         while data and not self._closed:
             if not self._core_left and not self._core_head and self._fragments is None:
                 used, is_special = read_plain(data, not self._masks, self._max_message_bytes, events)
                 data = data[used:]
                 if not is_special:
                     if data:
-                        self._parts.append(data)
+                        self._parts = [data]
                         self._have, self._need = len(data), frame_bytes(data) or len(data) + 1
                     return
             data = self._feed_special(data, events)
@@ -312,7 +313,7 @@ class Channel(ChannelWriter):
             self._open = False
             self._drop_queue()
             self._fragments = None
-            self._parts = []
+            self._parts = NO_ITEMS
             self._early = b""
             self._stream.shutdown()
             self._stream.close()

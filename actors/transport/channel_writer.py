@@ -21,6 +21,7 @@ from actors.transport.frames import (
 )
 from actors.transport.handover import MAX_FRAME_HEADER_BYTES
 from actors.transport.port import StreamSocket
+from core.empty import NO_ITEMS
 from core.wire.native import MIN_MESSAGE_BYTES
 from core.wire.native_packets import MAX_PACKETS
 
@@ -54,11 +55,11 @@ class ChannelWriter:
         self._max_queued_bytes = max_queued_bytes
         self._open = False
         self._keys: Iterator[bytes] | None = None  # for masking; None: the core draws them, one by one
-        self._packets: list[bytes] = []  # what waits to be joined to a message
+        self._packets: list[bytes] = NO_ITEMS  # what waits to be joined to a message
         self._packet_bytes = 0
         self.join: Joiner | None = None
         """The dialect's: makes one binary message of packets. None: one packet, one message."""
-        self._out: list[bytes] = []
+        self._out: list[bytes] = NO_ITEMS
         self._pending: memoryview | None = None
         self._send_error = ""
         self.queued_bytes = 0
@@ -97,7 +98,10 @@ class ChannelWriter:
             return False
         if self._packet_bytes + size > JOINED_BYTES or len(self._packets) == MAX_PACKETS:
             self._seal()
-        self._packets.append(packet)
+        if self._packets:
+            self._packets.append(packet)
+        else:
+            self._packets = [packet]
         self._packet_bytes += size
         self.queued_bytes += size
         return True
@@ -115,6 +119,8 @@ class ChannelWriter:
             and len(self._packets) + len(packets) <= MAX_PACKETS
             and self.queued_bytes + size + MAX_FRAME_HEADER_BYTES <= self._max_queued_bytes
         ):
+            if self._packets is NO_ITEMS:
+                self._packets = []
             self._packets += cast("Sequence[bytes]", packets)  # a dialect that joins has no others
             self._packet_bytes += size
             self.queued_bytes += size
@@ -158,12 +164,15 @@ class ChannelWriter:
         else:
             frame = shared_joined_frame(packets, self.join)
         self.queued_bytes -= self._packet_bytes
-        self._packets = []
+        self._packets = NO_ITEMS
         self._packet_bytes = 0
         self._queue(frame)
 
     def _queue(self, data: bytes) -> None:
-        self._out.append(data)
+        if self._out:
+            self._out.append(data)
+        else:
+            self._out = [data]
         self.queued_bytes += len(data)
 
     def flush(self) -> None:
@@ -176,7 +185,7 @@ class ChannelWriter:
             if self._pending is None:
                 self._seal()  # not before: what waits for a slow reader travels in fewer messages
                 self._pending = memoryview(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-                self._out.clear()
+                self._out = NO_ITEMS
             try:
                 sent = self._stream.send(self._pending)
             except BlockingIOError:
@@ -192,8 +201,8 @@ class ChannelWriter:
             self._pending = self._pending[sent:] if sent < len(self._pending) else None
 
     def _drop_queue(self) -> None:
-        self._out.clear()
-        self._packets = []
+        self._out = NO_ITEMS
+        self._packets = NO_ITEMS
         self._packet_bytes = 0
         self._pending = None
         self.queued_bytes = 0

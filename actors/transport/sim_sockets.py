@@ -28,7 +28,7 @@ class SimStream:
         self.remote_ip = end.remote_ip
         self.remote_port = end.remote_port
         self._fd = end.internet.kernel.open(self)
-        end.fds.append(self._fd)
+        end.fds = (*end.fds, self._fd)
 
     def fileno(self) -> int:
         return self._fd

@@ -15,6 +15,8 @@ import os
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
+from core.empty import NO_ITEMS
+
 if TYPE_CHECKING:
     from actors.transport.simulated import Host, Internet
 
@@ -95,13 +97,12 @@ class End:
         self.label = f"net {host.name}:{local_port} > {remote_host.name}:{remote_port}"
         self.state = State.CONNECTING
         self.peer: End | None = None
-        self.fds: list[int] = []
-        # Lists, for there are tens of thousands of these and an empty deque takes 760 bytes.
-        self._inbox: list[bytes] = []
+        self.fds: tuple[int, ...] = ()
+        self._inbox: list[bytes] = NO_ITEMS
         self._fin_received = False
         self._shut = False
         self._error = 0
-        self._under_way: list[tuple[float, bytes | Packet]] = []
+        self._under_way: list[tuple[float, bytes | Packet]] = NO_ITEMS
         self._last_arrival = 0.0
         links = internet.links
         self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
@@ -131,13 +132,12 @@ class End:
             if rate is not None and self.state is not State.LOST and not self._shut:
                 max_bytes = self._read_slowly(max_bytes, rate)
             if len(inbox) == 1 and len(inbox[0]) <= max_bytes:
-                data = inbox.pop()
+                data = inbox[0]
+                self._inbox = NO_ITEMS
             else:
                 whole = b"".join(inbox)
-                inbox.clear()
                 data = whole[:max_bytes]
-                if len(whole) > max_bytes:
-                    inbox.append(whole[max_bytes:])
+                self._inbox = [whole[max_bytes:]] if len(whole) > max_bytes else NO_ITEMS
             self.report_room(len(data))
             return data
         if self._error:
@@ -204,7 +204,7 @@ class End:
 
     def drop_fd(self, fd: int) -> None:
         """A descriptor is closed; with the last one, the connection is."""
-        self.fds.remove(fd)
+        self.fds = tuple(other for other in self.fds if other != fd)
         if self.fds or self.state is State.CLOSED:
             return
         if self.state is State.OPEN:
@@ -232,7 +232,10 @@ class End:
         if arrival < self._last_arrival:
             arrival = self._last_arrival
         self._last_arrival = arrival
-        self._under_way.append((arrival, item))
+        if self._under_way:
+            self._under_way.append((arrival, item))
+        else:
+            self._under_way = [(arrival, item)]
         if not self._moving:
             self._moving = True
             self.internet.call_at(arrival, self._arrives)
@@ -248,7 +251,7 @@ class End:
             self.transmit(Packet.RST)
         for fd in self.fds:
             self.internet.kernel.files[fd].vanish()
-        self.fds.clear()
+        self.fds = ()
         self._forget()
 
     def lose(self, code: int) -> None:
@@ -261,7 +264,7 @@ class End:
 
     def _forget(self) -> None:
         self.state = State.CLOSED
-        self._inbox.clear()
+        self._inbox = NO_ITEMS
         self.host.ends.pop(self, None)
 
     def _arrives(self, _: Any, __: Any) -> None:
@@ -273,7 +276,8 @@ class End:
             return
         under_way = self._under_way
         if len(under_way) == 1:
-            self._deliver(under_way.pop()[1])
+            self._under_way = NO_ITEMS
+            self._deliver(under_way[0][1])
         else:
             now = internet.clock.now
             count = 1
@@ -283,8 +287,8 @@ class End:
             del under_way[:count]
             for _, item in arrived:
                 self._deliver(item)
-        if under_way:
-            internet.call_at(under_way[0][0], self._arrives)
+        if self._under_way:
+            internet.call_at(self._under_way[0][0], self._arrives)
         else:
             self._moving = False
 
@@ -296,7 +300,7 @@ class End:
             internet.note(f"{self.label} {len(item)} bytes")
             if peer is not None and peer.host.powered:
                 if peer.state is _OPEN and not peer._shut:
-                    peer._inbox.append(item)
+                    peer._put(item)
                     for fd in peer.fds:
                         internet.kernel.touch(fd)
                 else:
@@ -324,8 +328,14 @@ class End:
         elif item is Packet.FIN:
             self._fin_received = True
         elif isinstance(item, bytes) and self.state is State.OPEN and not self._shut:
-            self._inbox.append(item)
+            self._put(item)
         self.internet.touch(self)
+
+    def _put(self, data: bytes) -> None:
+        if self._inbox:
+            self._inbox.append(data)
+        else:
+            self._inbox = [data]
 
     # ---- room
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import http
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -31,7 +31,6 @@ from actors.transport.events import (
     UpgradeRefused,
     UpgradeRequested,
 )
-from actors.transport.frames import masking_keys
 from actors.transport.handover import HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
 from core.ids import CloseCode, Endpoint
@@ -75,11 +74,11 @@ class OpenerChannel(Channel):
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
         extra_headers: ExtraHeaders = (),
-        token_bytes: Callable[[int], bytes] | None = None,
+        masks: Iterator[bytes] | None = None,
     ) -> None:
         """Start connecting. ``target`` is path and query, percent-encoded.
 
-        ``token_bytes`` gives random bytes that nobody can foresee, for the masking of frames; None: websockets' own.
+        ``masks`` gives keys of 4 bytes that nobody can foresee, for the masking of frames; None: websockets' own.
         Raises OSError if the network refuses at once, ValueError for a target that HTTP cannot carry.
         """
         if not (target.startswith("/") and target.isascii() and target.isprintable() and " " not in target):
@@ -99,8 +98,7 @@ class OpenerChannel(Channel):
         self._head_bytes = 0
         self._head_done = False
         self._tail = b""
-        if token_bytes is not None:
-            self._keys = masking_keys(token_bytes)
+        self._keys = masks
         for data in client.data_to_send():
             self._queue(data)
 
@@ -161,6 +159,7 @@ class OpenerChannel(Channel):
                 self._refused(response, events)
                 return
             self._upgraded = self._open = True
+            self._tail, self._head_bytes = b"", 0
             events.append(Opened(_headers_of(response.headers)))
             del self._client  # and with it the request and the response
             self._protocol = None

@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 
 class Ledger:
-    """Owners and sizes of objects. ``fixed`` objects have their owner from the beginning and end everybody else's walk."""
+    """Owners and sizes of objects. ``fixed`` ones have their owner from the beginning, and end all other walks."""
 
     def __init__(self) -> None:
         self._owners: dict[int, Owner] = {}
