@@ -71,7 +71,7 @@ class Reactor(abc.ABC):
         self.selector = self._make_selector()
         self.waker = self._make_waker()
         self.selector.register(self.waker, selectors.EVENT_READ, None)
-        self.descriptors = DescriptorTable(self.selector)
+        self.descriptors = self._make_descriptors()
         self.incoming: deque[tuple[Cell | None, Any, Any]] = deque()
         self.sleeping = False
         self.loop_turns = 0
@@ -98,6 +98,9 @@ class Reactor(abc.ABC):
 
     def _make_selector(self) -> selectors.BaseSelector:
         return selectors.DefaultSelector()
+
+    def _make_descriptors(self) -> DescriptorTable:
+        return DescriptorTable(self.selector)
 
     def _make_waker(self) -> Waker:
         return Waker()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actors.bases.endpoint import EndpointCell
-from actors.bases.reactor import WATCH_TOKEN
+from actors.bases.sim_kernel import VirtualKernel, WatchKey
 
 if TYPE_CHECKING:
     from actors.bases.simulation import SimulationBase
@@ -18,13 +18,13 @@ OnReady = Callable[[int, int], None]
 class _DoorCell(EndpointCell):
     """A mailbox that the reactor can tell about ready descriptors."""
 
-    __slots__ = ("label", "on_ready", "ready_events")
+    __slots__ = ("kernel", "label", "on_ready")
 
     def __init__(self, host: Any, label: str, on_ready: OnReady) -> None:
         super().__init__(host, f"{host.name}/{label}", self._nothing)
         self.label = label
         self.on_ready = on_ready
-        self.ready_events: dict[int, int] = {}
+        self.kernel: VirtualKernel = host.kernel
 
     @staticmethod
     def _nothing(message: Any, sender: Any) -> None:
@@ -33,12 +33,15 @@ class _DoorCell(EndpointCell):
     def drain(self, limit: int) -> int:
         count = 0
         while self.inbox and count < limit:
-            message, _ = self.inbox.popleft()
+            key, _ = self.inbox.popleft()
             count += 1
-            if message is WATCH_TOKEN:
-                ready, self.ready_events = self.ready_events, {}
-                for fd, mask in ready.items():
-                    self.on_ready(fd, mask)
+            if type(key) is WatchKey:
+                key.is_told = False
+                mask = key.ready()
+                if mask:
+                    self.on_ready(key.fd, mask)
+                    if not key.is_told and key.ready():
+                        self.kernel.tell(key)
         return count
 
 

@@ -5,16 +5,49 @@ from __future__ import annotations
 import errno
 import os
 import selectors
-from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from actors.bases.descriptors import DescriptorTable
+from actors.bases.reactor import WatchToken
 from actors.bases.waker import Waker
+
+if TYPE_CHECKING:
+    from actors.bases.cell import ActorCell
 
 FIRST_FD = 3
 
 
+class WatchKey(WatchToken):
+    """A watched descriptor, as :class:`selectors.SelectorKey`. In a mailbox: something may be ready of it.
+
+    ``is_told`` while it is in the mailbox of who watches (``data``: its cell); ``is_live`` while it is watched.
+    """
+
+    __slots__ = ("data", "events", "fd", "file", "is_live", "is_told")
+
+    def __init__(self, fd: int, file: VirtualFile, events: int, data: Any) -> None:
+        self.fd = fd
+        self.file = file
+        self.events = events
+        self.data = data
+        self.is_live = True
+        self.is_told = False
+
+    @property
+    def fileobj(self) -> int:
+        return self.fd
+
+    def ready(self) -> int:
+        """Event mask of what is ready now of what is watched."""
+        return self.file.readiness() & self.events if self.is_live else 0
+
+
 class VirtualFile(Protocol):
     """What a virtual descriptor stands for."""
+
+    key: WatchKey | None
+    """Who watches it; the kernel's to set."""
 
     def readiness(self) -> int:
         """Event mask of :mod:`selectors`: what would not block now. Errors and ends count as both."""
@@ -23,16 +56,18 @@ class VirtualFile(Protocol):
 class VirtualKernel(selectors.BaseSelector):
     """The descriptor table of the simulated machine, and the selector over it.
 
-    One table for all nodes; a number is never used twice, so a stale one never stands for another file. ``hot`` holds
-    the watched descriptors of which something may be ready: whoever changes a file calls :meth:`touch`. A descriptor
-    stays hot until it is looked at and found not ready, which makes watches level-triggered.
+    One table for all nodes; a number is never used twice, so a stale one never stands for another file. Whoever changes
+    a file calls :meth:`touch`, or ``tell`` with the key of who watches it: the key goes into that mailbox. Who takes it
+    out looks whether something is ready, and tells it again if there still is something afterwards, which makes
+    watches level-triggered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[WatchKey], None] = lambda key: None) -> None:
+        """``tell`` puts a key into the mailbox of who watches; never called for one that ``is_told``."""
         self._next_fd = FIRST_FD
         self.files: dict[int, VirtualFile] = {}
-        self.keys: dict[int, selectors.SelectorKey] = {}
-        self.hot: dict[int, None] = {}
+        self.keys: dict[int, WatchKey] = {}
+        self.tell = tell
 
     # ---- files
 
@@ -46,62 +81,70 @@ class VirtualKernel(selectors.BaseSelector):
     def close_fd(self, fd: int) -> None:
         """Take a descriptor back; as with epoll, it leaves every watch without anybody being told."""
         del self.files[fd]
-        self.keys.pop(fd, None)
-        self.hot.pop(fd, None)
+        self.unregister(fd)
 
     def touch(self, fd: int) -> None:
         """The readiness of this descriptor may have changed."""
-        if fd in self.keys:
-            self.hot[fd] = None
+        key = self.keys.get(fd)
+        if key is not None and not key.is_told:
+            self.tell(key)
 
     # ---- the selector
 
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+    def register(self, fileobj: Any, events: int, data: Any = None) -> Any:
         """Watch a descriptor. Raises OSError (EBADF) for one that is not open, KeyError for one that is watched."""
         if isinstance(fileobj, StillWaker):
             return selectors.SelectorKey(fileobj, -1, events, data)
         fd = cast(int, fileobj)
-        if fd not in self.files:
+        file = self.files.get(fd)
+        if file is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         if fd in self.keys:
             raise KeyError(f"{fd} is registered already")
-        key = self.keys[fd] = selectors.SelectorKey(fd, fd, events, data)
-        self.hot[fd] = None
+        key = self.keys[fd] = file.key = WatchKey(fd, file, events, data)
+        if key.ready():
+            self.tell(key)
         return key
 
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+    def unregister(self, fileobj: Any) -> Any:
         """Watch it no more; a descriptor that was closed meanwhile is fine."""
-        fd = cast(int, fileobj)
-        self.hot.pop(fd, None)
-        return self.keys.pop(fd, None) or selectors.SelectorKey(fd, fd, 0, None)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Watch it for something else. Raises KeyError if it is not watched."""
-        fd = cast(int, fileobj)
-        if fd not in self.keys:
-            raise KeyError(f"{fd} is not registered")
-        key = self.keys[fd] = selectors.SelectorKey(fd, fd, events, data)
-        self.hot[fd] = None
+        key = self.keys.pop(cast(int, fileobj), None)
+        if key is not None:
+            key.is_live = False
+            key.file.key = None
         return key
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready now, in the order in which it became so. Never waits."""
-        ready: list[tuple[selectors.SelectorKey, int]] = []
-        for fd in list(self.hot):
-            key = self.keys[fd]
-            mask = self.files[fd].readiness() & key.events
-            if mask:
-                ready.append((key, mask))
-            else:
-                del self.hot[fd]
-        return ready
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> Any:
+        """Watch it for something else. Raises KeyError if it is not watched."""
+        if fileobj not in self.keys:
+            raise KeyError(f"{fileobj} is not registered")
+        self.unregister(fileobj)
+        return self.register(fileobj, events, data)
+
+    def is_watched(self, fd: int, events: int, data: Any) -> bool:
+        """Whether ``data`` watches this descriptor for exactly these events."""
+        key = self.keys.get(fd)
+        return key is not None and key.events == events and key.data is data
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        """What is ready now, as (key, mask). Never waits."""
+        return [(key, mask) for key in self.keys.values() if (mask := key.ready())]
 
     def close(self) -> None:
         self.keys.clear()
-        self.hot.clear()
 
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+    def get_map(self) -> Mapping[Any, Any]:
         return self.keys
+
+
+class VirtualDescriptors(DescriptorTable):
+    """Since a number never stands for another file, what goes on being watched need not be registered anew."""
+
+    _selector: VirtualKernel
+
+    def _refresh(self, cell: ActorCell, fd: int, before: int, events: int) -> None:
+        if not self._selector.is_watched(fd, events, cell):
+            super()._refresh(cell, fd, before, events)
 
 
 class StillWaker(Waker):

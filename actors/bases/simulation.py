@@ -21,23 +21,20 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import Any, TypeVar
 
-from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
-    ActorSystemFailure,
-    ActorSystemMessage,
-)
+from thespian.actors import ActorSystemFailure  # type: ignore[import-untyped, unused-ignore]
 
 from actors.bases.cell import ActorCell
-from actors.bases.inproc import InProcessBase
-from actors.bases.reactor import MESSAGES_PER_VISIT, WATCH_TOKEN, ReadyQueue
+from actors.bases.descriptors import DescriptorTable
+from actors.bases.reactor import MESSAGES_PER_VISIT, ReadyQueue
 from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, UnkindSimActorCell
 from actors.bases.sim_collector import BIRTHS_PER_COLLECTION, QuietCollector
 from actors.bases.sim_environment import SimEnvironment, derive_rng
-from actors.bases.sim_kernel import StillWaker, VirtualKernel
+from actors.bases.sim_kernel import StillWaker, VirtualDescriptors, VirtualKernel
+from actors.bases.sim_mailboxes import SimMailboxes, StandStill
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
-from actors.bases.sim_trace import TRACE_BATCH, LineSink, Trace, line_of
+from actors.bases.sim_trace import LineSink, Trace
 from actors.bases.timers import wakeup_of
 from core.empty import NO_ENTRIES
 
@@ -50,11 +47,7 @@ MESSAGES_PER_INSTANT = 2_000_000
 """More messages without a moment passing mean that some actors never fall silent: virtual time would stand still."""
 
 
-class StandStill(RuntimeError):
-    """Virtual time cannot go on: actors never fall silent, or somebody waits where nothing will ever happen."""
-
-
-class SimulationBase(InProcessBase):
+class SimulationBase(SimMailboxes):
     """See the module. ``seed`` decides everything that is drawn; ``keep_trace`` gets every line of the trace.
 
     ``strict`` pickles every message, as between processes.
@@ -78,12 +71,10 @@ class SimulationBase(InProcessBase):
         self.clock = VirtualClock()
         self.trace = Trace(self.clock, keep_trace)
         self.delivered = 0
-        """Messages handled so far."""
         self.post_office = Post(self, reordering, derive_rng(seed, "post")) if reordering is not None else None
         self._messages_per_visit = MESSAGES_PER_VISIT if reordering is None else 1
         self._messages_per_instant = messages_per_instant
-        self.frozen: dict[Identity, list[Any]] = {}
-        """Nodes that stand still, and their actors that have mail since."""
+        self.frozen = {}
         self.inspect: Callable[[], None] | None = None
         """Called between events, once ``inspect_at`` has passed; it sets that anew. It may look at everything and must
         change nothing: it is no event, and no part of the trace."""
@@ -116,7 +107,10 @@ class SimulationBase(InProcessBase):
         return EventHeap(self.clock, derive_rng(self.seed, "order of events"), self._fire)
 
     def _make_selector(self) -> VirtualKernel:
-        return VirtualKernel()
+        return VirtualKernel(self._tell)
+
+    def _make_descriptors(self) -> DescriptorTable:
+        return VirtualDescriptors(self.selector)
 
     def _make_waker(self) -> StillWaker:
         return StillWaker()
@@ -189,7 +183,7 @@ class SimulationBase(InProcessBase):
 
     @property
     def busy(self) -> bool:
-        return bool(self.incoming or self.ready or self.selector.hot)
+        return bool(self.incoming or self.ready)
 
     def turn(self, timeout_s: float | None = None) -> None:
         """Finish this instant; if it was finished already, go to the next event, at most ``timeout_s`` away.
@@ -259,9 +253,9 @@ class SimulationBase(InProcessBase):
     def _run_on(self, end: float) -> None:
         """One event after the other, as long as nobody wants to look, to stop, or to collect garbage in between."""
         run_next, finish = self.timers.run_next, self._finish_instant
-        incoming, hot, ready = self.incoming, self.selector.hot, self.ready
+        incoming, ready = self.incoming, self.ready
         while self.inspect is None and not self.stopping and self._births_left >= 0 and run_next(end):
-            if ready or hot or incoming:
+            if ready or incoming:
                 finish()
 
     def _advance(self, end: float) -> bool:
@@ -287,128 +281,6 @@ class SimulationBase(InProcessBase):
         if self.inspect is not None and self.inspect_at < until < math.inf:
             self.clock.now = until
             self.inspect()
-
-    def _finish_instant(self) -> None:
-        """Run the actors until none has mail and no watched descriptor is ready."""
-        limit = self.delivered + self._messages_per_instant
-        hot, ready = self.selector.hot, self.ready
-        while True:
-            if self.incoming:
-                self._take_incoming()
-            if hot:
-                self._look_at_descriptors()
-            if not ready:
-                return
-            self._run_mailboxes(limit - self.delivered)
-            if self.delivered >= limit:
-                raise StandStill(f"{self._messages_per_instant} messages without a moment passing, at {self._now()} s")
-
-    def _look_at_descriptors(self) -> None:
-        """As :meth:`_note_ready` of what :meth:`VirtualKernel.select` returns."""
-        kernel = self.selector
-        hot, keys, files = kernel.hot, kernel.keys, kernel.files
-        for fd in tuple(hot):
-            key = keys[fd]
-            mask = files[fd].readiness() & key.events
-            if mask:
-                cell = key.data
-                if not cell.ready_events:
-                    cell.ready_events = {}
-                    self.enqueue(cell, WATCH_TOKEN, cell.address)
-                cell.ready_events[fd] = mask
-            else:
-                del hot[fd]
-
-    def _run_mailboxes(self, budget: int) -> None:
-        """As the reactor's, with a trace and without a clock. The hot path."""
-        ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
-        delivered = 0
-        trace.stamp()
-        note = trace.lines.append
-        try:
-            while ready and delivered < budget:
-                cell: Any = ready.popleft()
-                if frozen and (parked := frozen.get(getattr(cell, "identity", self._home))) is not None:
-                    parked.append(cell)  # still marked as scheduled, so that it is not queued twice
-                    continue
-                inbox = cell.inbox
-                instance = cell.instance
-                if instance is not None and len(inbox) == 1:
-                    delivered += 1
-                    self._deliver_only(cell, instance, note)
-                    continue
-                try:
-                    count = min(len(inbox), visit)
-                    if instance is None:
-                        for message, sender in islice(inbox, count):
-                            note(line_of(message, sender, cell))
-                        delivered += cell.drain(count)
-                        continue
-                    while count and instance is not None:
-                        count -= 1
-                        message, sender = inbox.popleft()
-                        delivered += 1
-                        note(line_of(message, sender, cell))
-                        if message is WATCH_TOKEN:
-                            message = self._collect_ready(cell)
-                            if message is None:
-                                continue
-                        elif isinstance(message, ActorSystemMessage):
-                            self._deliver_system(cell, message, sender)
-                            instance = cell.instance
-                            continue
-                        try:
-                            result = instance.receiveMessage(message, sender)
-                        except Exception:
-                            self._retry(cell, message, sender)
-                            instance = cell.instance
-                            continue
-                        except KeyboardInterrupt:
-                            raise
-                        except BaseException:
-                            self._crash(cell)
-                            break
-                        if result is not cell.watch:
-                            self.descriptors.replace(cell, result)
-                finally:
-                    if inbox:
-                        ready.append(cell)
-                    else:
-                        cell.scheduled = False
-        finally:
-            self.delivered += delivered
-            if len(trace.lines) >= TRACE_BATCH:
-                trace.flush()
-
-    def _deliver_only(self, cell: Any, instance: Any, note: Callable[[str], None]) -> None:
-        """What :meth:`_run_mailboxes` does, for the one message of an actor that has no more: nearly always."""
-        inbox = cell.inbox
-        message, sender = inbox.popleft()
-        note(line_of(message, sender, cell))
-        try:
-            if message is WATCH_TOKEN:
-                message = self._collect_ready(cell)
-                if message is None:
-                    return
-            elif isinstance(message, ActorSystemMessage):
-                self._deliver_system(cell, message, sender)
-                return
-            try:
-                result = instance.receiveMessage(message, sender)
-            except Exception:
-                self._retry(cell, message, sender)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:
-                self._crash(cell)
-            else:
-                if result is not cell.watch:
-                    self.descriptors.replace(cell, result)
-        finally:
-            if inbox:
-                self.ready.append(cell)
-            else:
-                cell.scheduled = False
 
     # ---- the trace
 

@@ -9,7 +9,7 @@ import errno
 import os
 from collections import deque
 from selectors import EVENT_READ
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actors.transport.sim_tcp import End
 from core.ids import Endpoint
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 class SimStream:
     """A descriptor of a connection (:class:`~actors.transport.port.StreamSocket`)."""
 
-    __slots__ = ("_fd", "end", "remote_ip", "remote_port")
+    __slots__ = ("_fd", "end", "key", "remote_ip", "remote_port")
 
     def __init__(self, end: End) -> None:
         self.end = end
+        self.key: Any = None
         self.remote_ip = end.remote_ip
         self.remote_port = end.remote_port
         self._fd = end.internet.kernel.open(self)
-        end.fds = (*end.fds, self._fd)
+        end.streams = (*end.streams, self)
 
     def fileno(self) -> int:
         return self._fd
@@ -60,7 +61,7 @@ class SimStream:
         if fd >= 0:
             self._fd = -1
             self.end.internet.kernel.close_fd(fd)
-            self.end.drop_fd(fd)
+            self.end.drop(self)
 
     def vanish(self) -> None:
         """The host has crashed: there is no such descriptor any more."""
@@ -81,6 +82,7 @@ class SimListener:
         self.endpoint = endpoint
         self.backlog = max(1, backlog)
         self.queue: deque[End] = deque()
+        self.key: Any = None
         self._internet = internet
         self._host = host
         self._fd = internet.kernel.open(self)

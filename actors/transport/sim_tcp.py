@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from core.empty import NO_ITEMS
 
 if TYPE_CHECKING:
+    from actors.transport.sim_sockets import SimStream
     from actors.transport.simulated import Host, Internet
 
 _BOTH = EVENT_READ | EVENT_WRITE
@@ -50,7 +51,7 @@ _OPEN = State.OPEN
 
 
 class End:
-    """One end of a connection, as its host's kernel has it. Several descriptors may stand for it (``fds``)."""
+    """One end of a connection, as its host's kernel has it. Several descriptors may stand for it (``streams``)."""
 
     __slots__ = (
         "_error",
@@ -64,7 +65,6 @@ class End:
         "_shut",
         "_under_way",
         "_unread_at_peer",
-        "fds",
         "host",
         "internet",
         "label",
@@ -75,6 +75,7 @@ class End:
         "remote_ip",
         "remote_port",
         "state",
+        "streams",
     )
 
     def __init__(
@@ -97,7 +98,7 @@ class End:
         self.label = f"net {host.name}:{local_port} > {remote_host.name}:{remote_port}"
         self.state = State.CONNECTING
         self.peer: End | None = None
-        self.fds: tuple[int, ...] = ()
+        self.streams: tuple[SimStream, ...] = ()
         self._inbox: list[bytes] = NO_ITEMS
         self._fin_received = False
         self._shut = False
@@ -202,10 +203,10 @@ class End:
             self._shut = True
             self.internet.touch(self)
 
-    def drop_fd(self, fd: int) -> None:
+    def drop(self, stream: SimStream) -> None:
         """A descriptor is closed; with the last one, the connection is."""
-        self.fds = tuple(other for other in self.fds if other != fd)
-        if self.fds or self.state is State.CLOSED:
+        self.streams = tuple(other for other in self.streams if other is not stream)
+        if self.streams or self.state is State.CLOSED:
             return
         if self.state is State.OPEN:
             if self._inbox:
@@ -249,9 +250,9 @@ class End:
         """Our host has crashed."""
         if not silent and self.state is State.OPEN:
             self.transmit(Packet.RST)
-        for fd in self.fds:
-            self.internet.kernel.files[fd].vanish()
-        self.fds = ()
+        for stream in self.streams:
+            stream.vanish()
+        self.streams = ()
         self._forget()
 
     def lose(self, code: int) -> None:
@@ -301,8 +302,7 @@ class End:
             if peer is not None and peer.host.powered:
                 if peer.state is _OPEN and not peer._shut:
                     peer._put(item)
-                    for fd in peer.fds:
-                        internet.kernel.touch(fd)
+                    internet.touch(peer)
                 else:
                     peer._take(item)
             return

@@ -57,6 +57,7 @@ class Kernel(Protocol):
     """The part of the base's descriptor table that a network needs."""
 
     files: dict[int, Any]
+    tell: Callable[[Any], None]
 
     def open(self, file: Any, /) -> int: ...
     def close_fd(self, fd: int, /) -> None: ...
@@ -273,8 +274,10 @@ class Internet:
 
     def touch(self, end: End) -> None:
         """Something about an end has changed that those who watch it may care for."""
-        for fd in end.fds:
-            self.kernel.touch(fd)
+        for stream in end.streams:
+            key = stream.key
+            if key is not None and not key.is_told:
+                self.kernel.tell(key)
 
     def syn_arrives(self, opener: End) -> None:
         """Somebody wants to connect: queue it, refuse it, or, where nobody is, say nothing."""

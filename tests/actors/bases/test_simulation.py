@@ -396,6 +396,8 @@ def test_the_lot_queue_draws_each_once() -> None:
 class File:
     """A file that is ready for what it is told."""
 
+    key: Any = None
+
     def __init__(self, mask: int) -> None:
         self.mask = mask
 
