@@ -60,6 +60,7 @@ class PeerActor(PeerDesk):
     """What both directions share: the channel's events into the link, the link's effects into the channel."""
 
     WAITS_FOR_INIT = True  # for StartOutbound or PrepareInbound: an order to close may overtake them
+    MANY = True  # where each is a process: see actors/bases/nursery.py
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,6 +29,7 @@ from actors.wiring import (
     SubscribersChanged,
 )
 from core.deadlines import earliest
+from core.dialects import languages_of
 from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer
 from core.errors import PeerNotFound
 from core.house_messages import (
@@ -50,6 +51,7 @@ from core.house_messages import (
     ResolveHosts,
 )
 from core.ids import CloseCode, Direction, Endpoint
+from core.link_settings import LinkSettings
 from core.messages import (
     ActorMessage,
     ApplyPenalty,
@@ -108,6 +110,8 @@ class PeerPool(HouseActor):
         charter = message.charter
         self._adopt_charter(charter)
         config = charter.config
+        languages_of(config)  # worked out here, so that a peer's process, forked later, need not
+        LinkSettings.from_config(config)
         self._pool = GuardedPool(
             PoolSettings.from_config(config, charter.own_port),
             own_nonce=charter.node_info.nonce,

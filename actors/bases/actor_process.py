@@ -9,21 +9,27 @@ Everything here runs in processes that were forked for one system, so module var
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Hashable
 from typing import Any
 
 from thespian.actors import ActorAddress, PoisonMessage
+from thespian.system import logdirector
 from thespian.system.addressManager import ActorLocalAddress
-from thespian.system.messages.multiproc import LoggerConnected
+from thespian.system.messages.multiproc import EndpointConnected, LoggerConnected
+from thespian.system.systemCommon import actorStartupFailed
 from thespian.system.transport import ReceiveEnvelope, TransmitIntent
 
 from actors.bases.environment import SystemEnvironment
 from actors.bases.hygiene import die_with_adopter, die_with_parent, drop_inheritance, name_process
 from actors.bases.lanes import Bundle, Done, Lanes
+from actors.bases.nursery import ENDING, Birth, Nursery
 from actors.bases.readiness import WatchingActor
 from actors.bases.seal import Seal
-from actors.bases.sealed_transport import intent_for
+from actors.bases.sealed_transport import QuietIntent, intent_for
 from actors.bases.thespian_parts import private_copy
 from actors.transport.descriptors import DescriptorPort, ProcessNetwork
 from actors.wiring import Forwarded
@@ -63,6 +69,37 @@ class Terms:
         return cls.seal.sign(b"descriptor", content)
 
 
+class Births:
+    """Makes the processes of one process's children: in Thespian's place of a multiprocessing context.
+
+    A class whose objects are many (``MANY = True``) gets its processes from a nursery.
+    """
+
+    def __init__(self, inherited: Any) -> None:
+        self._fork: Any = inherited._fork if isinstance(inherited, Births) else inherited
+        self._nursery: Nursery | None = None
+
+    def Process(self, target: Any, args: tuple[Any, ...], name: str) -> Any:
+        """A process that has not started yet."""
+        if target is not _start_child or _many(args[0]) is None:
+            return self._fork.Process(target=target, args=args, name=name)
+        if self._nursery is None:
+            self._nursery = Nursery(_start_born, (args[3], self), Terms.kept_descriptors)
+        return Birth(self._nursery, args)
+
+    def reap(self) -> None:
+        """A child has ended: perhaps the nursery."""
+        if self._nursery is not None:
+            self._nursery.reap()
+
+
+def _many(path: Any) -> type[Any] | None:
+    """The class of this name, if its objects are many."""
+    module, _, name = str(path).rpartition(".")
+    found: type[Any] | None = getattr(sys.modules.get(module), name, None)
+    return found if getattr(found, "MANY", False) else None
+
+
 def socket_name(address: ActorAddress) -> tuple[str, int]:
     """IP address and port of an actor. Raises OSError if they are not known."""
     details = address.addressDetails
@@ -86,6 +123,7 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
         self.actorInst: Any = None
         super().__init__(*arguments)
         name_process(str(arguments[0]).rpartition(".")[2])
+        self.mpcontext: Any = Births(self.mpcontext)
         self.environment = SystemEnvironment()
         sign = Terms.sign_descriptor
         port = DescriptorPort(Terms.port_name(self.transport.myAddress), sign)
@@ -99,7 +137,12 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
         return Terms.port_name(address)
 
     def _createInstance(self) -> None:
-        super()._createInstance()
+        kind = _many(self._actorClass)
+        if kind is None:
+            super()._createInstance()
+        else:  # Thespian's way looks at the signature first, which costs half a megabyte
+            self.actorInst = kind()
+            self.actorInst._myRef = self
         if self.actorInst is not None:
             self.actorInst = WatchingActor(self.actorInst)
 
@@ -162,6 +205,7 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
 
     def childDied(self) -> Any:
         """A child that dies before it has told its address is dead, too: Thespian forgets to say so."""
+        self.mpcontext.reap()
         for child in _stillborn(self):
             self._retryPendingChildOperations(child.childNum, None)
         return super().childDied()
@@ -172,6 +216,7 @@ class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.mpcontext: Any = Births(self.mpcontext)
         self._root: ActorAddress | None = None
         self.logDefs = self.logdefs  # Thespian's admin looks for it under this name when a logger dies
         die_with_adopter(Terms.warden)
@@ -184,6 +229,7 @@ class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
         super()._startChildActor(number, *arguments, **options)
 
     def childDied(self) -> Any:
+        self.mpcontext.reap()
         for child in _stillborn(self):
             if self._root is not None and self._root == child.childAddr:
                 os._exit(EXIT_ROOT_ENDED)
@@ -220,6 +266,52 @@ def _start_child(*arguments: Any) -> None:
     _stock_start_child(*arguments)
 
 
+def _start_born(
+    kind: str,
+    global_name: str | None,
+    endpoint: Any,
+    transport_class: Any,
+    source_hash: str | None,
+    source: Any,
+    parent: ActorAddress,
+    admin: ActorAddress,
+    notified: ActorAddress,
+    logger: ActorAddress,
+    requirements: Any,
+    capabilities: Any,
+    _inherited: list[int],
+    births: Births,
+    log_definitions: Any,
+) -> None:
+    """Thespian's ``startChild``, less what a nursery has for all its children: logging, signals that are not heeded.
+
+    Each function that need not run is a page or two that a peer shares with the others.
+    """
+    transport = transport_class(endpoint)
+    logdirector.logTransport = transport
+    actor = ProcessActor(
+        kind, global_name, transport, source_hash, source, parent, admin, requirements, capabilities, births,
+        log_definitions,
+    )  # fmt: skip
+    actor.asLogger = logger
+    connected = QuietIntent(notified, EndpointConnected(endpoint.addrInst))
+    transport.scheduleTransmit(None, connected.addCallback(onFailure=actorStartupFailed))
+    end = parts.shutdown_signal_detector(kind, transport.myAddress, actor)
+    for number in ENDING:
+        signal.signal(number, end)
+    signal.signal(signal.SIGCHLD, actor.signalChildDied)
+    actor.run()
+
+
+def _name_nothing(name: str, address: Any) -> None:
+    """Ours have names (hygiene.name_process). Thespian's way looks for a package that is not there, each time."""
+
+
+def _detach(child: Any) -> None:
+    """Children outlive nobody: multiprocessing need not end them."""
+    multiprocessing.process._children.discard(child)  # type: ignore[attr-defined]
+
+
 def _no_logger(transport_class: Any, transport: Any, admin: Any, *_: Any) -> None:
     """Log records go to the program without a process in between (see sealed_transport): the admin is its own logger.
 
@@ -233,6 +325,8 @@ _stock_start_admin = parts.startAdmin
 _stock_start_child = parts.startChild
 parts.startAdmin = _start_admin
 parts.startChild = _start_child
+parts.detach_child = _detach
+parts.setProcName = _name_nothing
 parts.MultiProcAdmin = ProcessAdmin
 parts.MultiProcManager = ProcessActor
 parts._startLogger = _no_logger

@@ -15,7 +15,6 @@ Not covered: somebody who can read the traffic of the loopback interface (root) 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 import pickle
@@ -53,13 +52,15 @@ class Seal:
         if len(key) != KEY_BYTES:
             raise ValueError(f"expected a key of {KEY_BYTES} bytes, got {len(key)}")
         self.key = key
+        self._keys: dict[bytes, bytes] = {}  # a key of its own for each purpose, made from the key
         self.max_bytes = max_bytes
 
     def sign(self, purpose: bytes, content: bytes | bytearray | memoryview) -> bytes:
         """32 bytes that only the holder of the key can make; a signature made for one purpose serves no other."""
-        mac = hmac.new(self.key, purpose + b"\0", hashlib.sha256)
-        mac.update(content)
-        return mac.digest()
+        key = self._keys.get(purpose)
+        if key is None:
+            key = self._keys[purpose] = hmac.digest(self.key, purpose, "sha256")
+        return hmac.digest(key, content, "sha256")
 
     def is_signature(self, purpose: bytes, content: bytes | bytearray | memoryview, signature: bytes) -> bool:
         """Whether ``signature`` was made for this purpose and content, told in constant time."""

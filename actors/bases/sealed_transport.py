@@ -15,7 +15,6 @@ What differs from ``thespian.system.transport.TCPTransport``, each for a reason 
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from datetime import timedelta
 from typing import Any
 
 from thespian.actors import ActorAddress
-from thespian.system.transport import SendStatus, TransmitIntent
+from thespian.system.transport import ReceiveEnvelope, SendStatus, TransmitIntent
 from thespian.system.transport.IPBase import TCPv4ActorAddress
 from thespian.system.transport.streamBuffer import ackDataErrPacket, ackPacket
 
@@ -56,12 +55,28 @@ class PrivateAddress(TCPv4ActorAddress):  # type: ignore[misc]
 
     def __init__(self, ip: str, port: int | str = 0, external: Any = False) -> None:
         self.af, self.socktype, self.proto = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
-        self.sockname = (str(ipaddress.IPv4Address(ip)), int(port or 0))
+        self.sockname = (socket.inet_ntoa(socket.inet_pton(socket.AF_INET, ip)), int(port or 0))
         self.bindname = self.sockname
 
     @property
     def bindArgs(self) -> tuple[tuple[str, int]]:
         return (self.sockname,)
+
+
+class QuietEnvelope(ReceiveEnvelope):  # type: ignore[misc]
+    """Thespian describes every message for a log, also while nobody reads it: a message may be a thousand events."""
+
+    def identify(self) -> str:
+        """What arrived."""
+        return type(self.message).__name__
+
+
+class QuietIntent(TransmitIntent):  # type: ignore[misc]
+    """The same for what is sent."""
+
+    def identify(self) -> str:
+        """What is on its way."""
+        return type(self.message).__name__
 
 
 def sealed_transport(seal: Seal, interface: str = LOOPBACK, log_port: LogPort | None = None) -> Any:
@@ -72,6 +87,7 @@ def sealed_transport(seal: Seal, interface: str = LOOPBACK, log_port: LogPort | 
         return PrivateAddress(ip if ip and ip != "0.0.0.0" else interface, port, external)
 
     parts.TCPv4ActorAddress = address  # type: ignore[attr-defined]
+    parts.ReceiveEnvelope = QuietEnvelope  # type: ignore[attr-defined]
     parts.ReceiveBuffer = lambda _unpickle: SealedBuffer(seal)  # type: ignore[attr-defined]
     parts.ackMsg = seal.pack(ackPacket)  # type: ignore[attr-defined]
     parts.ackDataErrMsg = seal.pack(ackDataErrPacket)  # type: ignore[attr-defined]
@@ -136,7 +152,7 @@ def client_transport(transport_class: Any, admin: ActorAddress) -> Any:
 
 def intent_for(address: ActorAddress, message: Any, done: Callable[[Any, Any], None]) -> Any:
     """A message on its way; ``done`` is called once, with a true first argument if it was received."""
-    return TransmitIntent(
+    return QuietIntent(
         address,
         message,
         onSuccess=done,

@@ -6,7 +6,7 @@ seconds here), or LIP 0004's. Every option does something: one that nothing read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,6 +19,7 @@ from core.config.frozen import FrozenDict
 from core.config.identity import GROUP as IDENTITY
 from core.config.identity import NetworkConfig, NodeInfoConfig
 from core.config.protections import ECLIPSE, ProtectionOptions
+from core.config.travel import packed, unpacked
 from core.errors import ConfigError
 from core.ids import Endpoint
 from core.seeds import SeedName
@@ -256,6 +257,9 @@ class NodeConfig(ProtectionOptions, frozen=True, kw_only=True, weakref=True):
         problems = list(relations(flatten(self)))
         if problems:
             raise ConfigError([str(problem) for problem in problems])
+
+    def __reduce__(self) -> tuple[Callable[[bytes], NodeConfig], tuple[bytes]]:
+        return unpacked, (packed(super().__reduce__()),)
 
     @property
     def seed_endpoints(self) -> tuple[Endpoint, ...]:

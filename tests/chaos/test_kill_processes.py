@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.sockets, pytest.m
 
 PARTNERS = 3
 LISTENS_AGAIN_S = 2.0
-HANGING = ("PeerPool", "warden", "Node", "admin", "PeerBook", "PeerServer", "InboundPeer")
+HANGING = ("PeerPool", "warden", "Node", "admin", "PeerBook", "PeerServer", "InboundPeer", "nursery")
 """Each takes up to 5 s to stop."""
 GONE_S = 2.0
 
@@ -62,6 +62,17 @@ def test_a_killed_peer_is_one_lost_connection_and_comes_back(
         kill(rng.choice(node.named("InboundPeer")))  # perhaps one that is only kept ready
         wait_until(partners.are_connected, "a lost connection does not come back")
         assert partners.lost - before <= 1
+    assert partners.lost <= KILLS
+    assert node.stop() == 0
+
+
+def test_a_killed_nursery_costs_nothing(node: Node, partners: Partners, rng: random.Random) -> None:
+    for _ in range(KILLS):
+        kill(rng.choice(node.named("InboundPeer")))
+        random_moment(rng, 0.05)  # while a peer is being made
+        for nursery in node.named("nursery"):
+            kill(nursery)
+        wait_until(partners.are_connected, "a lost connection does not come back")
     assert partners.lost <= KILLS
     assert node.stop() == 0
 

@@ -135,8 +135,11 @@ def test_immutable_hashable_picklable() -> None:
     ):
         with pytest.raises(TypeError, match="immutable"):
             change()
-    copied = pickle.loads(pickle.dumps(config))
+    sent = pickle.dumps(config)
+    copied = pickle.loads(sent)
     assert copied == config
+    assert copied is not config
+    assert pickle.loads(sent) is copied  # read once, and shared by all who are sent it
     assert hash(copied) == hash(config)
     assert type(copied.node_info.options) is FrozenDict
     assert thaw(config.node_info.options) == {"height": 1, "labels": ["a", "b"], "inner": {"x": b"1"}}

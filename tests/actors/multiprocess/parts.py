@@ -68,9 +68,26 @@ class Root(Actor):  # type: ignore[misc]
         self.children += [self.createActor(Root) for _ in range(count)]
         return count
 
+    def breed_many(self, count: int, _sender: Any) -> int:
+        """Make children of a kind of which there are many."""
+        self.children += [self.createActor(Many) for _ in range(count)]
+        return count
+
     def ask_child(self, deed: str, sender: Any) -> None:
         """Have the first child answer in our place."""
         self.send(self.children[0], Relay(Ask(deed), sender))
+
+    def ask_last(self, deed: str, sender: Any) -> None:
+        """Have the last child answer in our place."""
+        self.send(self.children[-1], Relay(Ask(deed), sender))
+
+    def parent(self, _value: Any, _sender: Any) -> int:
+        """Whose child this process is."""
+        return os.getppid()
+
+    def descriptors(self, _value: Any, _sender: Any) -> int:
+        """How many this process has open."""
+        return len(os.listdir("/proc/self/fd"))
 
     def stillbirth(self, _value: Any, _sender: Any) -> int:
         """A child that is killed before it can say anything."""
@@ -95,6 +112,12 @@ class Root(Actor):  # type: ignore[misc]
     def leave(self, _value: Any, _sender: Any) -> None:
         """In order."""
         self.send(self.myAddress, ActorExitRequest())
+
+
+class Many(Root):
+    """The same, from a nursery."""
+
+    MANY = True
 
 
 class Relay(ActorMessage, frozen=True):
