@@ -10,6 +10,7 @@ from threading import get_ident
 from typing import Any
 
 from actors.bases.drivers import Driver, get_within
+from actors.bases.reactor import Events
 
 INLINE_TURNS = 4
 """Turns in a row before other callbacks of the asyncio loop get theirs: a request, its handler, its answer fit in."""
@@ -69,10 +70,11 @@ class AsyncioDriver(Driver):
         if self._soon is None and not self._loop.is_closed():
             self._soon = self._loop.call_soon(self._turn, False, context=self._context)
 
-    def _turn(self, polls: bool) -> None:
+    def _turn(self, polls: bool, events: Events = ()) -> None:
         """Run turns and what the program wants called after them; what that sends goes out before anybody waits.
 
-        Only the first turn after the watched descriptor became readable polls: the asyncio loop has looked, or will.
+        Only the first turn after the watched descriptor became readable polls, unless it is given what there is: the
+        asyncio loop has looked, or will.
         """
         base = self.base
         if self._soon is not None:
@@ -87,11 +89,11 @@ class AsyncioDriver(Driver):
             for _ in range(INLINE_TURNS):
                 if base.closed:
                     return
-                if polls:
+                if polls and not events:
                     base.turn(0.0)
-                    polls = False
                 else:
-                    base.turn_without_poll()
+                    base.turn_on(events)
+                polls, events = False, ()
                 if self._calls:
                     calls, self._calls = self._calls, []
                     for call in calls:
@@ -112,9 +114,9 @@ class AsyncioDriver(Driver):
         self._may_hurry = False
         base.lookout.acted()
         self._is_busy = True
-        base.incoming.append((None, call, None))
         try:
-            base.turn_without_poll()
+            call()
+            base.turn_on(())
         finally:
             self._is_busy = False
             if not base.closed:
@@ -152,8 +154,8 @@ class AsyncioDriver(Driver):
         now = base.now()
         pause_at = now + LOOK_S
         while now < until and now < pause_at:
-            if base.selector.select(0):
-                self._turn(True)
+            if events := base.selector.select(0):
+                self._turn(True, events)
                 return
             now = base.now()
         if now < until:

@@ -97,7 +97,7 @@ class ThreadDriver(Driver):
                 log.error("a handler raised KeyboardInterrupt: ignored in the loop's own thread")
 
     def _look_around(self) -> None:
-        """Spare ourselves a sleep, if that is worth it; :meth:`InProcessBase._poll` tells what became of a sleep."""
+        """Spare ourselves a sleep, if that is worth it; :meth:`InProcessBase._on_awake` tells what became of one."""
         base = self.base
         if base.busy:
             return

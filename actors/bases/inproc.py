@@ -147,14 +147,11 @@ class InProcessBase(ActorHost):
     def _wake(self) -> None:
         self._driver.wake()
 
-    def _poll(self, timeout_s: float | None) -> Events:
-        events = super()._poll(timeout_s)
-        if timeout_s != 0.0:
-            if any(key.data is not None for key, _ in events):
-                self.lookout.woken(self._now())
-            else:
-                self.lookout.acted()
-        return events
+    def _on_awake(self, events: Events) -> None:
+        if any(key.data is not None for key, _ in events):
+            self.lookout.woken(self._now())
+        else:
+            self.lookout.acted()
 
     # Sending and waiting, for endpoints.
 

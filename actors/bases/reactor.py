@@ -105,6 +105,9 @@ class Reactor(abc.ABC):
     def _make_waker(self) -> Waker:
         return Waker()
 
+    def _on_awake(self, events: Events) -> None:
+        """The loop has slept until these came, or until it was woken, or its time was up."""
+
     def _wake(self) -> None:
         """Something was posted while the loop slept. Any thread."""
         self.waker.wake()
@@ -169,26 +172,28 @@ class Reactor(abc.ABC):
 
         An error in the loop itself is a bug of ours: it is logged and the loop goes on, unless it never ends.
         """
-        self._run_turn(timeout_s, polls=True)
+        self._run_turn(timeout_s, None)
 
-    def turn_without_poll(self) -> None:
-        """Run one turn on what waits already: for a driver that hears of descriptors in another way as well."""
-        self._run_turn(0.0, polls=False)
+    def turn_on(self, events: Events) -> None:
+        """Run one turn on what the driver has polled, perhaps nothing, and on what waits already."""
+        self._run_turn(0.0, events)
 
-    def _run_turn(self, timeout_s: float | None, *, polls: bool) -> None:
+    def _run_turn(self, timeout_s: float | None, events: Events | None) -> None:
         self.loop_turns += 1
         self.turning = True
         self.sleeping = False
         try:
-            events = self._wait(timeout_s) if polls else ()
+            if events is None:
+                events = self._wait(timeout_s)
             if self.incoming:
                 self._take_incoming()
             if events:
                 self._note_ready(events)
-            if len(self.timers):
-                self._fire_timers()
-            if len(self.ready):
-                self._run_ready()
+            now, due = self._now(), self.timers.next_due
+            if due is not None and due <= now:
+                self._fire_timers(now)
+            if self.ready:
+                self._run_ready(now + TURN_S)
             self._turn_ended()
         except Exception:
             self._failures += 1
@@ -210,9 +215,12 @@ class Reactor(abc.ABC):
             if self.incoming:
                 delay_s = 0.0
         try:
-            return self._poll(delay_s)
+            events = self._poll(delay_s)
         finally:
             self.sleeping = False
+        if delay_s != 0.0:
+            self._on_awake(events)
+        return events
 
     def _delay(self, timeout_s: float | None) -> float | None:
         if self.busy:
@@ -243,19 +251,15 @@ class Reactor(abc.ABC):
                     self.enqueue(cell, WATCH_TOKEN, cell.address)
                 cell.ready_events[key.fd] = mask
 
-    def _fire_timers(self) -> None:
-        due = self.timers.next_due
-        if due is None or due > (now := self._now()):
-            return
+    def _fire_timers(self, now: float) -> None:
         for cell, message in self.timers.pop_due(now):
             if cell.instance is not None:
                 self.enqueue(cell, wakeup_of(message), cell.address)
 
-    def _run_ready(self) -> None:
-        end = self._now() + TURN_S
+    def _run_ready(self, end: float) -> None:
         for _ in range(SLICES_PER_TURN):
             self._run_mailboxes(MESSAGES_PER_SLICE)
-            if not len(self.ready) or self._now() >= end:
+            if not self.ready or self._now() >= end:
                 return
 
     def _run_mailboxes(self, budget: int) -> None:

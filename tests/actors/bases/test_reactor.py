@@ -122,17 +122,17 @@ def test_a_wakeup_without_delay_waits_for_the_next_turn(caller: Rig) -> None:
 def test_an_error_of_the_loop_is_logged_and_the_loop_goes_on(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    actor, fire = rig.create(), rig.base._fire_timers
+    actor, take = rig.create(), rig.base._take_incoming
     failed: list[int] = []
 
     def fail_once() -> None:
         if not failed:
             failed.append(1)
             raise OSError("a bug of ours")
-        fire()
+        take()
 
     rig.do(actor, lambda me: me.wakeupAfter(3600))
-    monkeypatch.setattr(rig.base, "_fire_timers", fail_once)
+    monkeypatch.setattr(rig.base, "_take_incoming", fail_once)
     assert rig.do(actor, lambda me: "goes on") == "goes on"
     assert failed == [1]
     assert "a bug of ours" in caplog.text
