@@ -236,11 +236,15 @@ class AsyncRun:
             chunk = self._chunk = self.client.queue.take(CHUNK)
             chunk.reverse()
         answers = REQUESTS_TOGETHER
-        while chunk and answers:
-            answers -= type(chunk[-1]) is IncomingRequest
-            self._handle(chunk.pop())  # not kept: a request nobody keeps is refused when it goes away
-            if self._unstarted:
-                return
+        self.client.hold_back()
+        try:
+            while chunk and answers:
+                answers -= type(chunk[-1]) is IncomingRequest
+                self._handle(chunk.pop())  # not kept: a request nobody keeps is refused when it goes away
+                if self._unstarted:
+                    return
+        finally:
+            self.client.let_go()
         if chunk or len(self.client.queue):
             self._session.after_turn(self._run_handlers)
 

@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from actors.commands import Commands
 from actors.event_queue import EventQueue, Item, is_from_peer, queue_bytes
 from actors.incoming import IncomingRequest
 from actors.listeners import Listeners
-from actors.outbox import Outbox
+from actors.outbox import Outbox, Sender
 from core import messages as m
 from core.config import NodeConfig
 from core.errors import EnsembleError, NotActive
@@ -140,30 +140,6 @@ class ClientCounters:
     unknown_messages_total: int = 0
 
 
-class Sender(Protocol):
-    """The part of a session that a client needs."""
-
-    @property
-    def tell_node(self) -> Callable[[m.ActorMessage], None]:
-        """Send to the Node. In the thread that drives the actors."""
-
-    @property
-    def tell(self) -> Callable[[Any, m.ActorMessage], None]:
-        """Send to any actor. In the thread that drives the actors."""
-
-    @property
-    def soon(self) -> Callable[[Callable[[], None]], None]:
-        """Call a function in that thread. Any thread."""
-
-    @property
-    def hurry(self) -> Callable[[Callable[[], None], bool], bool]:
-        """Call it now, if need be ``again``. In that thread. False if that cannot be."""
-
-    @property
-    def expect(self) -> Callable[[Hashable], None]:
-        """Something may soon come of whom this names (:meth:`core.lookout.Lookout.expect`). In that thread."""
-
-
 class Search:
     """The question after a peer's actor, among the open calls; :class:`core.messages.PeerFound` is the good answer."""
 
@@ -211,7 +187,7 @@ class Client:
     def attach(self, session: Sender) -> None:
         """The session exists; messages can be sent."""
         self._session = session
-        self._outbox = Outbox(session.tell_node, session.tell, session.soon, session.hurry, self._find, session.expect)
+        self._outbox = Outbox(session, self._find)
 
     def send(self, message: m.Query, peer_id: PeerId | None = None, *, hurry: bool = False) -> None:
         """Send to a peer, or to the node. Any thread. Raises NotActive before :meth:`attach`, after :meth:`close`.
@@ -353,6 +329,16 @@ class Client:
             item.refuse_if_open("the node is overloaded")
 
     # -- for IncomingRequest
+
+    def hold_back(self) -> None:
+        """Handlers are about to run in the thread that drives the actors: what they send waits for :meth:`let_go`."""
+        if self._outbox is not None:
+            self._outbox.hold_back()
+
+    def let_go(self) -> None:
+        """They have run."""
+        if self._outbox is not None:
+            self._outbox.let_go()
 
     def encode(self, data: object) -> bytes | None:
         """The bytes of an answer."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Protocol
 
 from core.ids import PeerId
 from core.messages import (
@@ -64,30 +64,49 @@ class Route:
         self.waiting: list[ActorMessage] = []
 
 
+class Sender(Protocol):
+    """A session, as the outbox needs it."""
+
+    @property
+    def tell_node(self) -> Callable[[ActorMessage], None]:
+        """Send to the Node. In the thread that drives the actors."""
+
+    @property
+    def tell(self) -> Callable[[Any, ActorMessage], None]:
+        """Send to any actor. In the thread that drives the actors."""
+
+    @property
+    def soon(self) -> Callable[[Callable[[], None]], None]:
+        """Call a function in that thread. Any thread."""
+
+    @property
+    def hurry(self) -> Callable[[Callable[[], None], bool], bool]:
+        """Call it now, if need be ``again``. In that thread. False if that cannot be."""
+
+    @property
+    def hand(self) -> Callable[[Any, ActorMessage, bool], bool]:
+        """Send to an actor that handles it now, if need be ``again``. In that thread. False if that cannot be."""
+
+    @property
+    def expect(self) -> Callable[[Hashable], None]:
+        """Something may soon come of whom this names (:meth:`core.lookout.Lookout.expect`). In that thread."""
+
+
 class Outbox:
     """See the module. :meth:`add` may be called from any thread; everything else happens in the actors' loop.
 
-    ``tell_node`` and ``tell`` send, from the loop; ``soon`` calls a function in the loop, from any thread; ``hurry``
-    calls it at once, from the loop's thread, and returns False if it cannot (with True even if it has just done so).
-    ``find`` sends :class:`FindPeer` and returns its number; :meth:`on_found` or :meth:`on_not_found` get the outcome.
-    ``expect`` is told from whom something may come soon (:mod:`core.lookout`).
+    ``session`` sends. ``find`` sends :class:`FindPeer` and returns its number; :meth:`on_found` or :meth:`on_not_found`
+    get the outcome.
     """
 
-    def __init__(
-        self,
-        tell_node: Callable[[ActorMessage], None],
-        tell: Callable[[Any, ActorMessage], None],
-        soon: Callable[[Callable[[], None]], None],
-        hurry: Callable[[Callable[[], None], bool], bool],
-        find: Callable[[PeerId], int],
-        expect: Callable[[Hashable], None],
-    ) -> None:
-        self._tell_node = tell_node
-        self._tell = tell
-        self._soon = soon
-        self._hurry = hurry
+    def __init__(self, session: Sender, find: Callable[[PeerId], int]) -> None:
+        self._tell_node = session.tell_node
+        self._tell = session.tell
+        self._soon = session.soon
+        self._hurry = session.hurry
+        self._hand = session.hand
+        self._expect = session.expect
         self._find = find
-        self._expect = expect
         self._entries: deque[tuple[PeerId | None, Any, ActorMessage]] = deque()
         self._is_pending = False
         self._routes: dict[PeerId, Route] = {}
@@ -102,6 +121,8 @@ class Outbox:
 
         Any thread; ``hurry``, for somebody who will wait for an answer, only in the loop's.
         """
+        if hurry and not self._is_pending and self._hand_to_peer(message, peer_id):
+            return
         self._entries.append((peer_id, address, message))
         if not self._is_pending:  # looked at after appending: the flush lowers it before it takes
             self._is_pending = True
@@ -109,6 +130,34 @@ class Outbox:
                 self._soon(self.flush)
         elif hurry and len(self._entries) >= TOGETHER:
             self._hurry(self.flush, True)
+
+    def _hand_to_peer(self, message: ActorMessage, peer_id: PeerId | None) -> bool:
+        """The shortest way: nothing waits here, the peer's actor is known, and the loop has nothing else to do."""
+        route = None if peer_id is None else self._routes.get(peer_id)
+        if route is None or route.address is None or route.search or route.is_behind:
+            return False
+        if not self._hand(route.address, message, False):
+            return False
+        self._expect((id(route.address), type(message)))
+        return True
+
+    def hold_back(self) -> None:
+        """Until :meth:`let_go` nothing is sent: the program's handlers run, in the loop."""
+        self._is_pending = True
+
+    def let_go(self) -> None:
+        """The handlers have run: what they answered goes out, a single answer the shortest way."""
+        entries = self._entries
+        if len(entries) == 1 and entries[0][1] is not None:
+            _, address, message = entry = entries.popleft()
+            if self._hand(address, message, True):
+                self._expect((id(address), type(message)))
+            else:
+                entries.appendleft(entry)
+        self._is_pending = False
+        if entries:  # looked at after that: another thread may have added one meanwhile
+            self._is_pending = True
+            self._soon(self.flush)
 
     def flush(self) -> None:
         """Send what was taken."""

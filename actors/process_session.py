@@ -51,6 +51,10 @@ class ProcessSession:
         """Never: whatever is sent goes through another thread."""
         return False
 
+    def hand(self, address: Any, message: ActorMessage, again: bool) -> bool:
+        """Never either."""
+        return False
+
     def expect(self, remote: Hashable) -> None:
         """Nobody looks: the waiting is Thespian's."""
 

@@ -54,6 +54,8 @@ class Session:
         """Have a function called in the thread that drives the actors. Any thread; never blocks."""
         self.hurry: Callable[[Callable[[], None], bool], bool] = base.hurry
         """The same at once, in the thread that drives the actors; False where that is not possible, or not sensible."""
+        self.hand: Callable[[Any, ActorMessage, bool], bool] = self._endpoint.hand_over
+        """Send to an actor and have it handle that at once; False, and nothing sent, where :attr:`hurry` says so."""
         self.expect: Callable[[Hashable], None] = base.lookout.expect
         """Something may soon come of whom this names (:mod:`core.lookout`). In the thread that drives the actors."""
         self.after_turn: Callable[[Callable[[], None]], None] = base.after_turn

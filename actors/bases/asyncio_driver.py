@@ -7,10 +7,13 @@ import contextvars
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.bases.drivers import Driver, get_within
 from actors.bases.reactor import Events
+
+if TYPE_CHECKING:
+    from actors.bases.cell import ActorCell
 
 INLINE_TURNS = 4
 """Turns in a row before other callbacks of the asyncio loop get theirs: a request, its handler, its answer fit in."""
@@ -121,6 +124,26 @@ class AsyncioDriver(Driver):
             self._is_busy = False
             if not base.closed:
                 self._arm()
+        return True
+
+    def hand(self, cell: ActorCell, message: Any, sender: Any, again: bool) -> bool:
+        """As :meth:`hurry` for one message, and also between two turns, for what the program wants to go out at once."""
+        base = self.base
+        if base.turning or base.closed or not (self._may_hurry or again):
+            return False
+        self._may_hurry = False
+        if self._is_busy:
+            base.hand(cell, message, sender)
+            return True
+        base.lookout.acted()
+        self._is_busy = True
+        try:
+            base.hand(cell, message, sender)
+            if base.ready:
+                base.turn_on(())
+        finally:
+            self._is_busy = False
+            self._arm()
         return True
 
     def _arm(self) -> None:

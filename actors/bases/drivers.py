@@ -14,6 +14,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actors.bases.cell import ActorCell
     from actors.bases.inproc import InProcessBase
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,10 @@ class Driver(abc.ABC):
 
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Run a turn with ``call()`` in it right now, if this is the moment for it. In the loop."""
+        return False
+
+    def hand(self, cell: ActorCell, message: Any, sender: Any, again: bool) -> bool:
+        """Have an actor handle a message right now, if this is the moment for it. In the loop."""
         return False
 
     def detach(self) -> None:  # noqa: B027 - not every driver needs it

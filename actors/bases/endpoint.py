@@ -85,7 +85,11 @@ class Endpoint:
 
     def deliver(self, address: ActorAddress, message: Any) -> None:
         """:meth:`tell`, in the loop: into the mailbox at once, not behind what has been posted. Raises as it."""
-        self._base.send_inside(address, message, self.address)
+        self._base.send_inside(address, message, self.cell.address)
+
+    def hand_over(self, address: ActorAddress, message: Any, again: bool) -> bool:
+        """:meth:`deliver` at once, before anything else happens; False, and nothing sent, if this is not the moment."""
+        return self._base.hand_over(address, message, self.cell.address, again)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Have ``call()`` called in the loop, in turn with what is sent from outside. Any thread; never blocks."""

@@ -45,7 +45,7 @@ from thespian.system.simpleSystemBase import (  # type: ignore[import-untyped, u
     defaultLoggingConfig,
 )
 
-from actors.bases.cell import HOSTS, Cell
+from actors.bases.cell import HOSTS, ActorCell, Cell
 from actors.bases.drivers import make_driver
 from actors.bases.endpoint import CLOSED, Endpoint, OnMessage
 from actors.bases.environment import Environment, SystemEnvironment
@@ -286,6 +286,14 @@ class InProcessBase(ActorHost):
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
         """Run a turn with ``call()`` in it now, if the driver thinks it right; whether it did. In the loop."""
         return self._driver.hurry(call, again)
+
+    def hand_over(self, address: ActorAddress, message: Any, sender: ActorAddress, again: bool) -> bool:
+        """Have an actor of this system handle a message now, if the driver thinks it right; whether it did. In the
+        loop."""
+        cell: ActorCell | None = getattr(address, "cell", None)
+        if cell is None or cell.host is not self or self.strict:
+            return False
+        return self._driver.hand(cell, message, sender, again)
 
     def after_turn(self, call: Callable[[], None]) -> None:
         """With ``drive="asyncio"``: call ``call()`` outside the actors, when the present turn is over. In the loop."""

@@ -105,7 +105,7 @@ class Reactor(abc.ABC):
     def _make_waker(self) -> Waker:
         return Waker()
 
-    def _on_awake(self, events: Events) -> None:
+    def _on_awake(self, events: Events) -> None:  # noqa: B027 - not every loop cares
         """The loop has slept until these came, or until it was woken, or its time was up."""
 
     def _wake(self) -> None:
@@ -117,6 +117,10 @@ class Reactor(abc.ABC):
     @abc.abstractmethod
     def _deliver_system(self, cell: ActorCell, message: ActorSystemMessage, sender: Any) -> None:
         """Deal with a message that may mean something to the base itself."""
+
+    @abc.abstractmethod
+    def _hand_ready(self, cell: ActorCell, fd: int, mask: int) -> None:
+        """Tell an actor about its descriptor at once: it is the only one with something to do."""
 
     @abc.abstractmethod
     def _retry(self, cell: ActorCell, message: Any, sender: Any) -> None:
@@ -187,7 +191,9 @@ class Reactor(abc.ABC):
                 events = self._wait(timeout_s)
             if self.incoming:
                 self._take_incoming()
-            if events:
+            if len(events) == 1 and not self.ready and (cell := events[0][0].data) is not None and cell.instance:
+                self._hand_ready(cell, events[0][0].fd, events[0][1])
+            elif events:
                 self._note_ready(events)
             now, due = self._now(), self.timers.next_due
             if due is not None and due <= now:

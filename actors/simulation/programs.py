@@ -54,6 +54,10 @@ class SimSession:
         """Never: waiting costs no real time here."""
         return False
 
+    def hand(self, address: Any, message: m.ActorMessage, again: bool) -> bool:
+        """Never either."""
+        return False
+
     def expect(self, remote: Hashable) -> None:
         """Nor does being woken."""
 

@@ -283,6 +283,9 @@ class Session:
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
         return False
 
+    def hand(self, to: Any, message: m.ActorMessage, again: bool) -> bool:
+        return False
+
     def expect(self, remote: Hashable) -> None:
         pass
 

@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,14 +31,19 @@ class House:
         self.searches: list[PeerId] = []
         self.is_willing = False
         self.expected: list[Any] = []
-        self.outbox = Outbox(
-            self.to_node.append,
-            lambda to, sent: self.to_peers.append((to, sent)),
-            self.due.append,
-            self.hurry,
-            self.find,
-            self.expected.append,
-        )
+        self.handed: list[tuple[Any, m.ActorMessage]] = []
+        self.tell_node = self.to_node.append
+        self.soon = self.due.append
+        self.expect = self.expected.append
+        self.outbox = Outbox(self, self.find)
+
+    def tell(self, to: Any, message: m.ActorMessage) -> None:
+        self.to_peers.append((to, message))
+
+    def hand(self, to: Any, message: m.ActorMessage, again: bool) -> bool:
+        if self.is_willing:
+            self.handed.append((to, message))
+        return self.is_willing
 
     def hurry(self, call: Callable[[], None], again: bool) -> bool:
         if self.is_willing or again:
@@ -114,11 +120,63 @@ def test_who_waits_for_an_answer_need_not_wait_for_the_turn() -> None:
     house.is_willing = True
     house.outbox.add(m.SendRequest(2, "p", None), A, hurry=True)
     assert house.due == []
-    assert [sent for _, sent in house.to_peers][1] == m.PeerCommands((m.SendRequest(2, "p", None),))
+    assert house.handed == [("actor A", m.SendRequest(2, "p", None))]
+    assert house.expected[-1] == (id("actor A"), m.SendRequest)
     house.say(3)
     house.outbox.add(m.SendRequest(4, "p", None), A, hurry=True)  # what is said already is in order with the rest
     house.turn()
-    assert house.to_peers[2][1] == m.PeerCommands((message(3), m.SendRequest(4, "p", None)))
+    assert house.to_peers[1][1] == m.PeerCommands((message(3), m.SendRequest(4, "p", None)))
+
+
+def test_who_is_in_a_hurry_waits_behind_a_message_to_many() -> None:
+    house = House().routed()
+    house.is_willing = True
+    house.outbox.add(m.BroadcastMessage(0, "all", None))
+    house.turn()
+    house.outbox.add(m.SendRequest(1, "p", None), A, hurry=True)
+    assert house.handed == []
+    assert house.searches == [A, A]
+
+
+def test_what_handlers_send_goes_out_when_they_have_run() -> None:
+    house = House().routed()
+    house.outbox.hold_back()
+    house.outbox.add(m.AnswerCall(1, b"a"), None, "actor A")
+    house.outbox.add(m.AnswerCall(2, b"b"), None, "actor A")
+    assert (house.due, house.to_peers) == ([], [])
+    house.outbox.let_go()
+    house.turn()
+    assert house.to_peers == [("actor A", m.PeerCommands((m.AnswerCall(1, b"a"), m.AnswerCall(2, b"b"))))]
+
+
+@pytest.mark.parametrize("is_willing", [True, False])
+def test_a_single_answer_is_handed_to_the_actor(is_willing: bool) -> None:
+    house = House().routed()
+    house.is_willing = is_willing
+    house.outbox.hold_back()
+    house.outbox.add(m.AnswerCall(1, b"a"), None, "actor A")
+    house.outbox.let_go()
+    house.turn()
+    assert house.handed == ([("actor A", m.AnswerCall(1, b"a"))] if is_willing else [])
+    assert house.to_peers == ([] if is_willing else [("actor A", m.PeerCommands((m.AnswerCall(1, b"a"),)))])
+    assert house.expected == [(id("actor A"), m.AnswerCall)]
+    house.say(3)
+    house.turn()
+    assert len(house.to_peers) == 2 - is_willing, "what comes next goes its way"
+
+
+def test_what_another_thread_adds_while_handlers_run_is_not_forgotten() -> None:
+    house = House().routed()
+    house.outbox.hold_back()
+    house.say(5)
+    house.outbox.let_go()
+    house.turn()
+    assert numbers(house.to_peers[0][1]) == [5]
+    house.outbox.hold_back()
+    house.outbox.let_go()
+    house.say(6)
+    house.turn()
+    assert numbers(house.to_peers[1][1]) == [6]
 
 
 def test_many_who_wait_for_answers_leave_in_groups_before_the_turn_is_over() -> None:
@@ -311,14 +369,20 @@ class Network:
         self.arrived: dict[PeerId, list[int]] = {A: [], B: []}
         self.searches = 0
         self.turns: list[Callable[[], None]] = []
-        self.outbox = Outbox(
-            lambda sent: self.lines["", "node"].append(sent),
-            self.tell,
-            self.turns.append,
-            lambda call: False,
-            self.find,
-            lambda remote: None,
-        )
+        self.soon = self.turns.append
+        self.outbox = Outbox(self, self.find)
+
+    def tell_node(self, message: m.ActorMessage) -> None:
+        self.lines["", "node"].append(message)
+
+    def hurry(self, call: Callable[[], None], again: bool) -> bool:
+        return False
+
+    def hand(self, to: Any, message: m.ActorMessage, again: bool) -> bool:
+        return False
+
+    def expect(self, remote: Any) -> None:
+        pass
 
     def tell(self, to: PeerId, sent: m.ActorMessage) -> None:
         if self.is_inside:
