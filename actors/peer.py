@@ -105,6 +105,9 @@ class PeerActor(PeerDesk):
     def _on_channel_events(self, events: Sequence[ChannelEvent]) -> None:
         now = self.now()
         link = self.link
+        if len(events) == 1 and type(only := events[0]) is MessageReceived:
+            self.apply(link.on_packets(((only.payload, only.binary),), now))
+            return
         packets: list[tuple[bytes, bool]] = []
         for event in events:
             if type(event) is MessageReceived:
@@ -212,7 +215,7 @@ class PeerActor(PeerDesk):
 
     def release(self) -> None:
         """Destroy the connection, if it still stands."""
-        if self._link is not None and self._link.stage is not Stage.CLOSED:
+        if self._link is not None and self.link.stage is not Stage.CLOSED:
             self._tell_of_end()
         if self._channel is not None:
             self._channel.abort()
@@ -262,16 +265,17 @@ class PeerActor(PeerDesk):
 
     def _arm(self) -> None:
         """Only if there may be something earlier than what the timer is armed for: most messages change nothing."""
-        link = self._link
-        if link is None or link.sooner or link.stage is Stage.CLOSED:
-            if link is not None:
-                link.sooner = False
-            super()._arm()
+        if self._before_init is None:
+            link = self.link
+            if not link.sooner and link.stage is not Stage.CLOSED:
+                return
+            link.sooner = False
+        super()._arm()
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
         """As of every actor; the timer is spent, whatever it was armed for."""
         if self._link is not None:
-            self._link.sooner = True
+            self.link.sooner = True
         super().receiveMsg_WakeupMessage(message, sender)
 
     def on_time(self, now: float) -> None:
@@ -325,7 +329,7 @@ class OutboundPeer(PeerActor):
         if self._link is not None:
             return  # told twice
         charter = message.charter
-        self._link = link = self._make_link(charter, Direction.OUTBOUND, message.endpoint, message.kind)
+        self.link = link = self._make_link(charter, Direction.OUTBOUND, message.endpoint, message.kind)
         offer = self._languages.offer(charter.node_info, charter.listening_port)
         self.apply(link.start_outbound(self.now()))
         try:
@@ -355,8 +359,8 @@ class InboundPeer(PeerActor):
         """Who is about to come. Server and pool are different senders: the connection may have come first."""
         if self._link is not None:
             return  # told twice
-        self._link = self._make_link(message.charter, Direction.INBOUND, message.endpoint, message.kind)
-        self._link.expect_hand_over(self.now())
+        self.link = self._make_link(message.charter, Direction.INBOUND, message.endpoint, message.kind)
+        self.link.expect_hand_over(self.now())
         self.catch_up()
 
     def receiveMsg_TakeOver(self, message: TakeOver, sender: Any) -> None:

@@ -53,9 +53,11 @@ Call = SendRequest | AnswerCall | RefuseCall
 class PeerDesk(HouseActor):
     """See the module."""
 
+    link: Link
+    """The mind; there is one from the first message on. (A plain attribute: it is asked for seven times a message.)"""
+
     def __init__(self) -> None:
         super().__init__()
-        self._link: Link | None = None
         self._channel: Channel | None = None
         self._settling = False  # a SettleNow is under way
         self._owed: list[tuple[Any, int]] = NO_ITEMS  # who waits until what it sent has gone, and its request ids
@@ -64,11 +66,9 @@ class PeerDesk(HouseActor):
         self._leaves_at: float | None = None  # at the latest; set when the pool has let go
 
     @property
-    def link(self) -> Link:
-        """The mind; there is one from the first message on."""
-        if self._link is None:
-            raise RuntimeError(f"{type(self).__name__} got work before its connection")
-        return self._link
+    def _link(self) -> Link | None:
+        """:attr:`link`, or None."""
+        return self.__dict__.get("link")
 
     @abc.abstractmethod
     def _settle(self) -> None:

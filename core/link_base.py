@@ -99,6 +99,7 @@ class LinkBase:
         "_last",
         "_out",
         "_push_at",
+        "_said_at",
         "_standing_told",
         "sooner",
         "traffic",
@@ -141,6 +142,7 @@ class LinkBase:
         self._standing_told: tuple[float | None, float | None, int] | None = None
         self._step_deadline: float | None = None  # of the present stage: connect, upgrade, close
         self._traffic_at: float | None = None
+        self._said_at: float | None = None  # what next_deadline() last said
         self.sooner = True
         """Something may be due earlier than :meth:`next_deadline` last said. Whoever has asked sets it back."""
         self._end: End | None = None
@@ -195,6 +197,10 @@ class LinkBase:
 
     def next_deadline(self) -> float | None:
         """When :meth:`on_time` wants to be called (monotonic seconds); None: only after the next input."""
+        self._said_at = at = self._earliest()
+        return at
+
+    def _earliest(self) -> float | None:
         if self.stage is Stage.CLOSED:
             return None
         # Asked after every message that may have changed one, so without helpers: 1 us less of 3.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.calls import PendingRequest
-from core.effects import Effect, Reply, Room
+from core.effects import Effect, Reply, Room, SendPacket
 from core.errors import RequestFailed, RequestRefused, RequestTimedOut
 from core.events import InvalidRequestReceived, RequestReceived
 from core.house_messages import (
@@ -45,7 +45,7 @@ class LinkCalls(LinkBase):
 
         ``timeout_s`` None: the configured time for the connection's direction.
         """
-        if not self.is_connected:
+        if self.stage is not Stage.READY:
             error: RequestFailed = RequestFailed(f"{self.peer_id} is not connected", self.peer_id)
             self._out.append(Reply(ask_id, Failed(0, error)))
             return self._flush()
@@ -57,8 +57,9 @@ class LinkCalls(LinkBase):
             self._count_traffic(now)
         self.traffic.requests_sent += 1
         request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
-        self.sooner = True
-        self._send(self._dialect.encode_request(procedure, data, request.cid))
+        if self._said_at is None or request.deadline < self._said_at:
+            self.sooner = True
+        self._out.append(SendPacket(self._dialect.encode_request(procedure, data, request.cid)))
         return self._flush()
 
     def _ask(self, procedure: str, now: float) -> None:

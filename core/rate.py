@@ -55,7 +55,7 @@ class PacketRate:
     1,100 cost 110. The price of a window is due at its end, so that a burst is priced once, by its size.
     """
 
-    __slots__ = ("_count", "_ends_at", "_free", "limit", "penalty", "window_s")
+    __slots__ = ("_count", "_ends_at", "_free", "is_over", "limit", "penalty", "window_s")
 
     def __init__(self, limit: float, penalty: int, window_s: float) -> None:
         self.limit = limit
@@ -64,11 +64,8 @@ class PacketRate:
         self._count = 0
         self._ends_at = float("-inf")
         self._free = limit * window_s  # packets of a window that cost nothing
-
-    @property
-    def is_over(self) -> bool:
+        self.is_over = False
         """A penalty for the current window falls due at its end."""
-        return self._count > self._free
 
     def add(self, packets: int, now: float) -> int:
         """Count packets; return the penalty for the window that ended before them (mostly 0)."""
@@ -78,11 +75,12 @@ class PacketRate:
             self._count = 0
             self._ends_at = now + self.window_s
         self._count += packets
+        self.is_over = self._count > self._free
         return due
 
     def due_at(self) -> float | None:
         """When a penalty for the current window falls due; None while the limit is kept."""
-        return self._ends_at if self._count > self._free else None
+        return self._ends_at if self.is_over else None
 
     def settle(self, now: float) -> int:
         """Close the window if its time is over and return its price."""

@@ -127,7 +127,7 @@ class AsyncioDriver(Driver):
         return True
 
     def hand(self, cell: ActorCell, message: Any, sender: Any, again: bool) -> bool:
-        """As :meth:`hurry` for one message, and also between two turns, for what the program wants to go out at once."""
+        """As :meth:`hurry` for one message; and between two turns, for what the program wants to go out at once."""
         base = self.base
         if base.turning or base.closed or not (self._may_hurry or again):
             return False

@@ -8,7 +8,7 @@ from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from thespian.actors import ActorAddress  # type: ignore[import-untyped, unused-ignore]
+from thespian.actors import ActorAddress, ActorSystemMessage, PoisonMessage  # type: ignore[import-untyped, unused-ignore]
 from thespian.system import isInternalActorSystemMessage  # type: ignore[import-untyped, unused-ignore]
 from thespian.system.timing import timePeriodSeconds  # type: ignore[import-untyped, unused-ignore]
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from actors.bases.inproc import InProcessBase
 
 log = logging.getLogger(__name__)
+
+SYSTEM_MESSAGES = (ActorSystemMessage, PoisonMessage)
+"""Thespian's own, some of which are kept back."""
 
 OnMessage = Callable[[Any, ActorAddress], None]
 
@@ -40,13 +43,15 @@ class EndpointCell(Cell):
         self.receive = receive
 
     def drain(self, limit: int) -> int:
-        count = min(limit, len(self.inbox))
+        inbox, receive = self.inbox, self.receive
+        count = min(limit, len(inbox))
         for _ in range(count):
-            message, sender = self.inbox.popleft()
-            if self.receive is None:
+            message, sender = inbox.popleft()
+            if receive is None:
                 self.host.dead_letter(self.address, message)
-            elif not isInternalActorSystemMessage(message):
-                self.receive(message, sender)
+            elif not isinstance(message, SYSTEM_MESSAGES) or not isInternalActorSystemMessage(message):
+                receive(message, sender)
+                receive = self.receive  # it may have closed the endpoint
         return count
 
 

@@ -293,7 +293,7 @@ class ActorHost(Delivery):
             self._ask_to_exit(cell)
 
     def next_due(self) -> float | None:
-        due = super().next_due()
+        due = self.timers.next_due
         return due if not self.stopping else min(self._stop_deadline, math.inf if due is None else due)
 
     def _stop_finished(self) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import abc
 import logging
+import select
 import selectors
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -97,7 +98,11 @@ class Reactor(abc.ABC):
         return TimerHeap()
 
     def _make_selector(self) -> selectors.BaseSelector:
-        return selectors.DefaultSelector()
+        if not hasattr(select, "epoll"):
+            return selectors.DefaultSelector()
+        from actors.bases.epoll import EpollSelector
+
+        return EpollSelector()
 
     def _make_descriptors(self) -> DescriptorTable:
         return DescriptorTable(self.selector)
@@ -159,7 +164,7 @@ class Reactor(abc.ABC):
     @property
     def busy(self) -> bool:
         """Whether a turn would find work without waiting (due timers and descriptors apart)."""
-        return bool(self.incoming) or len(self.ready) > 0
+        return bool(self.incoming or self.ready)
 
     def next_due(self) -> float | None:
         """When the loop must run again if nothing else happens, in the clock's seconds; None for never."""
@@ -191,9 +196,7 @@ class Reactor(abc.ABC):
                 events = self._wait(timeout_s)
             if self.incoming:
                 self._take_incoming()
-            if len(events) == 1 and not self.ready and (cell := events[0][0].data) is not None and cell.instance:
-                self._hand_ready(cell, events[0][0].fd, events[0][1])
-            elif events:
+            if events:
                 self._note_ready(events)
             now, due = self._now(), self.timers.next_due
             if due is not None and due <= now:
@@ -213,7 +216,7 @@ class Reactor(abc.ABC):
             self.turning = False
 
     def _wait(self, timeout_s: float | None) -> Events:
-        delay_s = self._delay(timeout_s)
+        delay_s = self._delay(timeout_s) if timeout_s != 0.0 else 0.0
         if delay_s == 0.0 and not len(self.descriptors) and not self.waker.raised:
             return ()
         if delay_s != 0.0:
@@ -247,8 +250,14 @@ class Reactor(abc.ABC):
                 self.enqueue(cell, message, sender)
 
     def _note_ready(self, events: Events) -> None:
-        for key, mask in events:
+        if len(events) == 1 and not self.ready:
+            key, mask = events[0]
             cell: Any = key.data  # ActorCell | None
+            if mask and cell is not None and cell.instance is not None:
+                self._hand_ready(cell, key.fd, mask)
+                return
+        for key, mask in events:
+            cell = key.data
             if cell is None:
                 self.waker.clear()
             elif mask:

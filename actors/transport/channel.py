@@ -162,7 +162,7 @@ class Channel(ChannelWriter):
             early, self._early = self._early, b""
             self._feed(early, events)
         budget = READ_BUDGET_BYTES
-        while budget > 0 and len(events) < EVENT_BUDGET and self.wants_read:
+        while self._reading and not self._closed:
             try:
                 data = self._stream.recv(RECV_BYTES)
             except BlockingIOError:
@@ -173,10 +173,11 @@ class Channel(ChannelWriter):
             if not data:
                 self._on_end_of_stream(events)
                 break
-            self.bytes_in += len(data)
-            budget -= len(data)
+            size = len(data)
+            self.bytes_in += size
             self._feed(data, events)
-            if len(data) < RECV_BYTES:
+            budget -= size
+            if size < RECV_BYTES or budget <= 0 or len(events) >= EVENT_BUDGET:
                 break
         return events
 
@@ -201,6 +202,8 @@ class Channel(ChannelWriter):
         while data and not self._closed:
             if not self._core_left and not self._core_head and self._fragments is None:
                 used, is_special = read_plain(data, not self._masks, self._max_message_bytes, events)
+                if used == len(data):
+                    return
                 data = data[used:]
                 if not is_special:
                     if data:

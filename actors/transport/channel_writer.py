@@ -60,7 +60,7 @@ class ChannelWriter:
         self.join: Joiner | None = None
         """The dialect's: makes one binary message of packets. None: one packet, one message."""
         self._out: list[bytes] = NO_ITEMS
-        self._pending: memoryview | None = None
+        self._pending: bytes | memoryview | None = None
         self._send_error = ""
         self.queued_bytes = 0
         """Bytes accepted for sending that the socket has not taken yet, frame headers included."""
@@ -184,7 +184,7 @@ class ChannelWriter:
         while self.queued_bytes:
             if self._pending is None:
                 self._seal()  # not before: what waits for a slow reader travels in fewer messages
-                self._pending = memoryview(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+                self._pending = self._out[0] if len(self._out) == 1 else b"".join(self._out)
                 self._out = NO_ITEMS
             try:
                 sent = self._stream.send(self._pending)
@@ -198,7 +198,7 @@ class ChannelWriter:
             self.bytes_out += sent
             self.sent_bytes += sent
             self.queued_bytes -= sent
-            self._pending = self._pending[sent:] if sent < len(self._pending) else None
+            self._pending = memoryview(self._pending)[sent:] if sent < len(self._pending) else None
 
     def _drop_queue(self) -> None:
         self._out = NO_ITEMS

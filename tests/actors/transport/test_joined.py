@@ -144,6 +144,12 @@ def test_a_close_frame_follows_what_was_waiting(side: str) -> None:
     assert not channel.send(encode_message("a", None))
 
 
+def frame_under_way(channel: Channel) -> object:
+    """The bytes that the socket is being given, of which it may have taken a part."""
+    pending = channel._pending
+    return pending.obj if isinstance(pending, memoryview) else pending
+
+
 def test_broadcasts_in_a_row_are_one_frame_for_all_inbound_peers() -> None:
     channels = [joining() for _ in range(20)]
     packets = [encode_message("block", bytes([number])) for number in range(50)]
@@ -151,7 +157,7 @@ def test_broadcasts_in_a_row_are_one_frame_for_all_inbound_peers() -> None:
         own.room = 0
         channel.send_all(packets)
         channel.flush()
-    queued = {id(channel._pending.obj) for channel, _, _ in channels if channel._pending is not None}
+    queued = {id(frame_under_way(channel)) for channel, _, _ in channels if channel._pending is not None}
     assert len(queued) == 1
 
 
@@ -170,7 +176,7 @@ def test_a_broadcast_is_one_frame_for_all_inbound_peers() -> None:
         own.room = 0
         channel.send(packet)
         channel.flush()
-    queued = {id(channel._pending.obj) for channel, _, _ in channels if channel._pending is not None}
+    queued = {id(frame_under_way(channel)) for channel, _, _ in channels if channel._pending is not None}
     assert len(queued) == 1
     for channel, reader, own in channels:
         own.room = None
