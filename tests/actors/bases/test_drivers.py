@@ -335,7 +335,7 @@ def test_asyncio_needs_a_running_loop() -> None:
 
 def test_asyncio_needs_a_selector_with_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        monkeypatch.setattr(selectors, "DefaultSelector", selectors.PollSelector)
+        monkeypatch.setattr(InProcessBase, "_make_selector", lambda base: selectors.PollSelector())
         with pytest.raises(RuntimeError, match="PollSelector cannot"):
             InProcessBase(logDefs=False, drive="asyncio")
 
@@ -343,7 +343,7 @@ def test_asyncio_needs_a_selector_with_a_descriptor(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_thread_can_do_with_any_selector(monkeypatch: pytest.MonkeyPatch, rigs: Callable[..., Rig]) -> None:
-    monkeypatch.setattr(selectors, "DefaultSelector", selectors.SelectSelector)
+    monkeypatch.setattr(InProcessBase, "_make_selector", lambda base: selectors.SelectSelector())
     rig = rigs("thread")
     assert rig.ask(rig.create(Echo), "hello") == "hello"
 
