@@ -150,6 +150,11 @@ class ActorCell(Cell):
     def environment(self) -> Environment:
         return self.host.environment
 
+    def forget_address(self) -> None:
+        """Dead: keep its address by name only, so that cell and address go with the last who holds either, and need
+        not wait for the collector of cycles."""
+        self.address = InProcessAddress(self.text)
+
     def adopt(self, child: ActorCell) -> None:
         """``child`` is one of its children from now on."""
         if not self.children:

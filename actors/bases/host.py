@@ -265,6 +265,7 @@ class ActorHost(Delivery):
         for relative in (cell.parent, cell.nanny):
             if isinstance(relative, RootCell) or (isinstance(relative, ActorCell) and not relative.is_dead):
                 self.enqueue(relative, ChildActorExited(cell.address), cell.address)
+        cell.forget_address()
         if cell.inbox and not cell.scheduled:
             cell.scheduled = True
             self.ready.append(cell)

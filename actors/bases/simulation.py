@@ -166,6 +166,7 @@ class SimulationBase(SimMailboxes):
             cell.children = NO_ENTRIES
             del self.cells[cell.text]
             self.root.children.pop(cell.text, None)
+            cell.forget_address()
         return len(gone)
 
     # ---- calls from outside: there is one thread, so they are plain calls

@@ -236,6 +236,13 @@ class Channel(ChannelWriter):
             self._protocol = Protocol(side, max_size=self._max_message_bytes, logger=QUIET)
         return self._protocol
 
+    def _drop_core(self) -> None:
+        """Let go of the core for good. It refers to itself: left as it is, it and all that it has read, the head of an
+        upgrade mostly, would stay until Python looks for cycles (10 KB for each connection that was ever made)."""
+        core, self._protocol = self._protocol, None
+        if core is not None:
+            vars(core).clear()
+
     def _feed_core(self, data: bytes, events: list[ChannelEvent]) -> None:
         core = self._core()
         core.receive_data(data)
@@ -318,6 +325,7 @@ class Channel(ChannelWriter):
             self._fragments = None
             self._parts = NO_ITEMS
             self._early = b""
+            self._drop_core()
             self._stream.shutdown()
             self._stream.close()
 

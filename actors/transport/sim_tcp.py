@@ -193,7 +193,10 @@ class End:
     def _raise_error(self) -> None:
         error = self.take_error()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # or the error, by its traceback, would hold this frame, and the frame the error
 
     def shut(self) -> None:
         """End both directions, for every descriptor."""
@@ -267,6 +270,13 @@ class End:
         self.state = State.CLOSED
         self._inbox = NO_ITEMS
         self.host.ends.pop(self, None)
+        self._part()
+
+    def _part(self) -> None:
+        """If nothing can pass between the two ends any more, let go: each goes with the last who holds it."""
+        peer = self.peer
+        if peer is not None and peer.state is State.CLOSED and not self._moving and not peer._moving:
+            self.peer = peer.peer = None
 
     def _arrives(self, _: Any, __: Any) -> None:
         """Our first packet under way has reached the other host, and perhaps more with it."""
@@ -292,6 +302,8 @@ class End:
             internet.call_at(self._under_way[0][0], self._arrives)
         else:
             self._moving = False
+            if self.state is State.CLOSED:
+                self._part()
 
     def _deliver(self, item: bytes | Packet) -> None:
         internet, peer = self.internet, self.peer

@@ -63,7 +63,7 @@ class OpenerChannel(Channel):
     """Connects and upgrades; then a channel like any other. First events: ``Opened``, or ``Closed`` (perhaps after
     ``UpgradeRefused``)."""
 
-    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_tail", "_upgraded")
+    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_request", "_tail", "_upgraded")
 
     def __init__(
         self,
@@ -83,24 +83,40 @@ class OpenerChannel(Channel):
         """
         if not (target.startswith("/") and target.isascii() and target.isprintable() and " " not in target):
             raise ValueError(f"expected a percent-encoded path and query, got {target[:80]!r}")
-        path, _, query = target.partition("?")
-        uri = WebSocketURI(False, endpoint.ip, endpoint.port, path, query)
-        client = ClientProtocol(uri, max_size=max_message_bytes, logger=QUIET)
-        request = client.connect()
-        for name, value in extra_headers:
-            request.headers[name] = value
-        client.send_request(request)
         stream = network.connect(endpoint)
-        super().__init__(stream, client, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
-        self._client = client
+        super().__init__(stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
+        self._masks = True
+        self._open = False
+        self._request = endpoint, target, tuple(extra_headers)
         self._connecting = True
         self._upgraded = False
         self._head_bytes = 0
         self._head_done = False
         self._tail = b""
         self._keys = masks
+
+    def _ask_for_upgrade(self) -> None:
+        """Queue the request. Not before TCP stands: most dials of a node whose addresses are old come to nothing, and
+        a core takes 10 KB and a tenth of a millisecond."""
+        endpoint, target, extra_headers = self._request
+        del self._request
+        path, _, query = target.partition("?")
+        uri = WebSocketURI(False, endpoint.ip, endpoint.port, path, query)
+        self._protocol = self._client = client = ClientProtocol(uri, max_size=self._max_message_bytes, logger=QUIET)
+        request = client.connect()
+        for name, value in extra_headers:
+            request.headers[name] = value
+        client.send_request(request)
         for data in client.data_to_send():
             self._queue(data)
+
+    @property
+    def wants_write(self) -> bool:
+        return self.queued_bytes > 0 or (self._connecting and not self._closed)
+
+    @property
+    def interest(self) -> int:
+        return 3 if self._connecting and self._reading and not self._closed else super().interest
 
     @property
     def is_connected(self) -> bool:
@@ -122,6 +138,7 @@ class OpenerChannel(Channel):
                 self._lost(text_of(error), events)
                 return events
             self._connecting = False
+            self._ask_for_upgrade()
         return super().on_writable()
 
     def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
@@ -161,8 +178,8 @@ class OpenerChannel(Channel):
             self._upgraded = self._open = True
             self._tail, self._head_bytes = b"", 0
             events.append(Opened(_headers_of(response.headers)))
-            del self._client  # and with it the request and the response
-            self._protocol = None
+            self._drop_core()  # and with it the request and the response
+            del self._client
         elif self._client.handshake_exc is not None:
             cause = self._client.handshake_exc.__cause__ or self._client.handshake_exc
             self._end(Closed(CloseCode.PROTOCOL_ERROR, False, f"no valid HTTP response: {text_of(cause)}"), events)
@@ -286,6 +303,7 @@ class ListenerChannel(Channel):
         if self._phase is not _Phase.HELD or self._open:
             raise RuntimeError("confirm() comes after detach()")
         self._closed = True
+        self._drop_core()
         self._stream.close()
 
     def resume_reading(self) -> list[ChannelEvent]:
@@ -341,8 +359,8 @@ class ListenerChannel(Channel):
         response = self._server.accept(request)
         del response.headers["Date"]  # needs a clock, and lisk-p2p sends none
         if response.status_code != 101:
-            self._respond_and_abort(response)
             why = self._server.handshake_exc or ValueError(response.reason_phrase)
+            self._respond_and_abort(response)
             reason = f"answered with HTTP status {response.status_code}: {text_of(why)}"
             events.append(Closed(CloseCode.ABNORMAL, False, reason))
             return
