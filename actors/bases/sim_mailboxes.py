@@ -1,0 +1,137 @@
+"""How actors of a simulation get their messages: the part of the base that every message goes through."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import TYPE_CHECKING, Any
+
+from thespian.actors import ActorSystemMessage, WakeupMessage  # type: ignore[import-untyped, unused-ignore]
+
+from actors.bases.inproc import InProcessBase
+from actors.bases.sim_kernel import WatchKey
+from actors.bases.sim_trace import TRACE_BATCH, Trace, line_of
+from actors.bases.watch import WatchReady
+
+if TYPE_CHECKING:
+    from actors.bases.sim_cell import Identity
+
+log = logging.getLogger(__name__)
+
+
+class StandStill(RuntimeError):
+    """Virtual time cannot go on: actors never fall silent, or somebody waits where nothing will ever happen."""
+
+
+class SimMailboxes(InProcessBase):
+    """See the module; :class:`actors.bases.simulation.SimulationBase` adds time and nodes."""
+
+    trace: Trace
+    delivered: int
+    """Messages handled so far."""
+    frozen: dict[Identity, list[Any]]
+    """Nodes that stand still, and their actors that have mail since."""
+    _home: Identity
+    _messages_per_visit: int
+    _messages_per_instant: int
+
+    def _tell(self, key: WatchKey) -> None:
+        """Something may be ready of what is watched."""
+        key.is_told = True
+        cell = key.data
+        cell.inbox.append((key, cell.address))
+        if not cell.scheduled:
+            cell.scheduled = True
+            self.ready.append(cell)
+
+    def _finish_instant(self) -> None:
+        """Run the actors until none has mail and nothing that is watched is ready."""
+        ready, incoming = self.ready, self.incoming
+        limit = self.delivered + self._messages_per_instant
+        while ready or incoming:
+            if incoming:
+                self._take_incoming()
+            self._run_mailboxes(limit - self.delivered)
+            if self.delivered >= limit:
+                raise StandStill(f"{self._messages_per_instant} messages without a moment passing, at {self._now()} s")
+
+    def _run_mailboxes(self, budget: int) -> None:
+        """As the reactor's, with a trace and without a clock. The hot path."""
+        ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
+        delivered = 0
+        trace.stamp()
+        note = trace.lines.append
+        try:
+            while ready and delivered < budget:
+                cell: Any = ready.popleft()
+                if frozen and (parked := frozen.get(getattr(cell, "identity", self._home))) is not None:
+                    parked.append(cell)  # still marked as scheduled, so that it is not queued twice
+                    continue
+                inbox = cell.inbox
+                count = len(inbox)
+                if count > visit:
+                    count = visit
+                delivered += count
+                try:
+                    if cell.instance is None:
+                        for message, sender in islice(inbox, count):
+                            note(line_of(message, sender, cell))
+                        cell.drain(count)
+                        continue
+                    while count:
+                        count -= 1
+                        message, sender = inbox.pop(0)
+                        if type(message) is WatchKey:
+                            self._deliver_ready(cell, message)
+                        elif isinstance(message, ActorSystemMessage) and type(message) is not WakeupMessage:
+                            note(line_of(message, sender, cell))
+                            self._deliver_system(cell, message, sender)
+                        else:
+                            note(line_of(message, sender, cell))
+                            try:
+                                result = cell.instance.receiveMessage(message, sender)
+                            except Exception:
+                                self._retry(cell, message, sender)
+                            except KeyboardInterrupt:
+                                raise
+                            except BaseException:
+                                self._crash(cell)
+                            else:
+                                if result is not cell.watch:
+                                    self.descriptors.replace(cell, result)
+                                continue
+                        if cell.instance is None:
+                            break  # what is left is for nobody
+                finally:
+                    if inbox:
+                        ready.append(cell)
+                    else:
+                        cell.scheduled = False
+        finally:
+            self.delivered += delivered
+            if len(trace.lines) >= TRACE_BATCH:
+                trace.flush()
+
+    def _deliver_ready(self, cell: Any, key: WatchKey) -> None:
+        """Say what is ready now of a descriptor, and again later if something of it still is."""
+        key.is_told = False
+        file, watched = key.file, key.events
+        if file.key is not key or not (mask := file.readiness() & watched):
+            return
+        self.trace.lines.append(f"{cell.label} > {cell.label} WatchReady")
+        fd = key.fd
+        message = WatchReady([fd] if mask & EVENT_READ else [], (fd,) if mask & EVENT_WRITE else ())
+        try:
+            result = cell.instance.receiveMessage(message, cell.address)
+        except Exception:
+            self._retry(cell, message, cell.address)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            self._crash(cell)
+        else:
+            if result is not cell.watch:
+                self.descriptors.replace(cell, result)
+        if file.key is key and file.readiness() & watched and not key.is_told:
+            self._tell(key)
