@@ -22,13 +22,17 @@ from actors.edge import (
     EDGE,
     HOST,
     HOST_LOST_S,
+    INCARNATION,
     STARTING_S,
+    BeginAnew,
     EdgeInbound,
     EdgeOutbound,
     EdgeServer,
     HostPing,
     HostPong,
     HostsChanged,
+    PeerLeft,
+    PeerPlaced,
     ServedBy,
 )
 from actors.node import Node
@@ -50,14 +54,19 @@ from core.messages import ActorMessage
 
 PING_INTERVAL_S = 1.0
 
+GOODBYE_S = 1.0
+"""A host that says goodbye, or of which Thespian says so, has so long to prove the contrary."""
+
 
 class Edge:
     """What the group knows of one edge host."""
 
-    __slots__ = ("admin", "answered_at", "ip", "is_listening", "name", "server")
+    __slots__ = ("admin", "answered_at", "incarnation", "ip", "is_listening", "name", "said_goodbye", "server")
 
-    def __init__(self, name: str, ip: str, admin: Any, server: Any, now: float) -> None:
+    def __init__(self, name: str, ip: str, incarnation: str, admin: Any, server: Any, now: float) -> None:
         self.name = name
+        self.incarnation = incarnation
+        self.said_goodbye = False
         self.ip = ip
         self.admin = admin
         self.server = server
@@ -71,6 +80,7 @@ class ServerGroup(HouseActor):
     def __init__(self) -> None:
         super().__init__()
         self._edges: dict[str, Edge] = {}
+        self._lost: dict[str, str] = {}  # host -> the incarnation that was lost last
         self._node: Any = None
         self._listen: Listen | None = None
         self._init: Init | None = None
@@ -148,19 +158,37 @@ class ServerGroup(HouseActor):
 
     def receiveMsg_ActorSystemConventionUpdate(self, message: ActorSystemConventionUpdate, sender: Any) -> None:
         """A host has come, or says goodbye."""
-        name, ip = message.remoteCapabilities.get(HOST), message.remoteCapabilities.get(EDGE)
-        if not isinstance(name, str) or not isinstance(ip, str):
+        capabilities = message.remoteCapabilities
+        name, ip, incarnation = (capabilities.get(one) for one in (HOST, EDGE, INCARNATION))
+        if not isinstance(name, str) or not isinstance(ip, str) or not isinstance(incarnation, str):
             return
         known = self._edges.get(name)
-        if known is not None:
-            self._lose(known, "it has gone" if not message.remoteAdded else "it has come anew")
-        if message.remoteAdded and self._listen is not None:
-            self.log.info("host %s joins: listening at %s", name, ip)
-            server = self.createActor(EdgeServer, {HOST: name})
-            self._edges[name] = Edge(name, ip, message.remoteAdminAddress, server, self.now())
-            self.send(server, ServedBy(name))
-            self.send(server, Listen(ip, self._listen.port))
-            self._ping_at = self._ping_at or self.now()
+        is_known = known is not None and known.incarnation == incarnation
+        if not message.remoteAdded:
+            if known is not None and is_known:
+                self._doubt(known)
+        elif self._lost.get(name) == incarnation:
+            self.send(self.createActor(EdgeServer, {HOST: name}), BeginAnew())
+        elif not is_known and self._listen is not None:
+            if known is not None:
+                self._lose(known, "it has come anew")
+            self._use(name, ip, incarnation, message.remoteAdminAddress)
+
+    def _doubt(self, edge: Edge) -> None:
+        """Ask whether it is still there."""
+        edge.said_goodbye = True
+        edge.answered_at = min(edge.answered_at, self.now() + GOODBYE_S - HOST_LOST_S)
+        if edge.is_listening:
+            self.send(edge.server, HostPing(self._number))
+
+    def _use(self, name: str, ip: str, incarnation: str, admin: Any) -> None:
+        """Start a server there."""
+        self.log.info("host %s joins: listening at %s", name, ip)
+        server = self.createActor(EdgeServer, {HOST: name})
+        self._edges[name] = Edge(name, ip, incarnation, admin, server, self.now())
+        self.send(server, ServedBy(name))
+        self.send(server, Listen(ip, self._need_listen().port))
+        self._ping_at = self._ping_at or self.now()
 
     def receiveMsg_ServerListening(self, message: ServerListening, sender: Any) -> None:
         """A host is ready. The first one starts the node."""
@@ -189,6 +217,7 @@ class ServerGroup(HouseActor):
         """It is alive."""
         edge = self._edge_of(sender)
         if edge is not None:
+            edge.said_goodbye = False
             edge.answered_at = max(edge.answered_at, self.now())
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
@@ -201,6 +230,11 @@ class ServerGroup(HouseActor):
             edge.answered_at = self.now() + STARTING_S - HOST_LOST_S
             self.send(edge.server, ServedBy(edge.name))
             self.send(edge.server, Listen(edge.ip, self._listen.port))
+
+    def _need_listen(self) -> Listen:
+        if self._listen is None:
+            raise RuntimeError("a host before the node listens")
+        return self._listen
 
     def _edge_of(self, address: Any) -> Edge | None:
         return next((edge for edge in self._edges.values() if edge.server == address), None)
@@ -224,7 +258,8 @@ class ServerGroup(HouseActor):
         self._number += 1
         for edge in list(self._edges.values()):
             if now - edge.answered_at > HOST_LOST_S:
-                self._lose(edge, f"silent for {HOST_LOST_S:g} s")
+                self._lost[edge.name] = edge.incarnation
+                self._lose(edge, "it has gone" if edge.said_goodbye else f"silent for {HOST_LOST_S:g} s")
                 self.deRegisterRemoteSystem(edge.admin)
             elif edge.is_listening:
                 self.send(edge.server, HostPing(self._number))
@@ -250,6 +285,14 @@ class DeployedPool(PeerPool):
         """Connections that this server asks room for are on that host."""
         self._servers = [(server, host) for server, host in self._servers if host != message.host]
         self._servers.append((sender, message.host))
+        for key, host in self._host_of.items():
+            if host == message.host and key in self._children:
+                self.send(sender, PeerPlaced(self._children[key]))
+
+    def _tell_server(self, host: str | None, message: PeerPlaced | PeerLeft) -> None:
+        for server, name in self._servers:
+            if name == host:
+                self.send(server, message)
 
     def do_dial_peer(self, effect: DialPeer) -> None:
         """On the host that has the fewest peers."""
@@ -276,8 +319,11 @@ class DeployedPool(PeerPool):
         super().do_create_inbound(effect)
 
     def _make_peer(self, direction: Direction) -> Any:
-        kind = EdgeOutbound if direction is Direction.OUTBOUND else EdgeInbound
-        return self.createActor(kind, {HOST: self._next_host})
+        peer = self.createActor(
+            EdgeOutbound if direction is Direction.OUTBOUND else EdgeInbound, {HOST: self._next_host}
+        )
+        self._tell_server(self._next_host, PeerPlaced(peer))
+        return peer
 
     @property
     def _wanted_spares(self) -> int:
@@ -285,11 +331,15 @@ class DeployedPool(PeerPool):
 
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
         """A peer's last message."""
+        self._tell_server(self._host_of.get((message.direction, message.endpoint)), PeerLeft(sender))
         super().receiveMsg_PeerClosed(message, sender)
         self._tidy()
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """A peer's actor is gone."""
+        for key, peer in self._children.items():
+            if peer == message.childAddress:
+                self._tell_server(self._host_of.get(key), PeerLeft(peer))
         super().receiveMsg_ChildActorExited(message, sender)
         self._tidy()
 

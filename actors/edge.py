@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from thespian.actors import ActorExitRequest
+
 from actors.peer import InboundPeer, OutboundPeer
 from actors.peer_server import PeerServer
 from actors.wiring import Init, Rooms
@@ -18,6 +20,10 @@ STARTING_S = 10.0
 
 EDGE = "edge"
 """Capability of a host that may hold sockets: the IP address to listen at."""
+
+INCARNATION = "incarnation"
+"""Capability of every host: a number drawn when its actor system starts. Thespian knows systems by their addresses, and
+so takes a farewell that a cut link has held back for the word of the system that is there by then."""
 
 STORE = "store"
 """Capability of a host that may hold the peer book."""
@@ -38,10 +44,27 @@ class HostPong(ActorMessage, frozen=True):
     number: int
 
 
+class BeginAnew(ActorMessage, frozen=True):
+    """ServerGroup -> EdgeServer, its only word: this host was lost and is back, with actors that nobody knows."""
+
+
 class HostsChanged(ActorMessage, frozen=True):
     """ServerGroup -> DeployedPool: these hosts take peers now. What lived on others is lost."""
 
     hosts: tuple[str, ...]
+
+
+class PeerPlaced(ActorMessage, frozen=True):
+    """DeployedPool -> EdgeServer: this peer of mine is on your host. Should I crash, end it: on another host
+    a child does not die with its parent."""
+
+    peer: Any
+
+
+class PeerLeft(ActorMessage, frozen=True):
+    """DeployedPool -> EdgeServer: it has ended."""
+
+    peer: Any
 
 
 class ServedBy(ActorMessage, frozen=True):
@@ -82,6 +105,7 @@ class EdgeServer(PeerServer):
         self._silent_at: float | None = None
         self._pool: Any = None
         self._host = ""
+        self._placed: list[Any] = []  # the pool's peers on this host
 
     @staticmethod
     def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
@@ -92,6 +116,10 @@ class EdgeServer(PeerServer):
         """The node is there."""
         self._silent_at = self.now() + HOST_LOST_S
         self.send(sender, HostPong(message.number))
+
+    def receiveMsg_BeginAnew(self, message: BeginAnew, sender: Any) -> None:
+        """What is here is of a time before."""
+        self._begin_anew("the node had lost this host")
 
     def receiveMsg_ServedBy(self, message: ServedBy, sender: Any) -> None:
         """How this host is called."""
@@ -104,10 +132,25 @@ class EdgeServer(PeerServer):
         self.send(self._pool, ServedBy(self._host))
 
     def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
-        """With another pool this host begins anew: the peers here belong to the old one."""
+        """With another pool the peers here end: they belong to the old one."""
         super().receiveMsg_Rooms(message, sender)
         if self._pool is not None and self._pool != message.pool:
-            self._begin_anew("the pool was replaced")
+            for peer in self._placed:
+                self.send(peer, ActorExitRequest())
+            self._placed = []
+            self._pool = message.pool
+            self.send(self._pool, ServedBy(self._host))
+
+    def receiveMsg_PeerPlaced(self, message: PeerPlaced, sender: Any) -> None:
+        """One more."""
+        if sender == self._pool:
+            self._placed.append(message.peer)
+        else:
+            self.send(message.peer, ActorExitRequest())
+
+    def receiveMsg_PeerLeft(self, message: PeerLeft, sender: Any) -> None:
+        """One less."""
+        self._placed = [peer for peer in self._placed if peer != message.peer]
 
     def deadline(self) -> float | None:
         """The server's, or when the node has been silent for too long."""

@@ -17,7 +17,7 @@ from actors.node_life import NodeLife
 from actors.wiring import Forwarded, Subscriber, SubscribersChanged
 from core.decisions import Decisions
 from core.errors import InvalidNodeInfo, Misuse, NotActive
-from core.events import DecisionTaken
+from core.events import DecisionTaken, RemovePeer
 from core.house_messages import (
     BookCounts,
     DecisionsTaken,
@@ -36,11 +36,13 @@ from core.messages import (
     GetNetworkStats,
     GetNodeInfo,
     NodeInfoAnswer,
+    PeerGone,
     Query,
     Story,
     Subscribe,
 )
 from core.penalties import DRY_RUN
+from core.standing import Standing
 from core.wire.codec import CodecError
 
 POOL_COMMANDS = (
@@ -63,6 +65,9 @@ class Node(NodeLife):
         super().__init__()
         self._ban_numbers = itertools.count(1)
         self._bans_ordered: dict[int, BanAddress] = {}  # those that the book has not answered yet
+        self._standing = Standing()
+        self._crashed_pool: Any = None  # what it said before may come after the news of its end
+        self._seekers: list[Any] = []  # who has asked for peers' actors
 
     # ---- subscribers ----
 
@@ -122,7 +127,10 @@ class Node(NodeLife):
 
     def receiveMsg_PoolCounts(self, message: PoolCounts, sender: Any) -> None:
         """The pool's counts."""
-        self._stats.set_pool(message)
+        rooms = self._rooms
+        if rooms is not None and rooms.pool == sender and self._crashed_pool != sender:
+            self._stats.set_pool(message)
+            self._standing.take(message)
 
     def receiveMsg_BookCounts(self, message: BookCounts, sender: Any) -> None:
         """The book's counts."""
@@ -145,6 +153,19 @@ class Node(NodeLife):
         """The book bans no address of a trusted peer, whoever misbehaved from it."""
         if self._bans_ordered.pop(message.request_id, None) is not None:
             self.log.debug("not banned: %s", message.error)
+
+    def _on_crash(self, name: str) -> None:
+        if name != "pool":
+            return
+        # Every connection goes with it, and nobody else is left who could tell.
+        self._crashed_pool = self._need_rooms().pool
+        fallen = self._standing.fall()
+        self._stats.on_pool_lost()
+        for peer_id in fallen:
+            for seeker in self._seekers:
+                self.send(seeker, PeerGone(peer_id, crashed=True))
+        if fallen:
+            self.emit(tuple(RemovePeer(peer_id=peer_id, reason="the peer pool crashed") for peer_id in fallen))
 
     def _on_book_replaced(self) -> None:
         # Once more and no oftener: should it be an order that the book crashed of, the next one is not to.
@@ -185,6 +206,8 @@ class Node(NodeLife):
         if rooms is None or not self._running or self._stop_at is not None:
             self._refuse_inactive(message, sender)
         elif name in POOL_COMMANDS:
+            if name == "FindPeer" and sender not in self._seekers:
+                self._seekers.append(sender)
             self.send(rooms.pool, Forwarded(sender, message))
         elif name in BOOK_COMMANDS:
             self.send(rooms.book, Forwarded(sender, message))

@@ -307,6 +307,7 @@ class NodeLife(HouseActor):
         for name in ("pool", "book", "server"):
             address = getattr(rooms, name)
             if address is not None and address == message.childAddress:
+                self._on_crash(name)
                 if not self._budget.crashed(name, self.now()):
                     self._fail(f"{name} crashed too often")
                 elif not self._running:
@@ -331,6 +332,9 @@ class NodeLife(HouseActor):
                 self.send(room, self._rooms)
         if name == "book":
             self._on_book_replaced()
+
+    def _on_crash(self, name: str) -> None:
+        """A child is gone that was not to go: whoever knows what is lost with it is to say so."""
 
     def _on_book_replaced(self) -> None:
         """A new book has been made: whatever the old one may not have done any more is to be asked of it."""

@@ -81,7 +81,10 @@ class AllPeersClosed(ActorMessage, frozen=True):
 
 
 class PoolCounts(ActorMessage, frozen=True):
-    """PeerPool -> Node, whenever one of them changes. The first two are gauges, the others totals."""
+    """PeerPool -> Node, whenever one of them changes. The first two are gauges, the next five totals.
+
+    ``changed``: the peer whose connection in this ``direction`` has come (``stands``) or gone.
+    """
 
     inbound_connected: int
     outbound_connected: int
@@ -90,6 +93,9 @@ class PoolCounts(ActorMessage, frozen=True):
     inbound_disconnects: int
     outbound_disconnects: int
     dials_failed: int
+    changed: Endpoint | None = None
+    direction: Direction | None = None
+    stands: bool = False
 
 
 class BookCounts(ActorMessage, frozen=True):

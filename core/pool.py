@@ -117,7 +117,7 @@ class Pool(OutboundPool):
             self._counts["inbound_connects"] += 1
             self._tell(Room.BOOK, InboundSeen(peer.endpoint, peer.advertise_address))
         self._end_double(peer.endpoint)
-        self._report()
+        self._report(slot, stands=True)
         return self._flush()
 
     def _record_connected(self, slot: Slot) -> None:
@@ -172,7 +172,7 @@ class Pool(OutboundPool):
             self._on_goodbye(slot, now)
         if slot.kind is PeerKind.FIXED and not self._slots.is_busy(closed.endpoint):
             self._redial_later(closed.endpoint, now)
-        self._report()
+        self._report(slot if slot.info is not None else None)
         if not self._stopping and closed.direction is Direction.OUTBOUND:
             self._populate(now)
         self._say_when_empty()

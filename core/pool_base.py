@@ -135,10 +135,18 @@ class PoolBase:
     def _emit(self, event: Event) -> None:
         self._out.append(Emit((event,)))
 
-    def _report(self) -> None:
+    def _report(self, changed: Slot | None = None, *, stands: bool = False) -> None:
         connected = self._slots.connected()
         outbound = sum(peer.direction is Direction.OUTBOUND for peer in connected)
-        self._tell(Room.NODE, PoolCounts(len(connected) - outbound, outbound, **self._counts))
+        counts = PoolCounts(
+            len(connected) - outbound,
+            outbound,
+            **self._counts,
+            changed=changed.endpoint if changed is not None else None,
+            direction=changed.direction if changed is not None else None,
+            stands=stands,
+        )
+        self._tell(Room.NODE, counts)
 
     def _flush(self) -> list[Effect]:
         out = self._out

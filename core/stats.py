@@ -17,7 +17,7 @@ class Stats:
 
     def __init__(self, started_at: float) -> None:
         self._started_at = started_at
-        self._pool = PoolCounts(0, 0, 0, 0, 0, 0, 0)
+        self._pool = self._past = PoolCounts(0, 0, 0, 0, 0, 0, 0)
         self._book = BookCounts(0, 0, 0, 0, 0)
         self._traffic = dict.fromkeys(PeerTraffic.__struct_fields__, 0)
 
@@ -30,28 +30,44 @@ class Stats:
         """The pool's figures."""
         self._pool = counts
 
+    def on_pool_lost(self) -> None:
+        """The pool has crashed, and nobody is connected: its successor counts from zero."""
+        lost, past = self._pool, self._past
+        self._past = PoolCounts(
+            0,
+            0,
+            past.inbound_connects + lost.inbound_connects,
+            past.outbound_connects + lost.outbound_connects,
+            past.inbound_disconnects + lost.inbound_disconnects + lost.inbound_connected,
+            past.outbound_disconnects + lost.outbound_disconnects + lost.outbound_connected,
+            past.dials_failed + lost.dials_failed,
+        )
+        self._pool = PoolCounts(0, 0, 0, 0, 0, 0, 0)
+
     def set_book(self, counts: BookCounts) -> None:
         """The book's figures."""
         self._book = counts
 
     def snapshot(self, request_id: int) -> NetworkStats:
         """Everything, as the program sees it."""
-        pool, book, traffic = self._pool, self._book, self._traffic
+        pool, past, book, traffic = self._pool, self._past, self._book, self._traffic
+        inbound_gone = past.inbound_disconnects + pool.inbound_disconnects
+        outbound_gone = past.outbound_disconnects + pool.outbound_disconnects
         return NetworkStats(
             request_id=request_id,
             started_at=self._started_at,
             inbound_connected=pool.inbound_connected,
             outbound_connected=pool.outbound_connected,
-            inbound_connects_total=pool.inbound_connects,
-            inbound_disconnects_total=pool.inbound_disconnects,
-            outbound_connects_total=pool.outbound_connects,
-            outbound_disconnects_total=pool.outbound_disconnects,
-            outbound_dials_failed_total=pool.dials_failed,
+            inbound_connects_total=past.inbound_connects + pool.inbound_connects,
+            inbound_disconnects_total=inbound_gone,
+            outbound_connects_total=past.outbound_connects + pool.outbound_connects,
+            outbound_disconnects_total=outbound_gone,
+            outbound_dials_failed_total=past.dials_failed + pool.dials_failed,
             banned_addresses=book.banned_addresses,
             bans_total=book.bans,
             errors_total=traffic["errors"],
             peers_discovered_total=book.discovered,
-            peers_removed_total=pool.inbound_disconnects + pool.outbound_disconnects,
+            peers_removed_total=inbound_gone + outbound_gone,
             messages_received_total=traffic["messages_received"],
             messages_sent_total=traffic["messages_sent"],
             messages_dropped_total=traffic["messages_dropped"],

@@ -80,7 +80,7 @@ class ProcessSystem:
         self._log_level = log_level
         self._seal = Seal(new_key() if key is None else key)
         self.name = secrets.token_hex(8)
-        """Part of the names of all Unix sockets of the system."""
+        """Part of the names of all Unix sockets of the system. As a capability, it tells two of one host apart."""
         self._preloaded = preloaded or []
         self._outgoing: deque[tuple[Any, Any]] = deque()
         self._is_signalled = False
@@ -115,7 +115,7 @@ class ProcessSystem:
             interface=self._interface,
             log_level=self._log_level,
             log_fd=records.fileno(),
-            capabilities=capabilities,
+            capabilities={**capabilities, "incarnation": self.name},
             preloaded=self._preloaded,
         )
         warden = subprocess.Popen(

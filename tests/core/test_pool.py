@@ -20,7 +20,7 @@ from core.house_messages import (
     OutboundSucceeded,
     PoolCounts,
 )
-from core.ids import CloseCode, Endpoint, PeerKind
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.messages import (
     Ban,
 )
@@ -199,7 +199,9 @@ def test_success_is_told_to_book_program_and_node() -> None:
     assert driven.log.events == [NetworkReady()]  # once
     driven.closed(at(1))
     assert driven.log.events[-1] == RemovePeer(peer_id=at(1).peer_id, reason="gone")
-    assert driven.log.to(Room.NODE, PoolCounts)[-1] == PoolCounts(0, 1, 0, 2, 0, 1, 0)
+    reports = driven.log.to(Room.NODE, PoolCounts)
+    assert reports[-1] == PoolCounts(0, 1, 0, 2, 0, 1, 0, at(1), Direction.OUTBOUND, False)
+    assert reports[-2] == PoolCounts(0, 2, 0, 2, 0, 0, 0, at(2), Direction.OUTBOUND, True)
 
 
 def test_saying_twice_that_a_peer_is_connected_changes_nothing() -> None:

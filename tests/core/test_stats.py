@@ -63,3 +63,16 @@ def test_every_counter_of_a_peer_is_added() -> None:
         before, stats = Stats(0.0).snapshot(1), Stats(0.0)
         stats.add_traffic(PeerTraffic(**{name: 5}))
         assert stats.snapshot(1) != before, name
+
+
+def test_what_a_crashed_pool_counted_is_not_lost_and_its_connections_are() -> None:
+    stats = Stats(0.0)
+    stats.set_pool(PoolCounts(2, 3, 10, 20, 8, 17, 5))
+    stats.on_pool_lost()
+    now = stats.snapshot(1)
+    assert (now.inbound_connected, now.outbound_connected) == (0, 0)
+    assert (now.inbound_disconnects_total, now.outbound_disconnects_total) == (10, 20)
+    stats.set_pool(PoolCounts(1, 0, 1, 0, 0, 0, 1))
+    now = stats.snapshot(2)
+    assert (now.inbound_connected, now.inbound_connects_total, now.outbound_connects_total) == (1, 11, 20)
+    assert (now.outbound_dials_failed_total, now.peers_removed_total) == (6, 30)

@@ -18,7 +18,7 @@ from actors.peer_book import PeerBook
 from actors.peer_pool import PeerPool
 from actors.peer_server import PeerServer
 from core import messages as m
-from core.events import BanPeer, CloseInbound, CloseOutbound, NodeFailed
+from core.events import BanPeer, CloseInbound, CloseOutbound, NodeFailed, RemovePeer
 from core.house_messages import PeerMisbehaved
 from core.ids import PeerId, PeerKind
 from tests.sim.conftest import MakeSimulation, all_connected, one_seed_network
@@ -53,6 +53,14 @@ def closings(nodes: list[SimNode]) -> Counter[frozenset[str]]:
     """Between whom connections were closed so far, and how often."""
     events = [(node, event) for node in nodes for event in node.told(CloseInbound) + node.told(CloseOutbound)]
     return Counter(frozenset({node.peer_id, event.peer.peer_id}) for node, event in events)
+
+
+def connections(node: SimNode) -> Counter[str]:
+    """The ids of the peers that the pool has told the node of, one for each connection."""
+    standing = actor_of(node, Node)._standing
+    return Counter(
+        endpoint.peer_id for latest in standing._latest.values() for endpoint, number in latest.items() if number > 0
+    )
 
 
 def network(simulate: MakeSimulation, seed: int, count: int = 4) -> tuple[Simulation, list[SimNode]]:
@@ -147,9 +155,12 @@ def test_a_pool_is_rebuilt_and_its_peers_do_not_linger(simulate: MakeSimulation)
     for _ in range(KILLS):
         sim.run_for(rng.uniform(0.0, 5.0))
         old = [c for c in sim.base.population(nodes[1].identity).values() if isinstance(c.instance, PeerActor)]
+        removed, standing = len(nodes[1].told(RemovePeer)), connections(nodes[1])
         assert strike(nodes[1], PeerPool)
         assert sim.run_until(lambda old=old: all(cell.is_dead for cell in old), 2.0)
         assert sim.run_until(lambda: all_connected(nodes), CONNECTED_AGAIN_S)
+        told = Counter(event.peer_id for event in nodes[1].told(RemovePeer)[removed:])
+        assert told >= standing  # the node says what its pool cannot say any more
 
 
 def test_beyond_the_budget_the_node_ends_with_the_reason(

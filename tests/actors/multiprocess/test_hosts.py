@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from actors import P2P
 from actors.bases.process_system import ProcessSystem
 from actors.host_place import HostPlace
-from core.events import MessageReceived
+from core.events import MessageReceived, RemovePeer
 from tests.actors.multiprocess.kernel import abstract_names, alive, kill, listening, tree, wait_until
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.chaos]
@@ -35,6 +36,14 @@ IMPATIENT = {
 a connection seems to stand, another one is a duplicate."""
 
 OPTIONS = {"populator_interval_s": 0.2, "max_restarts": 50}
+
+
+def name_of(pid: int) -> str:
+    """What a process calls itself; "" if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def free_port(*ips: str) -> int:
@@ -92,12 +101,7 @@ class Deployment:
 
     def named(self, name: str, comm: str) -> list[int]:
         """Those of a member that are called so."""
-        found = []
-        for pid in self.pids(name):
-            with open(f"/proc/{pid}/comm") as file:
-                if file.read().strip() == comm:
-                    found.append(pid)
-        return found
+        return [pid for pid in self.pids(name) if name_of(pid) == comm]
 
     def close(self) -> None:
         for partner in self.partners:
@@ -160,9 +164,8 @@ def test_a_host_that_joins_later_is_used(deployment: Deployment) -> None:
     wait_until(lambda: EDGE_C in connected(late), "the new host takes no connections")
 
 
-@pytest.mark.parametrize("how", ["killed", "silent"])
-def test_a_lost_host_is_noticed_and_its_peers_are_dialled_from_elsewhere(
-    deployment: Deployment, how: str, caplog: pytest.LogCaptureFixture
+def test_a_killed_host_is_noticed_and_its_peers_are_dialled_from_elsewhere(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
     deployment.join("b", EDGE_B)
     deployment.join("c", EDGE_C)
@@ -173,11 +176,7 @@ def test_a_lost_host_is_noticed_and_its_peers_are_dialled_from_elsewhere(
     wait_until(lambda: deployment.named("b", "EdgeServer") and deployment.named("c", "EdgeServer"), "no servers")
     victim, other = ("b", "c") if deployment.named("b", "EdgeOutbound") else ("c", "b")
     began = time.monotonic()
-    if how == "killed":
-        kill(deployment.members[victim].warden_pid)
-    else:
-        for pid in deployment.pids(victim):
-            os.kill(pid, signal.SIGSTOP)
+    kill(deployment.members[victim].warden_pid)
     wait_until(lambda: f"host {victim} is lost" in caplog.text, "nobody notices", 10.0)
     assert time.monotonic() - began < NOTICED_S
     wait_until(lambda: len(deployment.named(other, "EdgeOutbound")) == 4, "the peers are not dialled from elsewhere")
@@ -206,6 +205,26 @@ def test_a_host_behind_a_link_that_was_cut_begins_anew(
     wait_until(deployment.members["b"].has_ended, "its system lives on", 10.0)
     deployment.join("b", EDGE_B)  # what `ensemble deploy` does there
     wait_until(lambda: EDGE_B in connected(partner), "the host is not used again")
+
+
+def test_a_killed_pool_costs_the_connections_and_no_host(deployment: Deployment) -> None:
+    deployment.join("b", EDGE_B)
+    targets = [deployment.partner(f"127.0.0.{20 + number}", **IMPATIENT) for number in range(2)]
+    removed: SimpleQueue[Any] = SimpleQueue()
+    deployment.start(fixed_peers=[f"127.0.0.{20 + n}:{one.listen_address[1]}" for n, one in enumerate(targets)])  # type: ignore[index]
+    deployment.node.on(RemovePeer, removed.put)
+    partner = deployment.partner("127.0.0.11", fixed_peers=[f"{EDGE_B}:{deployment.port}"], **IMPATIENT)
+    wait_until(lambda: EDGE_B in connected(partner), "the partner is not connected")
+    wait_until(lambda: len(deployment.node.get_connected_peers()) == 3, "not all peers are connected")
+    servers = deployment.named("b", "EdgeServer")
+    old = deployment.named("b", "EdgeOutbound") + deployment.named("b", "EdgeInbound")
+    (pool,) = (pid for pid in tree(deployment.node._run._session.warden_pid) if name_of(pid) == "DeployedPool")
+    kill(pool)
+    wait_until(lambda: not alive(old), "its peers linger", 5.0)
+    wait_until(lambda: len(deployment.node.get_connected_peers()) == 3, "the peers do not come back")
+    assert {removed.get(timeout=5).reason for _ in range(3)} == {"the peer pool crashed"}
+    assert deployment.named("b", "EdgeServer") == servers
+    assert not deployment.members["b"].has_ended()
 
 
 def test_a_stranger_without_the_key_is_no_member(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
