@@ -241,7 +241,10 @@ class HouseActor(Actor):  # type: ignore[misc]
         """Give events to every subscriber that wants them, one message each."""
         for subscriber in self.subscribers:
             names = subscriber.names
-            wanted = events if names is None else tuple([event for event in events if event.NAME in names])
+            if names is None or (len(events) == 1 and events[0].NAME in names):
+                wanted = events
+            else:
+                wanted = tuple([event for event in events if event.NAME in names])
             if wanted:
                 self.send(subscriber.address, EventBatch(wanted))
 

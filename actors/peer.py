@@ -52,6 +52,8 @@ from core.messages import (
 )
 from core.wire.dialect import Dialect
 
+_CONNECTING, _CLOSED = Stage.CONNECTING, Stage.CLOSED
+
 SESSION_ID_BYTES = 15
 """SocketCluster session ids are 15 random bytes in base64url."""
 
@@ -95,7 +97,7 @@ class PeerActor(PeerDesk):
         if getattr(message, "writable", ()):  # of its one descriptor
             self._on_channel_events(channel.on_writable())
             self._after_writing(channel)
-        if message.ready and not channel.closed:
+        if message.ready:
             self._on_channel_events(channel.on_readable())
         self._settle()
 
@@ -189,15 +191,14 @@ class PeerActor(PeerDesk):
         channel = self._channel
         if channel is not None:
             # Not before TCP stands: a refused connection would tell its error to this call, and to no other.
-            if channel.queued_bytes and self.link.stage is not Stage.CONNECTING:
+            if channel.queued_bytes and self.link.stage is not _CONNECTING:
                 channel.flush()
-            outflow = self.link.outflow
             if channel.queued_bytes or self._is_queueing:
                 self._is_queueing = channel.queued_bytes > 0
-                outflow.note(channel.queued_bytes, channel.sent_bytes, self.now())
+                self.link.outflow.note(channel.queued_bytes, channel.sent_bytes, self.now())
                 self.link.sooner = True
             # Whoever waits for Done sends no faster than the remote reads.
-            if self._owed and not outflow.is_high:
+            if self._owed and not self.link.outflow.is_high:
                 self._pay_owed()
             wanted = channel.interest
             if wanted != self._watched:
@@ -267,7 +268,7 @@ class PeerActor(PeerDesk):
         """Only if there may be something earlier than what the timer is armed for: most messages change nothing."""
         if self._before_init is None:
             link = self.link
-            if not link.sooner and link.stage is not Stage.CLOSED:
+            if not link.sooner and link.stage is not _CLOSED:
                 return
             link.sooner = False
         super()._arm()

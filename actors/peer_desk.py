@@ -91,7 +91,7 @@ class PeerDesk(HouseActor):
         """Send a one-way message; answer if somebody waits."""
         self._send_message(message, sender)
         self._settle_soon()
-        if not self.link.is_connected:
+        if self._owed and not self.link.is_connected:
             self._fail_owed("is not connected any more")
 
     def receiveMsg_PeerCommands(self, message: PeerCommands, sender: Any) -> None:

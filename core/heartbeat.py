@@ -25,10 +25,10 @@ class Heartbeat:
     __slots__ = (
         "_beats",
         "_direction",
-        "_heard_at",
         "_rng",
         "_settings",
         "beat_at",
+        "heard_at",
         "latency_ms",
         "ping_at",
         "timeout_s",
@@ -41,7 +41,8 @@ class Heartbeat:
         self._beats = True
         self.timeout_s = settings.keep_alive_timeout_s
         """Silence after which the other side is given up; a listener tells the opener in its acknowledgement."""
-        self._heard_at = 0.0
+        self.heard_at = 0.0
+        """When something last arrived that counts as a sign of life."""
         self.beat_at: float | None = None
         self.ping_at: float | None = None
         self.latency_ms: float | None = None
@@ -52,7 +53,7 @@ class Heartbeat:
         ``beats`` False: the dialect has no ``#1``, pings are all there is.
         """
         settings = self._settings
-        self._heard_at = now
+        self.heard_at = now
         self._beats = beats
         if timeout_s is not None:
             self.timeout_s = timeout_s
@@ -65,13 +66,9 @@ class Heartbeat:
                 now, min(settings.ping_interval_min_s, longest), min(settings.ping_interval_max_s, longest)
             )
 
-    def heard(self, now: float) -> None:
-        """Something arrived from the remote that counts as a sign of life."""
-        self._heard_at = now
-
     def silent_at(self) -> float:
         """When the remote will have been silent for too long."""
-        return self._heard_at + self.timeout_s
+        return self.heard_at + self.timeout_s
 
     def beaten(self, now: float) -> None:
         """A ``#1`` was sent."""
@@ -102,7 +99,7 @@ class Heartbeat:
 
     def next_deadline(self) -> float:
         """The earliest of: beat, ping, silence."""
-        deadline = self._heard_at + self.timeout_s
+        deadline = self.heard_at + self.timeout_s
         if self.beat_at is not None and self.beat_at < deadline:
             deadline = self.beat_at
         if self.ping_at is not None and self.ping_at < deadline:

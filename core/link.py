@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.effects import CloseChannel, Effect, SendPackets
+from core.effects import CloseChannel, Effect, SendPacket, SendPackets
 from core.events import FailedToSendMessage, InvalidMessageReceived, MessageReceived, NewInboundPeer
 from core.ids import CloseCode, Direction
 from core.link_base import End, Stage
@@ -40,6 +40,9 @@ from core.wire.packets import (
 from core.wire.payloads import NodeInfo
 
 MAX_STATUS_TEXT_CHARACTERS = 200
+
+# Members of an enumeration take longer to look up than to compare: those that each message needs.
+_HANDSHAKE, _READY, _CLOSING = Stage.HANDSHAKE, Stage.READY, Stage.CLOSING
 
 
 class Link(LinkIntroduction):
@@ -95,18 +98,17 @@ class Link(LinkIntroduction):
 
         What follows a packet that ends the connection is not acted upon (lisk-p2p executes first and judges later).
         """
-        closing = Stage.CLOSING
-        if not Stage.HANDSHAKE <= self.stage < closing:
+        if not _HANDSHAKE <= self.stage < _CLOSING:
             return self._flush()
-        self._heartbeat.heard(now)
+        self._heartbeat.heard_at = now
         rate = self._conduct.packet_rate
         penalty = rate.add(len(messages), now)
         if penalty:
             self._punish(penalty, "packet_rate", now)
         for payload, binary in messages:
-            if self.stage >= closing:
+            if self.stage >= _CLOSING:
                 break
-            if self.stage is Stage.HANDSHAKE:
+            if self.stage is _HANDSHAKE:
                 self._dialect = self._dialect.settle(payload, self._own)
             try:
                 packets = self._dialect.decode_packets(payload, binary=binary)
@@ -125,10 +127,9 @@ class Link(LinkIntroduction):
 
     def _handle(self, packets: Sequence[Packet], now: float) -> None:
         """Act upon packets until one of them ends the connection. The hot path of receiving."""
-        closing = Stage.CLOSING
         handlers, peer_id, add_event = _PACKET_HANDLERS, self.peer_id, self._events.append
         messages = 0
-        if self.stage >= closing:
+        if self.stage >= _CLOSING:
             return
         for packet in packets:
             if type(packet) is Message and packet.event != POST_NODE_INFO:
@@ -138,7 +139,7 @@ class Link(LinkIntroduction):
             handler = handlers.get(type(packet))
             if handler is not None:
                 handler(self, packet, now)
-                if self.stage >= closing:
+                if self.stage >= _CLOSING:
                     break
         self.traffic.messages_received += messages
 
@@ -188,10 +189,11 @@ class Link(LinkIntroduction):
 
     def send(self, event: str, data: bytes | None, now: float) -> list[Effect]:
         """Send a one-way message. What cannot be sent any more, or not yet, is reported, not kept."""
-        if self.is_connected:
-            self._count_traffic(now)
+        if self.stage is _READY:
+            if self._traffic_at is None:
+                self._count_traffic(now)
             self.traffic.messages_sent += 1
-            self._send(self._dialect.encode_message(event, data))
+            self._out.append(SendPacket(self._dialect.encode_message(event, data)))
         else:
             self.traffic.messages_dropped += 1
             reason = "the connection is closing" if self.stage >= Stage.CLOSING else "the connection is not ready"
@@ -219,7 +221,7 @@ class Link(LinkIntroduction):
         """
         self._is_held = held
         if not held:
-            self._heartbeat.heard(now)
+            self._heartbeat.heard_at = now
         return self._flush()
 
     # ---- the clock ----
@@ -254,7 +256,7 @@ class Link(LinkIntroduction):
     def _on_heartbeat(self, now: float) -> None:
         heartbeat = self._heartbeat
         if self._is_held:
-            heartbeat.heard(now)
+            heartbeat.heard_at = now
         if heartbeat.silent_at() <= now:
             outbound = self.direction is Direction.OUTBOUND
             code = CloseCode.KEEPALIVE_MISSED_BY_LISTENER if outbound else CloseCode.KEEPALIVE_MISSED_BY_OPENER

@@ -21,17 +21,16 @@ FIRST_FD = 3
 class WatchKey(WatchToken):
     """A watched descriptor, as :class:`selectors.SelectorKey`. In a mailbox: something may be ready of it.
 
-    ``is_told`` while it is in the mailbox of who watches (``data``: its cell); ``is_live`` while it is watched.
+    ``is_told`` while it is in the mailbox of who watches (``data``: its cell). Spent once it is no longer its file's.
     """
 
-    __slots__ = ("data", "events", "fd", "file", "is_live", "is_told")
+    __slots__ = ("data", "events", "fd", "file", "is_told")
 
     def __init__(self, fd: int, file: VirtualFile, events: int, data: Any) -> None:
         self.fd = fd
         self.file = file
         self.events = events
         self.data = data
-        self.is_live = True
         self.is_told = False
 
     @property
@@ -40,7 +39,7 @@ class WatchKey(WatchToken):
 
     def ready(self) -> int:
         """Event mask of what is ready now of what is watched."""
-        return self.file.readiness() & self.events if self.is_live else 0
+        return self.file.readiness() & self.events if self.file.key is self else 0
 
 
 class VirtualFile(Protocol):
@@ -110,7 +109,6 @@ class VirtualKernel(selectors.BaseSelector):
         """Watch it no more; a descriptor that was closed meanwhile is fine."""
         key = self.keys.pop(cast(int, fileobj), None)
         if key is not None:
-            key.is_live = False
             key.file.key = None
         return key
 

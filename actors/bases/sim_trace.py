@@ -48,9 +48,12 @@ class Trace:
 
     def note(self, line: str) -> None:
         """Add a line."""
-        self.stamp()
-        self.lines.append(line)
-        if len(self.lines) >= TRACE_BATCH:
+        lines, now = self.lines, self._clock.now
+        if now != self._stamp:
+            self._stamp = now
+            lines.append(f"@{int(now * TICKS_PER_S)}")
+        lines.append(line)
+        if len(lines) >= TRACE_BATCH:
             self.flush()
 
     def flush(self) -> None:

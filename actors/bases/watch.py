@@ -74,7 +74,7 @@ class WatchReady(WatchMessage):  # type: ignore[misc, unused-ignore]
     writable: tuple[int, ...]
 
     def __init__(self, ready: list[int], writable: tuple[int, ...] = ()) -> None:
-        super().__init__(ready)
+        self.ready = ready
         self.writable = writable
 
     def __repr__(self) -> str:

@@ -66,6 +66,7 @@ class Channel(ChannelWriter):
         "_fragments",
         "_fragments_binary",
         "_have",
+        "_is_upgrading",
         "_max_message_bytes",
         "_need",
         "_parts",
@@ -91,6 +92,7 @@ class Channel(ChannelWriter):
         self._max_message_bytes = max_message_bytes
         self._open = protocol is None or protocol.state is State.OPEN
         self._closed = False
+        self._is_upgrading = False  # what is read is no frame yet, or not to be taken as any other
         self._reading = True
         self._close_code: int | None = None
         self._early = b""
@@ -158,11 +160,15 @@ class Channel(ChannelWriter):
     def on_readable(self) -> list[ChannelEvent]:
         """Read what is there, within the budgets, and return what it means, in order of arrival."""
         events: list[ChannelEvent] = []
+        if self._is_upgrading:
+            self._before_upgrade(events)
         if self._early and self.wants_read:
             early, self._early = self._early, b""
             self._feed(early, events)
         budget = READ_BUDGET_BYTES
         while self._reading and not self._closed:
+            if self._is_upgrading and not self.wants_read:
+                break
             try:
                 data = self._stream.recv(RECV_BYTES)
             except BlockingIOError:
@@ -175,11 +181,21 @@ class Channel(ChannelWriter):
                 break
             size = len(data)
             self.bytes_in += size
-            self._feed(data, events)
+            if self._is_upgrading:
+                self._feed_upgrade(data, events)
+            else:
+                self._feed(data, events)
             budget -= size
             if size < RECV_BYTES or budget <= 0 or len(events) >= EVENT_BUDGET:
                 break
         return events
+
+    def _before_upgrade(self, events: list[ChannelEvent]) -> None:
+        """About to read, while the upgrade is under way."""
+
+    def _feed_upgrade(self, data: bytes, events: list[ChannelEvent]) -> None:
+        """What was read while the upgrade is under way."""
+        raise NotImplementedError("a channel that does not upgrade")
 
     def pause_reading(self) -> None:
         """Stop reading, so that TCP slows the sender down."""

@@ -156,17 +156,21 @@ class ChannelWriter:
 
     def _seal(self) -> None:
         """Make one message of the packets that wait."""
-        packets = self._packets
-        if not packets or self.join is None:
-            return
-        if self._masks:
-            frame = self._masked(FINAL_BINARY, self.join(packets))
-        else:
-            frame = shared_joined_frame(packets, self.join)
-        self.queued_bytes -= self._packet_bytes
+        if self._packets:
+            self.queued_bytes -= self._packet_bytes
+            self._queue(self._joined())
+
+    def _joined(self) -> bytes:
+        """The frame of the packets that wait, which do not wait any more."""
+        packets, join = self._packets, self.join
+        assert join is not None  # who waits here is one of a dialect that joins
         self._packets = NO_ITEMS
         self._packet_bytes = 0
-        self._queue(frame)
+        if not self._masks:
+            return shared_joined_frame(packets, join)
+        if self._keys is None:
+            return self._masked(FINAL_BINARY, join(packets))
+        return masked_frame(FINAL_BINARY, join(packets), next(self._keys))
 
     def _queue(self, data: bytes) -> None:
         if self._out:
@@ -182,13 +186,12 @@ class ChannelWriter:
         :meth:`on_readable`, which first returns what had still arrived; a broken socket is always readable.
         """
         while self.queued_bytes:
-            if self._pending is None:
-                self._seal()  # not before: what waits for a slow reader travels in fewer messages
-                self._pending = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-                self._out = NO_ITEMS
+            # Packets are not joined before: what waits for a slow reader travels in fewer messages.
+            data = self._pending or self._take_queue()
             try:
-                sent = self._stream.send(self._pending)
+                sent = self._stream.send(data)
             except BlockingIOError:
+                self._pending = data
                 return
             except OSError as error:
                 self._send_error = text_of(error)
@@ -198,7 +201,17 @@ class ChannelWriter:
             self.bytes_out += sent
             self.sent_bytes += sent
             self.queued_bytes -= sent
-            self._pending = memoryview(self._pending)[sent:] if sent < len(self._pending) else None
+            self._pending = memoryview(data)[sent:] if sent < len(data) else None
+
+    def _take_queue(self) -> bytes:
+        """All that waits, in one piece."""
+        if not self._out:  # packets and nothing before them: nearly always
+            frame = self._joined()
+            self.queued_bytes = len(frame)
+            return frame
+        self._seal()
+        out, self._out = self._out, NO_ITEMS
+        return out[0] if len(out) == 1 else b"".join(out)
 
     def _drop_queue(self) -> None:
         self._out = NO_ITEMS

@@ -8,14 +8,17 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
-from actors.transport.sim_tcp import End
+from actors.transport.sim_tcp import End, State
 from core.ids import Endpoint
 
 if TYPE_CHECKING:
     from actors.transport.simulated import Host, Internet
+
+_OPEN = State.OPEN
+_BOTH = EVENT_READ | EVENT_WRITE
 
 
 class SimStream:
@@ -35,7 +38,13 @@ class SimStream:
         return self._fd
 
     def readiness(self) -> int:
-        return self.end.readiness()
+        end = self.end
+        if end.state is not _OPEN or end.is_shut:
+            return 0 if end.state is State.CONNECTING else _BOTH
+        mask = EVENT_READ if end.inbox or end.fin_received else 0
+        if mask and end.read_again_at > end.internet.clock.now:
+            mask = 0
+        return mask | EVENT_WRITE if end.unread_at_peer < end.internet.buffer_bytes else mask
 
     def recv(self, max_bytes: int, /) -> bytes:
         if self._fd < 0:

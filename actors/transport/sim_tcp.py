@@ -12,7 +12,6 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
 from core.empty import NO_ITEMS
@@ -20,8 +19,6 @@ from core.empty import NO_ITEMS
 if TYPE_CHECKING:
     from actors.transport.sim_sockets import SimStream
     from actors.transport.simulated import Host, Internet
-
-_BOTH = EVENT_READ | EVENT_WRITE
 
 SLOW_READ_S = 0.1
 """A program that reads slowly takes what it can in this time, then waits until the time has passed."""
@@ -55,27 +52,27 @@ class End:
 
     __slots__ = (
         "_error",
-        "_fin_received",
-        "_inbox",
         "_is_waiting_for_room",
         "_last_arrival",
         "_latency_s",
         "_moving",
-        "_read_again_at",
-        "_shut",
         "_under_way",
-        "_unread_at_peer",
+        "fin_received",
         "host",
+        "inbox",
         "internet",
+        "is_shut",
         "label",
         "local_ip",
         "local_port",
         "peer",
+        "read_again_at",
         "remote_host",
         "remote_ip",
         "remote_port",
         "state",
         "streams",
+        "unread_at_peer",
     )
 
     def __init__(
@@ -99,51 +96,44 @@ class End:
         self.state = State.CONNECTING
         self.peer: End | None = None
         self.streams: tuple[SimStream, ...] = ()
-        self._inbox: list[bytes] = NO_ITEMS
-        self._fin_received = False
-        self._shut = False
+        self.inbox: list[bytes] = NO_ITEMS
+        self.fin_received = False
+        self.is_shut = False
         self._error = 0
         self._under_way: list[tuple[float, bytes | Packet]] = NO_ITEMS
         self._last_arrival = 0.0
         links = internet.links
         self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
         self._moving = False  # the first packet under way has an event
-        self._unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
+        self.unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
         self._is_waiting_for_room = False
-        self._read_again_at = 0.0
+        self.read_again_at = 0.0
         host.ends[self] = None
 
     # ---- for programs
 
-    def readiness(self) -> int:
-        if self.state is State.CONNECTING:
-            return 0
-        if self.state is State.LOST or self._shut:
-            return _BOTH
-        mask = EVENT_READ if self._inbox or self._fin_received else 0
-        if mask and self._read_again_at > self.internet.clock.now:
-            mask = 0
-        return mask | EVENT_WRITE if self._unread_at_peer < self.internet.buffer_bytes else mask
-
     def recv(self, max_bytes: int) -> bytes:
-        inbox = self._inbox
+        inbox = self.inbox
         if inbox:
             rate = self.host.read_bytes_per_s
             # What is lost or shut is ready whatever the rate: a program that may not read then would try for ever.
-            if rate is not None and self.state is not State.LOST and not self._shut:
+            if rate is not None and self.state is not State.LOST and not self.is_shut:
                 max_bytes = self._read_slowly(max_bytes, rate)
-            if len(inbox) == 1 and len(inbox[0]) <= max_bytes:
-                data = inbox[0]
-                self._inbox = NO_ITEMS
+            data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
+            if len(data) <= max_bytes:
+                self.inbox = NO_ITEMS
             else:
-                whole = b"".join(inbox)
-                data = whole[:max_bytes]
-                self._inbox = [whole[max_bytes:]] if len(whole) > max_bytes else NO_ITEMS
-            self.report_room(len(data))
+                self.inbox = [data[max_bytes:]]
+                data = data[:max_bytes]
+            peer = self.peer
+            if peer is not None and not peer._is_waiting_for_room and not self.internet.is_cut_anywhere:
+                peer.unread_at_peer -= len(data)
+            else:
+                self.report_room(len(data))
             return data
         if self._error:
             self._raise_error()
-        if self._fin_received or self._shut or self.state is State.LOST:
+        if self.fin_received or self.is_shut or self.state is State.LOST:
             return b""
         if self.state is State.CONNECTING:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
@@ -152,38 +142,44 @@ class End:
     def _read_slowly(self, max_bytes: int, rate: float) -> int:
         """How much may be read now by a program that is slow; the next time is planned. Raises BlockingIOError."""
         now = self.internet.clock.now
-        if now < self._read_again_at:
+        if now < self.read_again_at:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        count = max(1, min(max_bytes, int(rate * SLOW_READ_S), sum(map(len, self._inbox))))
-        self._read_again_at = now + count / rate
-        self.internet.call_at(self._read_again_at, self._may_read_again)
+        count = max(1, min(max_bytes, int(rate * SLOW_READ_S), sum(map(len, self.inbox))))
+        self.read_again_at = now + count / rate
+        self.internet.call_at(self.read_again_at, self._may_read_again)
         return count
 
     def _may_read_again(self, _: Any, __: Any) -> None:
-        if self._read_again_at <= self.internet.clock.now:
+        if self.read_again_at <= self.internet.clock.now:
             self.read_at_once()
 
     def read_at_once(self) -> None:
         """The program does not have to wait before it reads again."""
-        self._read_again_at = 0.0
+        self.read_again_at = 0.0
         self.internet.touch(self)
 
     def send(self, data: bytes | memoryview) -> int:
+        count = len(data)
+        room = self.internet.buffer_bytes - self.unread_at_peer
+        if self.state is not _OPEN or self.is_shut or count > room:
+            count = self._cannot_send_all(count, room)
+            data = data[:count]
+        self.unread_at_peer += count
+        if count:
+            self.transmit(data if type(data) is bytes else bytes(data))
+        return count
+
+    def _cannot_send_all(self, count: int, room: int) -> int:
+        """How many of so many bytes can be sent. Raises OSError."""
         if self._error:
             self._raise_error()
-        if self._shut or self.state is State.LOST:
+        if self.is_shut or self.state is State.LOST:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-        room = self.internet.buffer_bytes - self._unread_at_peer
-        if room < len(data):
+        if room < count:
             self._is_waiting_for_room = True
         if self.state is State.CONNECTING or room <= 0:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        piece = bytes(data) if len(data) <= room else bytes(data[:room])
-        count = len(piece)
-        self._unread_at_peer += count
-        if count:
-            self.transmit(piece)
-        return count
+        return min(count, room)
 
     def take_error(self) -> OSError | None:
         """The pending error, which is told once."""
@@ -200,10 +196,10 @@ class End:
 
     def shut(self) -> None:
         """End both directions, for every descriptor."""
-        if not self._shut and self.state in (State.CONNECTING, State.OPEN):
+        if not self.is_shut and self.state in (State.CONNECTING, State.OPEN):
             if self.state is State.OPEN:
                 self.transmit(Packet.FIN)
-            self._shut = True
+            self.is_shut = True
             self.internet.touch(self)
 
     def drop(self, stream: SimStream) -> None:
@@ -212,9 +208,9 @@ class End:
         if self.streams or self.state is State.CLOSED:
             return
         if self.state is State.OPEN:
-            if self._inbox:
+            if self.inbox:
                 self.transmit(Packet.RST)
-            elif not self._shut:
+            elif not self.is_shut:
                 self.transmit(Packet.FIN)
         self._forget()
 
@@ -268,7 +264,7 @@ class End:
 
     def _forget(self) -> None:
         self.state = State.CLOSED
-        self._inbox = NO_ITEMS
+        self.inbox = NO_ITEMS
         self.host.ends.pop(self, None)
         self._part()
 
@@ -288,18 +284,19 @@ class End:
         under_way = self._under_way
         if len(under_way) == 1:
             self._under_way = NO_ITEMS
+            self._moving = False
             self._deliver(under_way[0][1])
-        else:
-            now = internet.clock.now
-            count = 1
-            while count < len(under_way) and under_way[count][0] <= now:
-                count += 1
-            arrived = under_way[:count]
-            del under_way[:count]
-            for _, item in arrived:
-                self._deliver(item)
-        if self._under_way:
-            internet.call_at(self._under_way[0][0], self._arrives)
+            return
+        now = internet.clock.now
+        count = 1
+        while count < len(under_way) and under_way[count][0] <= now:
+            count += 1
+        arrived = under_way[:count]
+        del under_way[:count]
+        for _, item in arrived:
+            self._deliver(item)
+        if under_way:
+            internet.call_at(under_way[0][0], self._arrives)
         else:
             self._moving = False
             if self.state is State.CLOSED:
@@ -308,22 +305,31 @@ class End:
     def _deliver(self, item: bytes | Packet) -> None:
         internet, peer = self.internet, self.peer
         internet.packets += 1
-        if isinstance(item, bytes):
-            internet.bytes_carried += len(item)
-            internet.note(f"{self.label} {len(item)} bytes")
-            if peer is not None and peer.host.powered:
-                if peer.state is _OPEN and not peer._shut:
-                    peer._put(item)
-                    internet.touch(peer)
-                else:
-                    peer._take(item)
-            return
-        internet.note(f"{self.label} {item.value}")
-        if item is Packet.SYN:
-            if self.state is State.CONNECTING and not self._shut:
+        if type(item) is bytes:
+            size = len(item)
+            internet.bytes_carried += size
+            internet.note(f"{self.label} {size} bytes")
+            if peer is None or not peer.host.powered:
+                return
+            if peer.state is not _OPEN or peer.is_shut:
+                peer._take(item)
+                return
+            if peer.inbox:
+                peer.inbox.append(item)
+            else:
+                peer.inbox = [item]
+            for stream in peer.streams:
+                key = stream.key
+                if key is not None and not key.is_told:
+                    internet.tell(key)
+        elif item is Packet.SYN:
+            internet.note(f"{self.label} syn")
+            if self.state is State.CONNECTING and not self.is_shut:
                 internet.syn_arrives(self)
-        elif peer is not None and peer.host.powered:
-            peer._take(item)
+        elif isinstance(item, Packet):
+            internet.note(f"{self.label} {item.value}")
+            if peer is not None and peer.host.powered:
+                peer._take(item)
 
     def _take(self, item: bytes | Packet) -> None:
         """A packet of the other end has reached us."""
@@ -338,16 +344,8 @@ class End:
             if self.state is State.CONNECTING:
                 self.state = State.OPEN
         elif item is Packet.FIN:
-            self._fin_received = True
-        elif isinstance(item, bytes) and self.state is State.OPEN and not self._shut:
-            self._put(item)
+            self.fin_received = True
         self.internet.touch(self)
-
-    def _put(self, data: bytes) -> None:
-        if self._inbox:
-            self._inbox.append(data)
-        else:
-            self._inbox = [data]
 
     # ---- room
 
@@ -363,9 +361,9 @@ class End:
             latency_s = internet.links.latency_s(self.host.name, peer.host.name)
             internet.call_at(internet.clock.now + latency_s, peer._hear_of_room, count)
         else:
-            peer._unread_at_peer -= count
+            peer.unread_at_peer -= count
 
     def _hear_of_room(self, count: int, _: Any) -> None:
-        self._unread_at_peer -= count
+        self.unread_at_peer -= count
         self._is_waiting_for_room = False
         self.internet.touch(self)

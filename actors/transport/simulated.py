@@ -133,6 +133,8 @@ class Internet:
         self.bytes_carried = 0
         self.names: dict[str, Sequence[str]] = {}
         """DNS: host name to addresses, the same for everybody. Fill it in."""
+        self.tell = kernel.tell
+        """Put the key of a watched descriptor into the mailbox of who watches."""
         self.call_at = events.call_at
         """Have a function of two arguments called at a time: the heap's own method, once for each packet."""
         self._hosts: dict[str, Host] = {}
@@ -277,7 +279,7 @@ class Internet:
         for stream in end.streams:
             key = stream.key
             if key is not None and not key.is_told:
-                self.kernel.tell(key)
+                self.tell(key)
 
     def syn_arrives(self, opener: End) -> None:
         """Somebody wants to connect: queue it, refuse it, or, where nobody is, say nothing."""

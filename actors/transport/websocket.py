@@ -63,7 +63,7 @@ class OpenerChannel(Channel):
     """Connects and upgrades; then a channel like any other. First events: ``Opened``, or ``Closed`` (perhaps after
     ``UpgradeRefused``)."""
 
-    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_request", "_tail", "_upgraded")
+    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_request", "_tail")
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class OpenerChannel(Channel):
         self._open = False
         self._request = endpoint, target, tuple(extra_headers)
         self._connecting = True
-        self._upgraded = False
+        self._is_upgrading = True
         self._head_bytes = 0
         self._head_done = False
         self._tail = b""
@@ -123,12 +123,9 @@ class OpenerChannel(Channel):
         """TCP stands; the upgrade may still be under way."""
         return not self._connecting and not self._closed
 
-    def on_readable(self) -> list[ChannelEvent]:
+    def _before_upgrade(self, events: list[ChannelEvent]) -> None:
         if self._connecting and not self._closed:
-            events = self.on_writable()
-            if self.closed:
-                return events
-        return super().on_readable()
+            events += self.on_writable()
 
     def on_writable(self) -> list[ChannelEvent]:
         if self._connecting and not self._closed:
@@ -141,10 +138,7 @@ class OpenerChannel(Channel):
             self._ask_for_upgrade()
         return super().on_writable()
 
-    def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
-        if self._upgraded:
-            super()._feed(data, events)
-            return
+    def _feed_upgrade(self, data: bytes, events: list[ChannelEvent]) -> None:
         # Up to the end of the head the core gets everything and not a byte further: frames begin where ours are read.
         cut = len(data)
         if not self._head_done:
@@ -158,10 +152,11 @@ class OpenerChannel(Channel):
         self._head_bytes += cut
         self._check_upgrade(events)
         if cut < len(data) and not self._closed:
-            self._feed(data[cut:], events)
+            feed = self._feed_upgrade if self._is_upgrading else self._feed
+            feed(data[cut:], events)
 
     def _on_end_of_stream(self, events: list[ChannelEvent]) -> None:
-        if not self._upgraded:
+        if self._is_upgrading:
             # A refusal may have a body that only the end of the stream delimits.
             self._client.receive_eof()
             self._check_upgrade(events)
@@ -175,7 +170,7 @@ class OpenerChannel(Channel):
             if self._client.handshake_exc is not None:
                 self._refused(response, events)
                 return
-            self._upgraded = self._open = True
+            self._is_upgrading, self._open = False, True
             self._tail, self._head_bytes = b"", 0
             events.append(Opened(_headers_of(response.headers)))
             self._drop_core()  # and with it the request and the response
@@ -232,6 +227,7 @@ class ListenerChannel(Channel):
         self._server = server
         self._path = path
         self._phase = _Phase.HEAD
+        self._is_upgrading = True
         self._raw = bytearray()
         self._scanned = 0  # bytes of the head that the parser has
         self._early_bytes = 0
@@ -318,15 +314,13 @@ class ListenerChannel(Channel):
         """From the first message on, an ordinary channel may follow: it begins with the bytes held back."""
         if self._phase is _Phase.HELD and not self._closed:
             self._phase = _Phase.STREAMING
+            self._is_upgrading = False
             self._early = bytes(self._raw)
             self._raw.clear()
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
-    def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
-        if self._phase is _Phase.STREAMING:
-            super()._feed(data, events)
-            return
+    def _feed_upgrade(self, data: bytes, events: list[ChannelEvent]) -> None:
         self._raw += data
         if self._phase is _Phase.HEAD:
             self._read_head(events)

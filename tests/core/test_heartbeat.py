@@ -30,7 +30,7 @@ def test_an_opener_only_listens() -> None:
     beating.start(100.0, 15.0)
     assert (beating.beat_at, beating.ping_at) == (None, None)
     assert beating.next_deadline() == beating.silent_at() == 115.0
-    beating.heard(107.0)
+    beating.heard_at = 107.0
     assert beating.silent_at() == 122.0
 
 
@@ -39,7 +39,7 @@ def test_the_earliest_of_beat_ping_and_silence_is_next() -> None:
     beating.start(0.0)
     assert beating.next_deadline() == 8.0
     beating.beaten(14.0)
-    beating.heard(14.0)
+    beating.heard_at = 14.0
     assert beating.next_deadline() == 20.0 == beating.ping_at
     beating.pinged()
     assert beating.next_deadline() == 22.0
