@@ -36,7 +36,7 @@ from actors.wiring import (
     SubscribersChanged,
 )
 from core.decisions import Decisions, stamped
-from core.effects import Effect, Emit, Record, Reply, Tell
+from core.effects import AskId, Effect, Emit, Record, Reply, Tell
 from core.empty import NO_ENTRIES
 from core.events import DecisionTaken, Event
 from core.house_messages import (
@@ -259,8 +259,10 @@ class HouseActor(Actor):  # type: ignore[misc]
         self._asks[ask_id] = (asker, request_id)
         return ask_id
 
-    def asker(self, ask_id: int) -> tuple[Any, int] | None:
+    def asker(self, ask_id: AskId) -> tuple[Any, int] | None:
         """Take back who asked, and with which request id."""
+        if isinstance(ask_id, tuple):
+            return ask_id
         return self._asks.pop(ask_id, None) if self._asks else None
 
     def do_reply(self, effect: Reply) -> None:

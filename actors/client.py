@@ -209,7 +209,10 @@ class Client:
             else:
                 peer_id = message.peer_id if type(message) is m.SendMessage else None
                 numbered = msgspec.structs.replace(message, request_id=number)
-            self.send(numbered, peer_id, hurry=hurry)
+            outbox = self._outbox
+            if outbox is None:
+                raise NotActive("the node is not running")
+            outbox.add(numbered, peer_id, hurry=hurry)
         except BaseException:
             self.calls.forget(number)
             raise

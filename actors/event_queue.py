@@ -21,6 +21,9 @@ from core.events import Event, MessageReceived, RequestReceived
 Item = Event | IncomingRequest
 """What handlers and streams get: an event, and for ``EVENT_REQUEST_RECEIVED`` the request object."""
 
+PAYLOADS = frozenset({MessageReceived, IncomingRequest})
+"""What holds bytes of a peer."""
+
 MIN_QUEUE_BYTES = 64 * 1024 * 1024
 """Payload bytes that may wait; or room for two of the largest messages allowed, if that is more."""
 
@@ -61,7 +64,8 @@ class EventQueue:
             was_empty = not self._items and not self._spared
             for item in items:
                 self._items.append(item)
-                self._bytes += payload_size(item)
+                if type(item) in PAYLOADS and (data := item.data) is not None:  # type: ignore[union-attr]
+                    self._bytes += len(data)
             while len(self._items) > self._max_events or (self._bytes > self._max_bytes and len(self._items) > 1):
                 self._drop_oldest(dropped)
             if 2 * len(self._items) > self._max_events or 2 * self._bytes > self._max_bytes:
@@ -80,7 +84,8 @@ class EventQueue:
                 taken.append(self._spared.popleft())
             while self._items and len(taken) < limit:
                 item = self._items.popleft()
-                self._bytes -= payload_size(item)
+                if type(item) in PAYLOADS and (data := item.data) is not None:  # type: ignore[union-attr]
+                    self._bytes -= len(data)
                 taken.append(item)
             has_room = 4 * len(self._items) <= self._max_events and 4 * self._bytes <= self._max_bytes
             has_fallen = self.is_high and has_room

@@ -9,6 +9,7 @@ the pool.
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from actors.base import HouseActor
 from actors.transport.channel import Channel
 from actors.wiring import SettleNow
-from core.effects import Reply
+from core.effects import AskId, Reply
 from core.empty import NO_ITEMS
 from core.errors import PeerNotFound, RequestFailed, SendFailed
 from core.events import FailedToSendMessage
@@ -96,9 +97,22 @@ class PeerDesk(HouseActor):
 
     def receiveMsg_PeerCommands(self, message: PeerCommands, sender: Any) -> None:
         """Several at once, and few system calls for all."""
+        commands: Any = message.commands
+        if SendMessage not in {type(command) for command in commands}:
+            size = sum(map(room_bytes, commands))
+            if size < BATCH_BYTES:
+                self._call_together(commands, size, sender)
+                self._settle()
+                return
+        self._carry_out_runs(commands, sender)
+        self._settle()
+        if not self.link.is_connected:
+            self._fail_owed("is not connected any more")
+
+    def _carry_out_runs(self, commands: Sequence[ActorMessage], sender: Any) -> None:
         run: list[ActorMessage] = []  # messages, or what is none, in a row
         size = 0
-        for command in message.commands:
+        for command in commands:
             if run and (size >= BATCH_BYTES or (type(command) is SendMessage) is not (type(run[0]) is SendMessage)):
                 self._carry_out(run, size, sender)
                 run, size = [], 0
@@ -106,9 +120,6 @@ class PeerDesk(HouseActor):
             size += room_bytes(command)
         if run:
             self._carry_out(run, size, sender)
-        self._settle()
-        if not self.link.is_connected:
-            self._fail_owed("is not connected any more")
 
     def _carry_out(self, run: list[Any], size: int, sender: Any) -> None:
         if type(run[0]) is SendMessage:
@@ -118,7 +129,7 @@ class PeerDesk(HouseActor):
         if size >= BATCH_BYTES and self._channel is not None:
             self._channel.flush()
 
-    def _call_together(self, commands: list[Call], size: int, sender: Any) -> None:
+    def _call_together(self, commands: Sequence[Call], size: int, sender: Any) -> None:
         """Requests and answers: one look at the clock and one list of effects for all (2 us less of 14 for each)."""
         link, channel, now = self.link, self._channel, self.now()
         is_full = channel is not None and channel.queued_bytes and size > channel.room_bytes
@@ -131,8 +142,8 @@ class PeerDesk(HouseActor):
             elif type(command) is SendRequest and is_full and link.is_connected:
                 self._drop_request(command, sender)
             elif type(command) is SendRequest:
-                ask_id = self.remember_asker(sender, command.request_id)
-                link.request(ask_id, command.procedure, command.data, command.timeout_s, now)
+                asked: AskId = (sender, command.request_id) if command.request_id else 0
+                link.request(asked, command.procedure, command.data, command.timeout_s, now)
         self.apply(link.uncork())
 
     def _drop_request(self, message: SendRequest, sender: Any) -> None:
@@ -196,9 +207,9 @@ class PeerDesk(HouseActor):
 
     def do_reply(self, effect: Reply) -> None:
         """Keep an answer for a moment: what one read from the socket brought goes to the program as one message."""
-        asked = self.asker(effect.ask_id)
-        if asked is None:
-            return
+        asked = effect.ask_id
+        if not isinstance(asked, tuple):
+            return  # nobody waits
         asker, request_id = asked
         answer = effect.message
         if type(answer) is RequestAnswered:  # a third of the time that replace() takes

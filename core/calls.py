@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from typing import Any
 
 import msgspec
 
@@ -13,12 +14,13 @@ _SLACK = 64
 class PendingRequest(msgspec.Struct, frozen=True):
     """A request of ours. Times are monotonic seconds.
 
-    ``ask_id`` is who waits for it: None the link itself, 0 nobody, any other number somebody of the node.
+    ``ask_id`` is who waits for it: None the link itself, 0 nobody, anything else somebody of the node
+    (:data:`core.effects.AskId`).
     """
 
     cid: int
     procedure: str
-    ask_id: int | None
+    ask_id: int | tuple[Any, int] | None
     sent_at: float
     deadline: float
 
@@ -36,7 +38,7 @@ class PendingRequests:
     def __len__(self) -> int:
         return len(self._by_cid)
 
-    def add(self, procedure: str, ask_id: int | None, timeout_s: float, now: float) -> PendingRequest:
+    def add(self, procedure: str, ask_id: int | tuple[Any, int] | None, timeout_s: float, now: float) -> PendingRequest:
         """Open a request and give it the next call id."""
         request = PendingRequest(self._next_cid, procedure, ask_id, now, now + timeout_s)
         self._next_cid += 1

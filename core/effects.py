@@ -7,7 +7,7 @@ actors"). Each effect is handled by a method ``do_<snake_case_name>`` of the act
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -76,10 +76,14 @@ class Tell(msgspec.Struct, frozen=True):
     message: ActorMessage
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """Answer an open query. ``ask_id`` is the number under which the actor keeps who asked."""
+AskId: TypeAlias = int | tuple[Any, int]
+"""Who asked: the number under which the actor keeps that, 0 for nobody; or the address itself and its request id."""
 
-    ask_id: int
+
+class Reply(msgspec.Struct, frozen=True):
+    """Answer an open query of ``ask_id``."""
+
+    ask_id: AskId
     message: ActorMessage
 
 

@@ -16,7 +16,7 @@ from core.calls import OpenCalls, PendingRequests, ResponseRate
 from core.conduct import Conduct
 from core.deadlines import earliest
 from core.decisions import Decision, DecisionKind, Rule, decided
-from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendPacket, Tell
+from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendPacket, SendPackets, Tell
 from core.errors import ConnectionLost
 from core.events import (
     CloseInbound,
@@ -148,7 +148,7 @@ class LinkBase:
         self._end: End | None = None
         self._said_goodbye = False
         self._is_held = False  # nothing is read at the moment
-        self._corked = False
+        self._corked: list[Outgoing] | None = None  # packets of calls that go out together
         self._out: list[Effect] = []
         self._events: list[Event] = []
         self._decisions: list[Decision] = []
@@ -356,7 +356,10 @@ class LinkBase:
         self.sooner = True
 
     def _send(self, packet: Outgoing) -> None:
-        self._out.append(SendPacket(packet))
+        if self._corked is None:
+            self._out.append(SendPacket(packet))
+        else:
+            self._corked.append(packet)
 
     def _tell(self, room: Room, message: ActorMessage) -> None:
         self._out.append(Tell(room, message))
@@ -377,11 +380,13 @@ class LinkBase:
 
     def cork(self) -> None:
         """Until :meth:`uncork` what is decided stays here: requests and answers that come together go out together."""
-        self._corked = True
+        self._corked = []
 
     def uncork(self) -> list[Effect]:
         """Everything that was decided since, in order."""
-        self._corked = False
+        packets, self._corked = self._corked, None
+        if packets:
+            self._out.append(SendPacket(packets[0]) if len(packets) == 1 else SendPackets(packets))
         return self._flush()
 
     def _flush(self) -> list[Effect]:
@@ -390,7 +395,7 @@ class LinkBase:
         Events come after the messages, so that a program which hears "connected" finds the peer in the pool; and
         before the end, because the channel's end is an input of its own, with events of its own.
         """
-        if self._corked:
+        if self._corked is not None:
             return []
         out = self._out
         if self._decisions:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.calls import PendingRequest
-from core.effects import Effect, Reply, Room, SendPacket
+from core.effects import AskId, Effect, Reply, Room
 from core.errors import RequestFailed, RequestRefused, RequestTimedOut
 from core.events import InvalidRequestReceived, RequestReceived
 from core.house_messages import (
@@ -39,7 +39,7 @@ class LinkCalls(LinkBase):
     # ---- ours ----
 
     def request(
-        self, ask_id: int, procedure: str, data: bytes | None, timeout_s: float | None, now: float
+        self, ask_id: AskId, procedure: str, data: bytes | None, timeout_s: float | None, now: float
     ) -> list[Effect]:
         """Ask the remote; the answer comes as :class:`Reply` to ``ask_id`` (0: nobody waits for it).
 
@@ -59,7 +59,7 @@ class LinkCalls(LinkBase):
         request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
         if self._said_at is None or request.deadline < self._said_at:
             self.sooner = True
-        self._out.append(SendPacket(self._dialect.encode_request(procedure, data, request.cid)))
+        self._send(self._dialect.encode_request(procedure, data, request.cid))
         return self._flush()
 
     def _ask(self, procedure: str, now: float) -> None:
@@ -74,7 +74,7 @@ class LinkCalls(LinkBase):
             return self._settings.request_timeout_outbound_s
         return self._settings.request_timeout_inbound_s
 
-    def _on_application_answer(self, ask_id: int, request: PendingRequest, packet: Response) -> None:
+    def _on_application_answer(self, ask_id: AskId, request: PendingRequest, packet: Response) -> None:
         self._response_rate.answered += 1
         if packet.malformed or packet.bare:
             error = RequestFailed(f"{self.peer_id} answered {request.procedure!r} in an unknown form", self.peer_id)
@@ -82,11 +82,11 @@ class LinkCalls(LinkBase):
         else:
             self._out.append(Reply(ask_id, RequestAnswered(0, self.peer_id, packet.data)))
 
-    def _on_application_refusal(self, ask_id: int, packet: ErrorResponse) -> None:
+    def _on_application_refusal(self, ask_id: AskId, packet: ErrorResponse) -> None:
         self._response_rate.answered += 1
         self._out.append(Reply(ask_id, Failed(0, RequestRefused(packet.message, self.peer_id, packet.code))))
 
-    def _on_application_timeout(self, ask_id: int, request: PendingRequest) -> None:
+    def _on_application_timeout(self, ask_id: AskId, request: PendingRequest) -> None:
         self._response_rate.unanswered += 1
         text = f"{self.peer_id} did not answer {request.procedure!r} in {request.deadline - request.sent_at:g} s"
         self._out.append(Reply(ask_id, Failed(0, RequestTimedOut(text, self.peer_id))))

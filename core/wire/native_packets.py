@@ -207,19 +207,25 @@ def _packets_of(all_values: Sequence[Any]) -> list[Packet]:
     packets: list[Packet] = []
     append = packets.append
     for kind, number, text, data in zip(values, values, values, values, strict=True):
-        # The hot path of receiving many: messages, most of which have a payload.
+        # The hot path of receiving many: what has a payload, and no name that is too long.
         if (
-            kind == MESSAGE
+            type(kind) is int
+            and type(number) is int
             and type(text) is str
             and type(data) is bytes
-            and type(kind) is int
-            and number == 0
-            and type(number) is int
+            and 0 <= number <= MAX_INTEGER
             and len(text) <= MAX_NAME_CHARACTERS
         ):
-            append(Message(text, data))
-        else:
-            append(_packet_of(kind, number, text, data))
+            if kind == MESSAGE:
+                append(Message(text, data))
+                continue
+            if kind == ANSWER:
+                append(Response(number, data))
+                continue
+            if kind == REQUEST:
+                append(Request(text, data, number))
+                continue
+        append(_packet_of(kind, number, text, data))
     return packets
 
 
