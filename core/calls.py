@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from core.empty import NO_ENTRIES, NO_ITEMS
+
 _SLACK = 64
 """Deadlines of answered requests that may stay behind before they are swept."""
 
@@ -26,14 +28,17 @@ class PendingRequest(msgspec.Struct, frozen=True):
 
 
 class PendingRequests:
-    """Our open requests by call id, and their deadlines. Call ids count from 1 (SocketCluster's ``cid``)."""
+    """Our open requests by call id, and their deadlines. Call ids count from 1 (SocketCluster's ``cid``).
+
+    Most connections have none for most of the time: :meth:`rest` gives up the tables, which are made when needed.
+    """
 
     __slots__ = ("_by_cid", "_deadlines", "_next_cid")
 
     def __init__(self) -> None:
         self._next_cid = 1
-        self._by_cid: dict[int, PendingRequest] = {}
-        self._deadlines: list[tuple[float, int]] = []
+        self._by_cid: dict[int, PendingRequest] = NO_ENTRIES
+        self._deadlines: list[tuple[float, int]] = NO_ITEMS
 
     def __len__(self) -> int:
         return len(self._by_cid)
@@ -42,6 +47,8 @@ class PendingRequests:
         """Open a request and give it the next call id."""
         request = PendingRequest(self._next_cid, procedure, ask_id, now, now + timeout_s)
         self._next_cid += 1
+        if self._deadlines is NO_ITEMS:
+            self._by_cid, self._deadlines = {}, []
         self._by_cid[request.cid] = request
         if len(self._deadlines) > 2 * len(self._by_cid) + _SLACK:
             self._sweep()
@@ -51,7 +58,12 @@ class PendingRequests:
 
     def take(self, cid: int) -> PendingRequest | None:
         """Close the request with this id and return it; None if there is none (answered, expired, or never ours)."""
-        return self._by_cid.pop(cid, None)
+        return self._by_cid.pop(cid, None) if self._by_cid else None
+
+    def rest(self) -> None:
+        """No request of a program was settled just now, and none may be for long."""
+        if not self._by_cid:
+            self._by_cid, self._deadlines = NO_ENTRIES, NO_ITEMS
 
     def next_deadline(self) -> float | None:
         """The earliest deadline of an open request."""
@@ -70,8 +82,7 @@ class PendingRequests:
     def take_all(self) -> list[PendingRequest]:
         """Close and return every request, in the order they were made."""
         requests = list(self._by_cid.values())
-        self._by_cid.clear()
-        self._deadlines.clear()
+        self._by_cid, self._deadlines = NO_ENTRIES, NO_ITEMS
         return requests
 
     def _sweep(self) -> None:
@@ -92,13 +103,15 @@ class OpenCalls:
     def __init__(self, cap: int, expiry_s: float) -> None:
         self._cap = cap
         self._expiry_s = expiry_s
-        self._opened_at: dict[int, float] = {}  # in the order of the times, so that the oldest comes first
+        self._opened_at: dict[int, float] = NO_ENTRIES  # in the order of the times, so that the oldest comes first
 
     def __len__(self) -> int:
         return len(self._opened_at)
 
     def open(self, cid: int, now: float) -> bool:
         """Remember a call; False if there are too many (it should be refused). A repeated id replaces the earlier."""
+        if self._opened_at is NO_ENTRIES:
+            self._opened_at = {}
         opened_at = self._opened_at
         opened_at.pop(cid, None)
         if len(opened_at) >= self._cap:
@@ -110,7 +123,12 @@ class OpenCalls:
 
     def close(self, cid: int) -> bool:
         """True if the call was open: it may be answered, once."""
-        return self._opened_at.pop(cid, None) is not None
+        return bool(self._opened_at) and self._opened_at.pop(cid, None) is not None
+
+    def rest(self) -> None:
+        """No call of a program's was answered just now, and none may be for long: give up the table if it is empty."""
+        if not self._opened_at:
+            self._opened_at = NO_ENTRIES
 
     def _forget_expired(self, now: float) -> None:
         limit = now - self._expiry_s

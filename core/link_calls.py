@@ -108,6 +108,7 @@ class LinkCalls(LinkBase):
     def on_sample(self, call_id: int, endpoints: Sequence[Endpoint]) -> list[Effect]:
         """The book's answer to a remote's getPeers."""
         if self._calls.close(call_id):
+            self._calls.rest()
             self._respond(call_id, self._dialect.encode_peers(endpoints[: self._settings.max_peers_per_answer]))
         return self._flush()
 

@@ -7,6 +7,10 @@ others. The functions are told the time, so a day of traffic is tested in micros
 from __future__ import annotations
 
 
+LONG_AGO = float("-inf")
+"""One object for all: there is a counter in each connection."""
+
+
 class WindowCounter:
     """Counts events in consecutive windows of ``window_s`` seconds that begin with the first event after a pause."""
 
@@ -15,7 +19,7 @@ class WindowCounter:
     def __init__(self, window_s: float) -> None:
         self.window_s = window_s
         self._count = 0
-        self._ends_at = float("-inf")
+        self._ends_at = LONG_AGO
 
     def add(self, now: float) -> int:
         """Count one event and return how many this window has seen, the new one included."""
@@ -37,7 +41,7 @@ class AddressRate:
     def __init__(self, window_s: float) -> None:
         self.window_s = window_s
         self._counts: dict[str, int] = {}
-        self._ends_at = float("-inf")
+        self._ends_at = LONG_AGO
 
     def add(self, ip: str, now: float) -> int:
         """Count one event of an address and return how many of it this window has seen, the new one included."""
@@ -62,7 +66,7 @@ class PacketRate:
         self.penalty = penalty
         self.window_s = window_s
         self._count = 0
-        self._ends_at = float("-inf")
+        self._ends_at = LONG_AGO
         self._free = limit * window_s  # packets of a window that cost nothing
         self.is_over = False
         """A penalty for the current window falls due at its end."""

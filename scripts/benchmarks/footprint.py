@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import sys
 import types
@@ -194,7 +195,7 @@ def _fix_slots(ledger: Ledger, cell: Any, name: str) -> None:
 
 def _fix_events(ledger: Ledger, timers: Any, owners: dict[int, Owner]) -> None:
     """What will happen to an actor or a connection is part of it."""
-    for event in timers._events:
+    for event in itertools.chain(timers._near, *timers._spans.values()):
         target = getattr(event[3], "__self__", None)
         whose = event[4] if target is not None and not isinstance(target, End) else target
         owner = owners.get(id(whose))
