@@ -48,6 +48,8 @@ _HANDSHAKE, _READY, _CLOSING = Stage.HANDSHAKE, Stage.READY, Stage.CLOSING
 class Link(LinkIntroduction):
     """The peer protocol over one connection. See the module; construction as :class:`core.link_base.LinkBase`."""
 
+    __slots__ = ()
+
     # ---- start ----
 
     def start_outbound(self, now: float) -> list[Effect]:
@@ -88,7 +90,7 @@ class Link(LinkIntroduction):
         if cid:
             self._send(self._dialect.encode_ack(cid, session_id, round(self._heartbeat.timeout_s * 1000)))
         self._become_ready(now)
-        self._events.append(NewInboundPeer(peer=self.info()))
+        self._emit(NewInboundPeer(peer=self.info()))
         return self._flush()
 
     # ---- what arrives ----
@@ -127,7 +129,7 @@ class Link(LinkIntroduction):
 
     def _handle(self, packets: Sequence[Packet], now: float) -> None:
         """Act upon packets until one of them ends the connection. The hot path of receiving."""
-        handlers, peer_id, add_event = _PACKET_HANDLERS, self.peer_id, self._events.append
+        handlers, peer_id, add_event = _PACKET_HANDLERS, self.peer_id, self._event_list().append
         messages = 0
         if self.stage >= _CLOSING:
             return
@@ -157,7 +159,7 @@ class Link(LinkIntroduction):
 
     def _on_fault(self, fault: PacketFault, now: float) -> None:
         self.traffic.errors += 1
-        self._events.append(InvalidMessageReceived(peer_id=self.peer_id, rule=fault.rule, detail=fault.detail))
+        self._emit(InvalidMessageReceived(peer_id=self.peer_id, rule=fault.rule, detail=fault.detail))
         self._break_rule(fault.rule, now)
 
     def _on_node_info_message(self, packet: Message, now: float) -> None:
@@ -197,7 +199,7 @@ class Link(LinkIntroduction):
         else:
             self.traffic.messages_dropped += 1
             reason = "the connection is closing" if self.stage >= Stage.CLOSING else "the connection is not ready"
-            self._events.append(FailedToSendMessage(peer_id=self.peer_id, event=event, reason=reason))
+            self._emit(FailedToSendMessage(peer_id=self.peer_id, event=event, reason=reason))
         return self._flush()
 
     def send_all(self, messages: Sequence[SendMessage], now: float) -> list[Effect]:
@@ -206,7 +208,7 @@ class Link(LinkIntroduction):
             return [effect for message in messages for effect in self.send(message.event, message.data, now)]
         self._count_traffic(now)
         self.traffic.messages_sent += len(messages)
-        self._out.append(SendPackets(encode_all(self._dialect.encode_message, messages)))
+        self._put(SendPackets(encode_all(self._dialect.encode_message, messages)))
         return self._flush()
 
     def on_overflow(self, now: float) -> list[Effect]:

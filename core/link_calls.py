@@ -36,6 +36,8 @@ BAD_CALL = "RPC request format is invalid."
 class LinkCalls(LinkBase):
     """The layer of requests and answers."""
 
+    __slots__ = ()
+
     # ---- ours ----
 
     def request(
@@ -47,11 +49,11 @@ class LinkCalls(LinkBase):
         """
         if self.stage is not Stage.READY:
             error: RequestFailed = RequestFailed(f"{self.peer_id} is not connected", self.peer_id)
-            self._out.append(Reply(ask_id, Failed(0, error)))
+            self._put(Reply(ask_id, Failed(0, error)))
             return self._flush()
         if len(self._pending) >= self._settings.max_pending_requests:
             error = RequestFailed(f"{len(self._pending)} requests to {self.peer_id} wait for an answer", self.peer_id)
-            self._out.append(Reply(ask_id, Failed(0, error)))
+            self._put(Reply(ask_id, Failed(0, error)))
             return self._flush()
         if self._traffic_at is None:
             self._count_traffic(now)
@@ -78,18 +80,18 @@ class LinkCalls(LinkBase):
         self._response_rate.answered += 1
         if packet.malformed or packet.bare:
             error = RequestFailed(f"{self.peer_id} answered {request.procedure!r} in an unknown form", self.peer_id)
-            self._out.append(Reply(ask_id, Failed(0, error)))
+            self._put(Reply(ask_id, Failed(0, error)))
         else:
-            self._out.append(Reply(ask_id, RequestAnswered(0, self.peer_id, packet.data)))
+            self._put(Reply(ask_id, RequestAnswered(0, self.peer_id, packet.data)))
 
     def _on_application_refusal(self, ask_id: AskId, packet: ErrorResponse) -> None:
         self._response_rate.answered += 1
-        self._out.append(Reply(ask_id, Failed(0, RequestRefused(packet.message, self.peer_id, packet.code))))
+        self._put(Reply(ask_id, Failed(0, RequestRefused(packet.message, self.peer_id, packet.code))))
 
     def _on_application_timeout(self, ask_id: AskId, request: PendingRequest) -> None:
         self._response_rate.unanswered += 1
         text = f"{self.peer_id} did not answer {request.procedure!r} in {request.deadline - request.sent_at:g} s"
-        self._out.append(Reply(ask_id, Failed(0, RequestTimedOut(text, self.peer_id))))
+        self._put(Reply(ask_id, Failed(0, RequestTimedOut(text, self.peer_id))))
 
     # ---- the remote's ----
 
@@ -118,7 +120,7 @@ class LinkCalls(LinkBase):
         if protocol is not None:
             protocol(self, packet, now)
         elif not packet.cid or self._open_call(packet.cid, now):
-            self._events.append(
+            self._emit(
                 RequestReceived(
                     peer_id=self.peer_id,
                     procedure=packet.procedure,
@@ -135,7 +137,7 @@ class LinkCalls(LinkBase):
 
     def _on_malformed_request(self, packet: MalformedRequest, now: float) -> None:
         self.traffic.errors += 1
-        self._events.append(InvalidRequestReceived(peer_id=self.peer_id, detail=BAD_CALL))
+        self._emit(InvalidRequestReceived(peer_id=self.peer_id, detail=BAD_CALL))
         if packet.cid:
             self._send(self._dialect.encode_error(packet.cid, BAD_CALL, ErrorCode.MALFORMED))
 

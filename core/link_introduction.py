@@ -46,6 +46,8 @@ MAX_REASON_CHARACTERS = 200
 class LinkIntroduction(LinkCalls):
     """The layer of node infos and peer lists."""
 
+    __slots__ = ()
+
     # ---- our node info ----
 
     def push_node_info(self, own: NodeInfo, now: float) -> list[Effect]:
@@ -54,7 +56,7 @@ class LinkIntroduction(LinkCalls):
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
             self._push_own_info(now)
         elif self.stage is Stage.CLOSING:
-            self._events.append(FailedToPushNodeInfo(peer_id=self.peer_id, reason="the connection is closing"))
+            self._emit(FailedToPushNodeInfo(peer_id=self.peer_id, reason="the connection is closing"))
         return self._flush()
 
     def _push_own_info(self, now: float) -> None:
@@ -81,7 +83,7 @@ class LinkIntroduction(LinkCalls):
         self._remote = info if known is None else replace(known, options=info.options)
         if self.is_connected:
             self._tell_update()
-        self._events.append(UpdatedPeerInfo(peer=self.info()))
+        self._emit(UpdatedPeerInfo(peer=self.info()))
 
     def _decode_node_info(self, data: bytes | None, now: float) -> NodeInfo | None:
         try:
@@ -91,7 +93,7 @@ class LinkIntroduction(LinkCalls):
                 raise CodecError("node info", f"{len(data)} bytes, {self._settings.max_node_info_bytes} are allowed")
             return self._dialect.decode_node_info(data)
         except (CodecError, PacketFault) as error:
-            self._events.append(FailedPeerInfoUpdate(peer_id=self.peer_id, reason=str(error)))
+            self._emit(FailedPeerInfoUpdate(peer_id=self.peer_id, reason=str(error)))
             self._break_rule("invalid_node_info", now)
             return None
 
@@ -103,7 +105,8 @@ class LinkIntroduction(LinkCalls):
             return  # answered before, timed out, or never ours: lisk-p2p ignores it too
         if request.ask_id is not None:
             self._on_application_answer(request.ask_id, request, packet)
-        elif request.procedure == HANDSHAKE:
+            return
+        if request.procedure == HANDSHAKE:
             self._on_acknowledged(packet, now)
         elif request.procedure == PING:
             self._on_pong(request, now)  # whatever it holds: an odd one crashes a lisk-p2p listener
@@ -114,6 +117,7 @@ class LinkIntroduction(LinkCalls):
             self._on_node_info_answer(packet.data, now)
         else:
             self._on_peers_answer(packet.data, now)
+        self._pending.rest()
 
     def _on_error_response(self, packet: ErrorResponse, now: float) -> None:
         request = self._pending.take(packet.rid)
@@ -190,7 +194,7 @@ class LinkIntroduction(LinkCalls):
             self._close(refusal.code, refusal.reason, now)
             return
         self._remote = info
-        self._events.append(UpdatedPeerInfo(peer=self.info()))
+        self._emit(UpdatedPeerInfo(peer=self.info()))
         self._enter(Stage.PEERS, None)
         if self.kind is PeerKind.FEELER:
             # As in Bitcoin Core: it is not there to be told addresses, or it would be worth while to be felt.
@@ -200,8 +204,8 @@ class LinkIntroduction(LinkCalls):
 
     def _fetch_failed(self, kind: type[FailedToFetchPeerInfo | FailedToFetchPeers], why: str) -> None:
         """Tell it twice, as lisk-p2p does: by what was asked for, and under the name for both."""
-        self._events.append(kind(peer_id=self.peer_id, reason=why))
-        self._events.append(FailedToCollectPeerDetailsOnConnect(peer_id=self.peer_id, reason=why))
+        self._emit(kind(peer_id=self.peer_id, reason=why))
+        self._emit(FailedToCollectPeerDetailsOnConnect(peer_id=self.peer_id, reason=why))
 
     def _give_up(self, why: str, now: float) -> None:
         self._fetch_failed(FailedToFetchPeerInfo, why)
@@ -231,4 +235,4 @@ class LinkIntroduction(LinkCalls):
         if self.stage is Stage.PEERS:
             self._become_ready(now)
             if self.kind is not PeerKind.FEELER:  # of no use to a program: it ends at once
-                self._events.append(ConnectOutbound(peer=self.info()))
+                self._emit(ConnectOutbound(peer=self.info()))
