@@ -77,6 +77,18 @@ class HouseActor(Actor):  # type: ignore[misc]
     handler of Init calls :meth:`catch_up`.
     """
 
+    __slots__ = (
+        "_asks",
+        "_before_init",
+        "_ended",
+        "_environment",
+        "_next_ask",
+        "_wakeups",
+        "charter",
+        "subscribers",
+        "watch",
+    )
+
     WAITS_FOR_INIT = False
 
     _RECEIVERS: ClassVar[dict[type, Handler]] = {}

@@ -61,6 +61,8 @@ SESSION_ID_BYTES = 15
 class PeerActor(PeerDesk):
     """What both directions share: the channel's events into the link, the link's effects into the channel."""
 
+    __slots__ = ("_holders", "_is_queueing", "_languages", "_overflowed", "_watched")
+
     WAITS_FOR_INIT = True  # for StartOutbound or PrepareInbound: an order to close may overtake them
     MANY = True  # where each is a process: see actors/bases/nursery.py
 
@@ -325,6 +327,8 @@ class PeerActor(PeerDesk):
 class OutboundPeer(PeerActor):
     """Dials one peer, introduces itself, asks for node info and peers, then carries messages."""
 
+    __slots__ = ()
+
     def receiveMsg_StartOutbound(self, message: StartOutbound, sender: Any) -> None:
         """Dial."""
         if self._link is not None:
@@ -355,6 +359,8 @@ class OutboundPeer(PeerActor):
 
 class InboundPeer(PeerActor):
     """Takes over a connection that the PeerServer accepted and checked."""
+
+    __slots__ = ()
 
     def receiveMsg_PrepareInbound(self, message: PrepareInbound, sender: Any) -> None:
         """Who is about to come. Server and pool are different senders: the connection may have come first."""

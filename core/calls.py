@@ -103,15 +103,13 @@ class OpenCalls:
     def __init__(self, cap: int, expiry_s: float) -> None:
         self._cap = cap
         self._expiry_s = expiry_s
-        self._opened_at: dict[int, float] = NO_ENTRIES  # in the order of the times, so that the oldest comes first
+        self._opened_at: dict[int, float] = {}  # in the order of the times, so that the oldest comes first
 
     def __len__(self) -> int:
         return len(self._opened_at)
 
     def open(self, cid: int, now: float) -> bool:
         """Remember a call; False if there are too many (it should be refused). A repeated id replaces the earlier."""
-        if self._opened_at is NO_ENTRIES:
-            self._opened_at = {}
         opened_at = self._opened_at
         opened_at.pop(cid, None)
         if len(opened_at) >= self._cap:
@@ -123,12 +121,7 @@ class OpenCalls:
 
     def close(self, cid: int) -> bool:
         """True if the call was open: it may be answered, once."""
-        return bool(self._opened_at) and self._opened_at.pop(cid, None) is not None
-
-    def rest(self) -> None:
-        """No call of a program's was answered just now, and none may be for long: give up the table if it is empty."""
-        if not self._opened_at:
-            self._opened_at = NO_ENTRIES
+        return self._opened_at.pop(cid, None) is not None
 
     def _forget_expired(self, now: float) -> None:
         limit = now - self._expiry_s

@@ -37,8 +37,8 @@ class Conduct:
             settings.max_packet_rate, settings.packet_rate_penalty, settings.packet_rate_window_s
         )
         """Counts packets of every sort; what it returns is the penalty that became due for an earlier window."""
-        self._node_infos = WindowCounter(PROTOCOL_WINDOW_S)
-        self._get_peers = WindowCounter(math.inf if settings.peers_asked_once else PROTOCOL_WINDOW_S)
+        self._node_infos: WindowCounter | None = None  # while a window lasts
+        self._get_peers: WindowCounter | None = None
         self._node_info_asked = 0
 
     @property
@@ -56,6 +56,8 @@ class Conduct:
 
     def node_info_pushed(self, now: float) -> bool:
         """Count a postNodeInfo; True if it is one too many (LIP 0004: more than 4 within 10 s)."""
+        if self._node_infos is None:
+            self._node_infos = WindowCounter(PROTOCOL_WINDOW_S)
         return self._node_infos.add(now) > self._settings.node_info_rate
 
     def node_info_asked(self) -> bool:
@@ -70,4 +72,13 @@ class Conduct:
         they lack peers. Counting per connection would ban such a node after a while (lisk-sdk#5804), so that is an
         option.
         """
+        if self._get_peers is None:
+            self._get_peers = WindowCounter(math.inf if self._settings.peers_asked_once else PROTOCOL_WINDOW_S)
         return self._get_peers.add(now) > 1
+
+    def rest(self, now: float) -> None:
+        """Give up counters whose window is over."""
+        if self._node_infos is not None and self._node_infos.is_over(now):
+            self._node_infos = None
+        if self._get_peers is not None and self._get_peers.is_over(now):
+            self._get_peers = None

@@ -7,6 +7,7 @@ Sources: LIP 0004 (peer, address, net group); the close codes are those a lisk-p
 from __future__ import annotations
 
 import enum
+import functools
 import ipaddress
 from typing import NamedTuple, NewType
 
@@ -15,6 +16,8 @@ PeerId = NewType("PeerId", str)
 
 RequestId = NewType("RequestId", int)
 """Number of a query between actors; its answer repeats it. Unique per asking actor, never reused while open."""
+
+REMEMBERED_TEXTS = 16_384
 
 MIN_PORT = 1
 MAX_PORT = 65535
@@ -100,7 +103,14 @@ class Endpoint(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """Read ``1.2.3.4:5001`` or ``[::1]:5001``. Raises ValueError, saying what was expected."""
+        """Read ``1.2.3.4:5001`` or ``[::1]:5001``. Raises ValueError, saying what was expected.
+
+        The same object for the same text, mostly: all nodes of a simulation are configured with the same addresses.
+        """
+        return _parsed(text)
+
+    @classmethod
+    def _read(cls, text: str) -> Endpoint:
         host, separator, port = text.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
         if not separator or not (port.isascii() and port.isdigit() and len(port) <= 5):
@@ -108,3 +118,6 @@ class Endpoint(NamedTuple):
         if (":" in host) != bracketed:
             raise ValueError(f"expected ip:port with an IPv6 address in brackets, got {text[:80]!r}")
         return cls.checked(host[1:-1] if bracketed else host, int(port))
+
+
+_parsed = functools.lru_cache(maxsize=REMEMBERED_TEXTS)(Endpoint._read)

@@ -195,7 +195,7 @@ class Link(LinkIntroduction):
             if self._traffic_at is None:
                 self._count_traffic(now)
             self.traffic.messages_sent += 1
-            self._out.append(SendPacket(self._dialect.encode_message(event, data)))
+            self._put(SendPacket(self._dialect.encode_message(event, data)))
         else:
             self.traffic.messages_dropped += 1
             reason = "the connection is closing" if self.stage >= Stage.CLOSING else "the connection is not ready"

@@ -7,6 +7,7 @@ The peer protocol is built on it in layers, each on the one before: :mod:`core.l
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, TypeAlias
@@ -44,7 +45,6 @@ from core.messages import (
     Failed,
 )
 from core.outflow import Outflow
-from core.rate import Pacer
 from core.traffic import TrafficCount
 from core.wire.dialect import Dialect, Outgoing
 from core.wire.payloads import NodeInfo
@@ -143,7 +143,7 @@ class LinkBase:
     ) -> None:
         self.direction = direction
         self.endpoint = endpoint
-        self.peer_id: PeerId = endpoint.peer_id
+        self.peer_id = PeerId(sys.intern(endpoint.peer_id))  # by which many a table knows it
         self.kind = kind
         self.stage = Stage.CONNECTING
         self.traffic = TrafficCount()
@@ -158,9 +158,9 @@ class LinkBase:
         self._heartbeat = Heartbeat(direction, settings, rng)
         self.outflow = Outflow(settings.send_stall_timeout_s, settings.max_send_queue_bytes)
         self._pending = PendingRequests()
-        self._calls = OpenCalls(settings.max_open_calls, settings.open_call_expiry_s)
-        self._response_rate = ResponseRate()
-        self._own_pushes = Pacer(OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S)
+        self._calls: OpenCalls | None = None  # while there are any
+        self._response_rate: ResponseRate | None = None  # once there is one
+        self._own_pushes: tuple[float, ...] = ()  # when our node info was pushed
         self._push_at: float | None = None  # when our node info, changed too often, will be pushed
         self._told: PeerInfo | None = None  # what the pool was told last
         self._step_deadline: float | None = None  # of the present stage: connect, upgrade, close
@@ -207,10 +207,13 @@ class LinkBase:
             direction=self.direction,
             kind=self.kind,
             latency_ms=self._heartbeat.latency_ms,
-            response_rate=self._response_rate.share(),
+            response_rate=self._answered_share(),
             reputation=self._conduct.reputation,
             connected_at=None if self._connected_at is None else self._connected_at + self._wall_offset_s,
         )
+
+    def _answered_share(self) -> float | None:
+        return None if self._response_rate is None else self._response_rate.share()
 
     def speak(self, dialect: Dialect) -> None:
         """What the HTTP upgrade agreed on, for everything that follows. Raises RuntimeError after the handshake."""
@@ -250,13 +253,20 @@ class LinkBase:
         told = self._told
         if not self.is_connected or told is None:
             return
-        standing = self._heartbeat.latency_ms, self._response_rate.share(), self._conduct.reputation
+        standing = self._heartbeat.latency_ms, self._answered_share(), self._conduct.reputation
         if standing != (told.latency_ms, told.response_rate, told.reputation):
             self._tell_update()
 
     def _tell_update(self) -> None:
         self._told = self.info()
         self._tell(Room.POOL, PeerUpdated(self._told))
+
+    def _rest(self, now: float) -> None:
+        """The connection may be at rest for long: give up what it can do without. Of thousands nearly all are."""
+        self._pending.rest()
+        self._conduct.rest(now)
+        if not self._calls:
+            self._calls = None
 
     # ---- the end ----
 
@@ -426,7 +436,7 @@ class LinkBase:
         """Everything that was decided since, in order."""
         packets, self._corked = self._corked, None
         if packets:
-            self._out.append(SendPacket(packets[0]) if len(packets) == 1 else SendPackets(packets))
+            self._put(SendPacket(packets[0]) if len(packets) == 1 else SendPackets(packets))
         return self._flush()
 
     def _flush(self) -> list[Effect]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.calls import PendingRequest
+from core.calls import OpenCalls, PendingRequest, ResponseRate
 from core.effects import AskId, Effect, Reply, Room
 from core.errors import RequestFailed, RequestRefused, RequestTimedOut
 from core.events import InvalidRequestReceived, RequestReceived
@@ -77,7 +77,7 @@ class LinkCalls(LinkBase):
         return self._settings.request_timeout_inbound_s
 
     def _on_application_answer(self, ask_id: AskId, request: PendingRequest, packet: Response) -> None:
-        self._response_rate.answered += 1
+        self._settled_requests().answered += 1
         if packet.malformed or packet.bare:
             error = RequestFailed(f"{self.peer_id} answered {request.procedure!r} in an unknown form", self.peer_id)
             self._put(Reply(ask_id, Failed(0, error)))
@@ -85,32 +85,36 @@ class LinkCalls(LinkBase):
             self._put(Reply(ask_id, RequestAnswered(0, self.peer_id, packet.data)))
 
     def _on_application_refusal(self, ask_id: AskId, packet: ErrorResponse) -> None:
-        self._response_rate.answered += 1
+        self._settled_requests().answered += 1
         self._put(Reply(ask_id, Failed(0, RequestRefused(packet.message, self.peer_id, packet.code))))
 
     def _on_application_timeout(self, ask_id: AskId, request: PendingRequest) -> None:
-        self._response_rate.unanswered += 1
+        self._settled_requests().unanswered += 1
         text = f"{self.peer_id} did not answer {request.procedure!r} in {request.deadline - request.sent_at:g} s"
         self._put(Reply(ask_id, Failed(0, RequestTimedOut(text, self.peer_id))))
+
+    def _settled_requests(self) -> ResponseRate:
+        if self._response_rate is None:
+            self._response_rate = ResponseRate()
+        return self._response_rate
 
     # ---- the remote's ----
 
     def answer(self, call_id: int, data: bytes | None) -> list[Effect]:
         """Answer a remote's request; a second answer, or one to a call that is not open, is ignored."""
-        if self._calls.close(call_id):
+        if self._close_call(call_id):
             self._respond(call_id, data)
         return self._flush()
 
     def refuse(self, call_id: int, message: str) -> list[Effect]:
         """Answer a remote's request with an error."""
-        if self._calls.close(call_id) and self.stage < Stage.CLOSING:
+        if self._close_call(call_id) and self.stage < Stage.CLOSING:
             self._send(self._dialect.encode_error(call_id, message, ErrorCode.PROGRAM))
         return self._flush()
 
     def on_sample(self, call_id: int, endpoints: Sequence[Endpoint]) -> list[Effect]:
         """The book's answer to a remote's getPeers."""
-        if self._calls.close(call_id):
-            self._calls.rest()
+        if self._close_call(call_id):
             self._respond(call_id, self._dialect.encode_peers(endpoints[: self._settings.max_peers_per_answer]))
         return self._flush()
 
@@ -130,10 +134,15 @@ class LinkCalls(LinkBase):
             )
 
     def _open_call(self, cid: int, now: float) -> bool:
+        if self._calls is None:
+            self._calls = OpenCalls(self._settings.max_open_calls, self._settings.open_call_expiry_s)
         if self._calls.open(cid, now):
             return True
         self._send(self._dialect.encode_error(cid, TOO_MANY_CALLS, ErrorCode.OVERLOADED))
         return False
+
+    def _close_call(self, call_id: int) -> bool:
+        return self._calls is not None and self._calls.close(call_id)
 
     def _on_malformed_request(self, packet: MalformedRequest, now: float) -> None:
         self.traffic.errors += 1
@@ -162,6 +171,7 @@ class LinkCalls(LinkBase):
         # lisk-p2p listeners hand "ping" to their application; a program has better things to answer.
         if packet.cid and self.stage < Stage.CLOSING:
             self._send(self._dialect.encode_pong(packet.cid, self.peer_id))
+        self._rest(now)
 
     def _respond(self, cid: int | None, data: bytes | None) -> None:
         if cid and self.stage < Stage.CLOSING:

@@ -25,8 +25,9 @@ from core.house_messages import (
     PeersAdvertised,
 )
 from core.ids import CloseCode, PeerKind
-from core.link_base import End, Stage
+from core.link_base import OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S, End, Stage
 from core.link_calls import GET_NODE_INFO, GET_PEERS, PING, LinkCalls
+from core.rate import pace
 from core.wire.codec import CodecError
 from core.wire.packets import ErrorResponse, PacketFault, Response
 from core.wire.payloads import MAX_PEERS, NodeInfo
@@ -62,7 +63,7 @@ class LinkIntroduction(LinkCalls):
     def _push_own_info(self, now: float) -> None:
         if self._push_at is not None and now < self._push_at:
             return
-        self._push_at = self._own_pushes.take(now)
+        self._own_pushes, self._push_at = pace(self._own_pushes, OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S, now)
         self.sooner = True
         if self._push_at is None:
             self._send(self._dialect.encode_message(POST_NODE_INFO, self._dialect.encode_node_info(self._own)))
@@ -80,7 +81,8 @@ class LinkIntroduction(LinkCalls):
         # Only the options of a pushed node info count: chain, version and nonce were settled at the handshake, and a
         # remote must not be able to change them afterwards.
         known = self._remote
-        self._remote = info if known is None else replace(known, options=info.options)
+        merged = info if known is None else replace(known, options=info.options)
+        self._remote = info if info == merged else merged  # decoded, it may be one object for many links
         if self.is_connected:
             self._tell_update()
         self._emit(UpdatedPeerInfo(peer=self.info()))
@@ -117,7 +119,7 @@ class LinkIntroduction(LinkCalls):
             self._on_node_info_answer(packet.data, now)
         else:
             self._on_peers_answer(packet.data, now)
-        self._pending.rest()
+        self._rest(now)
 
     def _on_error_response(self, packet: ErrorResponse, now: float) -> None:
         request = self._pending.take(packet.rid)

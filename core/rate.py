@@ -6,6 +6,8 @@ others. The functions are told the time, so a day of traffic is tested in micros
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
 
 LONG_AGO = float("-inf")
 """One object for all: there is a counter in each connection."""
@@ -28,6 +30,10 @@ class WindowCounter:
             self._ends_at = now + self.window_s
         self._count += 1
         return self._count
+
+    def is_over(self, now: float) -> bool:
+        """The window has ended: a new counter would count the same."""
+        return now >= self._ends_at
 
 
 class AddressRate:
@@ -52,6 +58,20 @@ class AddressRate:
         return count
 
 
+class _Terms(NamedTuple):
+    """What all connections of a node have in common. ``free``: packets of a window that cost nothing."""
+
+    limit: float
+    penalty: int
+    window_s: float
+    free: float
+
+
+@lru_cache(maxsize=64)
+def _terms(limit: float, penalty: int, window_s: float) -> _Terms:
+    return _Terms(limit, penalty, window_s, limit * window_s)
+
+
 class PacketRate:
     """The limit on packets of every sort: ``limit`` per ``window_s``; each whole multiple costs ``penalty``.
 
@@ -59,15 +79,12 @@ class PacketRate:
     1,100 cost 110. The price of a window is due at its end, so that a burst is priced once, by its size.
     """
 
-    __slots__ = ("_count", "_ends_at", "_free", "is_over", "limit", "penalty", "window_s")
+    __slots__ = ("_count", "_ends_at", "_terms", "is_over")
 
     def __init__(self, limit: float, penalty: int, window_s: float) -> None:
-        self.limit = limit
-        self.penalty = penalty
-        self.window_s = window_s
+        self._terms = _terms(limit, penalty, window_s)
         self._count = 0
         self._ends_at = LONG_AGO
-        self._free = limit * window_s  # packets of a window that cost nothing
         self.is_over = False
         """A penalty for the current window falls due at its end."""
 
@@ -77,9 +94,9 @@ class PacketRate:
         if now >= self._ends_at:
             due = self._price()
             self._count = 0
-            self._ends_at = now + self.window_s
+            self._ends_at = now + self._terms.window_s
         self._count += packets
-        self.is_over = self._count > self._free
+        self.is_over = self._count > self._terms.free
         return due
 
     def due_at(self) -> float | None:
@@ -91,30 +108,21 @@ class PacketRate:
         return self.add(0, now) if now >= self._ends_at else 0
 
     def _price(self) -> int:
-        rate = self._count / self.window_s
-        return self.penalty * int(rate // self.limit) if rate > self.limit else 0
+        terms = self._terms
+        rate = self._count / terms.window_s
+        return terms.penalty * int(rate // terms.limit) if rate > terms.limit else 0
 
 
-class Pacer:
-    """Allows ``limit`` actions of ours in *any* ``window_s`` seconds.
+def pace(times: tuple[float, ...], limit: int, window_s: float, now: float) -> tuple[tuple[float, ...], float | None]:
+    """Allow ``limit`` actions of ours in *any* ``window_s`` seconds; ``times`` are the last ones.
+
+    Returns the times with one more, now, and None; or the same times, and when the action may be done.
 
     Others judge us by windows of theirs, and we do not know where those begin: two fixed windows of our own could put
     twice the limit into one of theirs.
     """
-
-    __slots__ = ("_times", "limit", "window_s")
-
-    def __init__(self, limit: int, window_s: float) -> None:
-        self.limit = limit
-        self.window_s = window_s
-        self._times: tuple[float, ...] = ()  # few, and mostly none: an empty deque takes 760 bytes
-
-    def take(self, now: float) -> float | None:
-        """Count an action now and return None; or, if it would be one too many, return when it may be done."""
-        times = self._times
-        if len(times) == self.limit:
-            allowed_at = times[0] + self.window_s
-            if now < allowed_at:
-                return allowed_at
-        self._times = (*times, now)[-self.limit :]
-        return None
+    if len(times) == limit:
+        allowed_at = times[0] + window_s
+        if now < allowed_at:
+            return times, allowed_at
+    return (*times, now)[-limit:], None

@@ -6,6 +6,7 @@ moment in which two nodes dial each other both exist, and the pool ends one of t
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -52,7 +53,7 @@ class Slots:
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
-        self._by_id[slot.endpoint.peer_id] = slot.endpoint
+        self._by_id[sys.intern(slot.endpoint.peer_id)] = slot.endpoint  # the same text as in its link
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgpack
 
+from core.config.frozen import FrozenDict
 from core.ids import MAX_PORT, MIN_PORT, Endpoint
 from core.wire.codec import CodecError, CodecLimit
 from core.wire.native_packets import new_unpacker
@@ -39,6 +40,11 @@ MAX_LATER_VALUES = 16
 REMEMBERED_ADDRESSES = 16_384
 """In each direction, 4 MB at most: all nodes tell of the same peers again and again."""
 
+REMEMBERED_INFOS = 8192
+REMEMBERED_INFO_BYTES = 128
+"""Node infos without options, 3 MB at most: many links of one process may hold what one node says of itself."""
+
+_NO_OPTIONS = FrozenDict()
 _NODE_INFO_VALUES = 7
 _PLACE = "node info"
 
@@ -68,6 +74,14 @@ def decode_node_info(data: bytes, max_bytes: int) -> NodeInfo:
     """
     if len(data) > max_bytes:
         raise CodecLimit("", f"expected at most {max_bytes} bytes, got {len(data)}")
+    if len(data) <= REMEMBERED_INFO_BYTES:
+        known = _short_node_info(data)
+        if not known.options:  # which a program could change
+            return known
+    return _node_info(data)
+
+
+def _node_info(data: bytes) -> NodeInfo:
     try:
         chain_id, version, nonce, advertise, options, identifier, network_id = _read_node_info(data)
     except msgpack.UnpackException as error:
@@ -80,9 +94,12 @@ def decode_node_info(data: bytes, max_bytes: int) -> NodeInfo:
     if type(chain_id) is not bytes or type(advertise) is not bool or any(type(text) is not str for text in texts):
         raise CodecError(_PLACE, "expected bytes, two strings, a boolean, a map and two strings")
     try:
-        return NodeInfo(chain_id, version, nonce, advertise, options, identifier, network_id)
+        return NodeInfo(chain_id, version, nonce, advertise, options or _NO_OPTIONS, identifier, network_id)
     except ValueError as error:
         raise PacketFault("node_info_limit", str(error)) from error
+
+
+_short_node_info = functools.lru_cache(maxsize=REMEMBERED_INFOS)(_node_info)
 
 
 def _read_node_info(data: bytes) -> tuple[Any, Any, Any, Any, dict[str, object], Any, Any]:
