@@ -286,6 +286,8 @@ class End:
             self._under_way = NO_ITEMS
             self._moving = False
             self._deliver(under_way[0][1])
+            if self.state is State.CLOSED:
+                self._part()
             return
         now = internet.clock.now
         count = 1
