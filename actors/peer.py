@@ -320,7 +320,11 @@ class PeerActor(PeerDesk):
 
     def receiveMsg_ClosePeer(self, message: ClosePeer, sender: Any) -> None:
         """Close in order."""
-        self.apply(self.link.close(message.code, message.reason, self.now()))
+        if message.when_answered:
+            self.apply(self.link.retire(message.code, message.reason, self.now()))
+            self._tell_of_end()  # whoever sends here directly is to ask the pool again, which knows another connection
+        else:
+            self.apply(self.link.close(message.code, message.reason, self.now()))
         self._settle()
 
 

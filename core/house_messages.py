@@ -288,10 +288,14 @@ class PeerSample(Query, frozen=True):
 
 
 class ClosePeer(ActorMessage, frozen=True):
-    """Close in order: ``#disconnect`` with code and reason, then a close frame."""
+    """Close in order: ``#disconnect`` with code and reason, then a close frame.
+
+    ``when_answered``: not before the requests on it are answered, for a moment at least and a request's time at most.
+    """
 
     code: int
     reason: str
+    when_answered: bool = False
 
 
 class PeerDismissed(ActorMessage, frozen=True):

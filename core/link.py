@@ -21,7 +21,7 @@ from typing import Any
 from core.effects import CloseChannel, Effect, SendPacket, SendPackets
 from core.events import FailedToSendMessage, InvalidMessageReceived, MessageReceived, NewInboundPeer
 from core.ids import CloseCode, Direction
-from core.link_base import End, Stage
+from core.link_base import End, Retirement, Stage
 from core.link_calls import PING
 from core.link_introduction import HANDSHAKE, POST_NODE_INFO, LinkIntroduction
 from core.messages import SendMessage
@@ -40,6 +40,9 @@ from core.wire.packets import (
 from core.wire.payloads import NodeInfo
 
 MAX_STATUS_TEXT_CHARACTERS = 200
+
+RETIRE_STEP_S = 0.5
+"""How often a connection that is to end looks whether it is free to: longer than a request is under way, mostly."""
 
 # Members of an enumeration take longer to look up than to compare: those that each message needs.
 _HANDSHAKE, _READY, _CLOSING = Stage.HANDSHAKE, Stage.READY, Stage.CLOSING
@@ -211,6 +214,26 @@ class Link(LinkIntroduction):
         self._put(SendPackets(encode_all(self._dialect.encode_message, messages)))
         return self._flush()
 
+    def retire(self, code: int, reason: str, now: float) -> list[Effect]:
+        """Close in order when every request on this connection, ours and the remote's, is answered.
+
+        Not before :data:`RETIRE_STEP_S`, for some may be under way; at the latest after a request's time. A connection
+        that does not carry messages is closed at once.
+        """
+        if self.is_connected:
+            until = now + self._request_timeout_s()
+            self._retirement = Retirement(code, reason, min(now + RETIRE_STEP_S, until), until)
+            self.sooner = True
+            return self._flush()
+        return self.close(code, reason, now)
+
+    def _retire_if_free(self, retirement: Retirement, now: float) -> None:
+        if now < retirement.until and (len(self._pending) or self._calls):
+            self._retirement = retirement._replace(look_at=min(now + RETIRE_STEP_S, retirement.until))
+        else:
+            self._retirement = None
+            self._close(retirement.code, retirement.reason, now)
+
     def on_overflow(self, now: float) -> list[Effect]:
         """The send queue is full: a remote that does not read is dropped, not buffered."""
         self._abort(CloseCode.ABNORMAL, "send queue is full: the peer does not read")
@@ -246,6 +269,8 @@ class Link(LinkIntroduction):
             self._on_heartbeat(now)
             if self._push_at is not None and self._push_at <= now:
                 self._push_own_info(now)
+        if self._retirement is not None and self._retirement.look_at <= now:
+            self._retire_if_free(self._retirement, now)
         if self._traffic_at is not None and self._traffic_at <= now:
             self._report_traffic()
         return self._flush()

@@ -84,6 +84,16 @@ class End(NamedTuple):
     by_us: bool
 
 
+class Retirement(NamedTuple):
+    """The connection ends with this close code and reason when nothing on it waits for an answer: that is looked at at
+    ``look_at``, and no more waited for at ``until``."""
+
+    code: int
+    reason: str
+    look_at: float
+    until: float
+
+
 class LinkBase:
     """Stages, deadlines, conduct and the end of one connection.
 
@@ -110,6 +120,7 @@ class LinkBase:
         "_push_at",
         "_remote",
         "_response_rate",
+        "_retirement",
         "_review",
         "_said_at",
         "_said_goodbye",
@@ -163,6 +174,7 @@ class LinkBase:
         self._own_pushes: tuple[float, ...] = ()  # when our node info was pushed
         self._push_at: float | None = None  # when our node info, changed too often, will be pushed
         self._told: PeerInfo | None = None  # what the pool was told last
+        self._retirement: Retirement | None = None
         self._step_deadline: float | None = None  # of the present stage: connect, upgrade, close
         self._traffic_at: float | None = None
         self._said_at: float | None = None  # what next_deadline() last said
@@ -238,6 +250,8 @@ class LinkBase:
         stalls_at = self.outflow.stalls_at
         if stalls_at is not None and (first is None or stalls_at < first):
             first = stalls_at
+        if self._retirement is not None:
+            first = earliest(first, self._retirement.look_at)
         if not Stage.HANDSHAKE < self.stage < Stage.CLOSING:
             return first
         return earliest(first, self._heartbeat.next_deadline(), self._conduct.packet_rate.due_at(), self._push_at)

@@ -138,7 +138,10 @@ class Pool(OutboundPool):
         self._populate(now)
 
     def _end_double(self, endpoint: Endpoint) -> None:
-        """Two nodes dialled each other at once: both keep the connection opened by the one with the smaller nonce."""
+        """Two nodes dialled each other at once: both keep the connection opened by the one with the smaller nonce.
+
+        Programs may have asked something on the other one already: it ends when that is answered.
+        """
         outbound = self._slots.get(endpoint, Direction.OUTBOUND)
         inbound = self._slots.get(endpoint, Direction.INBOUND)
         if outbound is None or inbound is None or outbound.info is None or inbound.info is None:
@@ -146,7 +149,8 @@ class Pool(OutboundPool):
         if outbound.leaving or inbound.leaving:
             return  # one of them ends anyway
         ours_wins = self._own_nonce < outbound.info.nonce
-        self._end(inbound if ours_wins else outbound, CloseCode.DUPLICATE, DUPLICATE, rules.DUPLICATE)
+        slot = inbound if ours_wins else outbound
+        self._end(slot, CloseCode.DUPLICATE, DUPLICATE, rules.DUPLICATE, in_peace=True)
 
     def on_updated(self, peer: PeerInfo) -> list[Effect]:
         """Latency, reputation or node info of a peer changed."""

@@ -117,11 +117,11 @@ class PoolBase:
 
     # ---- output ----
 
-    def _end(self, slot: Slot, code: int, reason: str, why: Rule) -> None:
-        if not slot.leaving:
-            slot.leaving = True
+    def _end(self, slot: Slot, code: int, reason: str, why: Rule, *, in_peace: bool = False) -> None:
+        if not slot.leaving or slot.in_peace:
+            slot.leaving, slot.in_peace = True, in_peace
             slot.why = why
-            self._say(slot, ClosePeer(code, reason))
+            self._say(slot, ClosePeer(code, reason, in_peace))
 
     def _record(self, endpoint: Endpoint, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> None:
         self._decisions.append(decided(endpoint.peer_id, decision, rule, *numbers))

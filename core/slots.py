@@ -19,7 +19,8 @@ from core.netgroup import host_key, is_exempt, net_group
 
 
 class Slot(msgspec.Struct):
-    """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered.
+    """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered, ``in_peace`` if
+    that may take its time.
 
     ``asked_at``: when it was last asked for its peers (monotonic seconds). ``why`` the close was ordered.
     """
@@ -29,6 +30,7 @@ class Slot(msgspec.Struct):
     kind: PeerKind
     info: PeerInfo | None = None
     leaving: bool = False
+    in_peace: bool = False
     asked_at: float = 0.0
     why: Rule | None = None
 

@@ -12,14 +12,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from scripts import bench_actors
-from scripts.benchmarks import book, fanout, libp2p_process, network, processes, simulation
+from scripts.benchmarks import actors, book, fanout, libp2p_process, network, processes, simulation, trickle
 from scripts.benchmarks.network import Maker
 from scripts.benchmarks.picture import picture
 from scripts.benchmarks.rounds import Result
 from scripts.benchmarks.summary import budget_table, judged, markdown, summarise, table
 
-SUBJECTS = ("network", "peers", "processes", "actors", "book", "simulation")
+SUBJECTS = ("network", "peers", "trickle", "processes", "actors", "book", "simulation")
 QUICK_COUNT = 400
 QUICK_ACTOR_MESSAGES = 2000
 
@@ -78,11 +77,14 @@ def measure(subjects: list[str], options: argparse.Namespace) -> dict[str, Any]:
 def measure_subject(subject: str, options: argparse.Namespace, notes: dict[str, Any]) -> tuple[Any, str]:
     """The summary for programs, and the table for people."""
     if subject == "actors":
-        found = bench_actors.run(options.rounds, QUICK_ACTOR_MESSAGES if options.quick else 200_000, say)
-        return found, bench_actors.table(found)
+        found = actors.run(options.rounds, QUICK_ACTOR_MESSAGES if options.quick else 200_000, say)
+        return found, actors.table(found)
     if subject == "book":
         times = book.run(quick=options.quick)
         return times, book.table(times)
+    if subject == "trickle":
+        shares = trickle.run(say, quick=options.quick)
+        return shares, trickle.table(shares)
     if subject == "simulation":
         sizes = simulation.run_all(say, quick=options.quick)
         return sizes, simulation.table(sizes)
@@ -122,10 +124,12 @@ def write(result: dict[str, Any], options: argparse.Namespace) -> None:
             parts.append(f"py-libp2p is missing: {result['libp2p']}")
         if result["budgets"]:
             parts.append(f"## Budgets\n\n{budget_table(result['budgets'])}")
+        if "trickle" in result:
+            parts.append(f"## What a trickle costs\n\n{trickle.markdown(result['trickle'])}")
         if "processes" in result:
             parts.append(f"## In processes\n\n```text\n{processes.table(result['processes'])}\n```")
         if "actors" in result:
-            parts.append(f"## Actor to actor\n\n{bench_actors.markdown(result['actors'])}")
+            parts.append(f"## Actor to actor\n\n{actors.markdown(result['actors'])}")
         if "book" in result:
             parts.append(f"## The peer book\n\n{book.markdown(result['book'])}")
         options.markdown.write_text("\n\n".join(parts) + "\n")

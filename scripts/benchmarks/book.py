@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from scripts import bench_book
+from scripts.benchmarks import book_times
 
 ROUNDS = 5
 BATCH = 200
@@ -19,7 +19,7 @@ DRIVER = Path(__file__).resolve().parents[2] / "tests" / "interop" / "driver"
 
 def run(*, quick: bool = False) -> dict[str, dict[str, Any]]:
     """Microseconds for each operation: ours, and lisk-p2p's where it has the same one and npm has installed it."""
-    timed = bench_book.run(1 if quick else bench_book.ROUNDS)
+    timed = book_times.run(1 if quick else book_times.ROUNDS)
     ours: dict[str, dict[str, Any]] = {name: dict(figures) for name, figures in timed.items()}
     for name, values in lisk_book(1 if quick else ROUNDS).items():
         ours[name]["lisk_us"] = statistics.median(values)

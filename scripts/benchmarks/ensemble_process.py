@@ -7,9 +7,6 @@ from typing import Any
 
 from scripts.benchmarks.child import Child
 
-BUSY_POLL_S = 0.00015
-"""What docs/performance.md tells of."""
-
 CONFIG = {
     "host_ip": "127.0.0.1",
     "port": 0,
@@ -52,6 +49,10 @@ class EnsembleNode(Child):
         """``elapsed``, ``p50``, ``p99`` in seconds."""
         return self.call("rpcflood", peer_id=peer_id, count=count, size=size, in_flight=in_flight)
 
+    def trickle(self, peer_id: str, kind: str, per_s: int, seconds: float) -> None:
+        """Send so many messages or requests a second to one peer, evenly."""
+        self.call("trickle", peer_id=peer_id, kind=kind, per_s=per_s, seconds=seconds)
+
 
 class NativeNode(EnsembleNode):
     """An Ensemble node that speaks the native dialect with its like."""
@@ -60,8 +61,8 @@ class NativeNode(EnsembleNode):
         super().__init__(seeds, core, native=True, **options)
 
 
-class BusyNode(NativeNode):
-    """One that looks for what comes next before it sleeps."""
+class SleepyNode(NativeNode):
+    """One that never looks for what comes next, and sleeps at once."""
 
     def __init__(self, seeds: list[str], core: int | None = None) -> None:
-        super().__init__(seeds, core, busy_poll_s=BUSY_POLL_S)
+        super().__init__(seeds, core, busy_poll_s=0.0)

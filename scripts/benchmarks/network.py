@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from scripts.benchmarks.ensemble_process import BusyNode, EnsembleNode, NativeNode
+from scripts.benchmarks.ensemble_process import EnsembleNode, NativeNode, SleepyNode
 from scripts.benchmarks.lisk_process import LiskProcess
 from scripts.benchmarks.rounds import Figures, Measure, Progress, Result, alternate, cores
 
@@ -36,7 +36,7 @@ REFERENCE = "lisk-p2p to lisk-p2p"
 PAIRS: dict[str, tuple[Maker, Maker]] = {
     REFERENCE: (LiskProcess, LiskProcess),
     "Ensemble to Ensemble, native": (NativeNode, NativeNode),
-    "native, busy_poll_s 0.00015": (BusyNode, BusyNode),
+    "native, busy_poll_s 0": (SleepyNode, SleepyNode),
     "Ensemble to Ensemble, lisk-0.10": (EnsembleNode, EnsembleNode),
     "Ensemble to lisk-p2p": (EnsembleNode, LiskProcess),
     "lisk-p2p to Ensemble": (LiskProcess, EnsembleNode),
@@ -56,6 +56,7 @@ MEASURES = {
     "CPU of the sender, one-way 32 B": Measure("us", False),
     "CPU of the receiver, one-way 32 B": Measure("us", False),
     "CPU of both, a request of 64": Measure("us", False),
+    "CPU of both, a single request": Measure("us", False),
 }
 
 
@@ -81,16 +82,18 @@ def _one_ways(sender: Node, receiver: Node, base_count: int) -> Figures:
 
 
 def _requests(sender: Node, receiver: Node, base_count: int) -> Figures:
-    count = max(100, base_count // 2)
+    count, few = max(100, base_count // 2), max(100, base_count // 20)
     before = sender.usage()["cpu_s"] + receiver.usage()["cpu_s"]
     many = sender.rpc_flood(receiver.peer_id, count, 32, 64)
-    spent = sender.usage()["cpu_s"] + receiver.usage()["cpu_s"] - before
-    single = sender.rpc_flood(receiver.peer_id, max(100, base_count // 20), 32, 1)
+    between = sender.usage()["cpu_s"] + receiver.usage()["cpu_s"]
+    single = sender.rpc_flood(receiver.peer_id, few, 32, 1)
+    after = sender.usage()["cpu_s"] + receiver.usage()["cpu_s"]
     return {
         "requests, 64 in flight": count / many["elapsed"],
         "one request, p50": single["p50"] * 1e3,
         "one request, p99": single["p99"] * 1e3,
-        "CPU of both, a request of 64": spent / count * 1e6,
+        "CPU of both, a request of 64": (between - before) / count * 1e6,
+        "CPU of both, a single request": (after - between) / few * 1e6,
     }
 
 

@@ -25,7 +25,6 @@ BUDGETS = (
     Budget("network", "Ensemble to Ensemble, lisk-0.10", "one-way 32 B", 1.0),
     Budget("network", "Ensemble to Ensemble, native", "requests, 64 in flight", 3.0),
     Budget("network", "Ensemble to Ensemble, native", "one request, p50", 0.7),
-    Budget("network", "native, busy_poll_s 0.00015", "one request, p50", 0.7),
     Budget("peers", "Ensemble, native", "broadcast 1 KB to 20", 3.0),
     Budget("peers", "Ensemble, native", "memory, 100 inbound peers", 1.0),
 )

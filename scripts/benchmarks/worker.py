@@ -2,7 +2,8 @@
 
 Commands (one object a line, ``id`` is repeated in the answer): ``start`` (config), ``wait_connected`` (count),
 ``count`` (event, expected), ``counted`` (event), ``flood`` (event, count, size, peer_id or null for all), ``rpcflood``
-(peer_id, count, size, in_flight), ``usage``. The end of stdin ends the process. Times are monotonic seconds.
+(peer_id, count, size, in_flight), ``trickle`` (peer_id, kind, per_s, seconds), ``usage``. The end of stdin ends the
+process. Times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -107,6 +108,19 @@ class Worker:
             "p50": latencies[len(latencies) // 2],
             "p99": latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)],
         }
+
+    async def do_trickle(self, peer_id: str, kind: str, per_s: int, seconds: float) -> dict[str, Any]:
+        """Send ``per_s`` "messages" or "requests" a second, one after the other at even intervals."""
+        p2p, data, loop = self._node(), bytes(32), asyncio.get_running_loop()
+        began = loop.time()
+        for number in range(int(per_s * seconds)):
+            await asyncio.sleep(began + number / per_s - loop.time())
+            if kind == "requests":
+                await p2p.request_from_peer(peer_id, "echo", data)
+            else:
+                await p2p.send_to_peer(peer_id, "trickle", data, wait=False)
+        await asyncio.sleep(max(0.0, began + seconds - loop.time()))
+        return {}
 
     async def do_usage(self) -> dict[str, Any]:
         """See :func:`scripts.benchmarks.usage.usage`."""

@@ -77,6 +77,7 @@ class Twin:
     kind: PeerKind
     connected: bool = False
     leaving: bool = False
+    in_peace: bool = False
 
 
 @dataclass
@@ -249,7 +250,8 @@ class Driven:
                 slot = self.slots[effect.endpoint, effect.direction]
                 self.log.peers_told.append((effect.endpoint, effect.direction, effect.message))
                 if isinstance(effect.message, ClosePeer):
-                    assert not slot.leaving, "told to close twice"
+                    assert not slot.leaving or slot.in_peace, "told to close twice"
+                    slot.in_peace = effect.message.when_answered
                     slot.leaving = True
             elif isinstance(effect, Tell):
                 self.log.told[effect.room].append(effect.message)

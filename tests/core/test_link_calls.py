@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from core.effects import Room
-from core.errors import RequestFailed, RequestRefused, RequestTimedOut
+from core.errors import ConnectionLost, RequestFailed, RequestRefused, RequestTimedOut
 from core.events import InvalidRequestReceived, PenaltyApplied, RequestReceived
 from core.house_messages import (
     GetSample,
+    PeerClosed,
     PeerUpdated,
 )
 from core.ids import Direction, Endpoint, PeerKind
+from core.link import RETIRE_STEP_S
 from core.link_base import Stage
 from core.messages import (
     Failed,
@@ -468,3 +471,75 @@ def test_packets_after_the_one_that_bans_are_not_acted_upon() -> None:
 def test_the_direction_of_a_link_does_not_change_who_is_who() -> None:
     assert inbound().link.info().direction is Direction.INBOUND
     assert outbound().link.info().direction is Direction.OUTBOUND
+
+
+# ---- a connection that is to end, but not before everything is answered
+
+
+@pytest.mark.parametrize("make", [inbound, outbound])
+def test_a_connection_retires_when_our_requests_are_answered(make: Callable[..., Rig]) -> None:
+    rig = make(request_timeout_inbound_s=10.0, request_timeout_outbound_s=10.0)
+    rig.request()
+    cid = rig.take_sent()[-1]["cid"]
+    rig.do(rig.link.retire(4404, "double", rig.now))
+    rig.advance(3.0)
+    assert rig.ends == []
+    rig.request()  # one that was under way from the program when the order came
+    rig.reply(cid, b"answer")
+    rig.advance(2 * RETIRE_STEP_S)
+    assert rig.ends == []
+    rig.reply(cid + 1, b"answer")
+    rig.advance(RETIRE_STEP_S)
+    assert rig.ends == [4404]
+    assert rig.take_sent()[-1] == {"event": "#disconnect", "data": {"code": 4404, "data": "double"}}
+    assert [type(answer) for _, answer in rig.replies] == [RequestAnswered, RequestAnswered]
+
+
+def test_a_connection_retires_when_the_remotes_requests_are_answered() -> None:
+    rig = inbound()
+    rig.do(rig.link.retire(4404, "double", rig.now))
+    rig.advance(RETIRE_STEP_S / 2)
+    rig.call("ask", cid=5)  # was under way
+    rig.advance(3 * RETIRE_STEP_S)
+    assert rig.ends == []
+    rig.do(rig.link.answer(5, b"answer"))
+    assert rig.take_sent()[-1]["rid"] == 5
+    rig.advance(RETIRE_STEP_S)
+    assert rig.ends == [4404]
+
+
+def test_a_connection_at_rest_retires_after_a_moment() -> None:
+    rig = inbound()
+    rig.do(rig.link.retire(4404, "double", rig.now))
+    assert rig.ends == []
+    rig.advance(RETIRE_STEP_S)
+    assert rig.ends == [4404]
+    rig.closed(4404)
+    assert rig.tells(PeerClosed)[0].code == 4404
+
+
+def test_who_never_answers_does_not_keep_a_connection_that_retires() -> None:
+    rig = inbound(request_timeout_inbound_s=4.0)
+    rig.request(timeout_s=3600.0)
+    rig.call("ask", cid=5)
+    rig.do(rig.link.retire(4404, "double", rig.now))
+    rig.advance(3.9)
+    assert rig.ends == []
+    rig.advance(0.1)
+    assert rig.ends == [4404]
+    rig.closed(4404)
+    assert isinstance(failure(rig), ConnectionLost)
+
+
+def test_a_connection_that_retires_can_be_closed_at_once() -> None:
+    rig = inbound()
+    rig.request()
+    rig.do(rig.link.retire(4404, "double", rig.now))
+    rig.close(1000, "banned")
+    assert rig.ends == [1000]
+
+
+def test_a_connection_that_is_not_ready_is_closed_at_once() -> None:
+    rig = outbound(Stage.NODE_INFO)
+    rig.do(rig.link.retire(4404, "double", rig.now))
+    assert rig.ends == [4404]

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from core.effects import CreateInbound, Reply, Room
 from core.evict import NO_PROTECTION, ProtectionRatios
 from core.house_messages import (
+    ClosePeer,
     InboundRefused,
     InboundSeen,
     OutboundFailed,
 )
 from core.ids import CloseCode, Endpoint, PeerKind
+from core.messages import Ban
 from core.pool import Pool
 from core.pool_settings import PoolSettings
 from tests.core.pool_tools import IN, OUT, OWN_NONCE, Driven, at
@@ -223,6 +225,23 @@ def test_the_smaller_nonce_keeps_the_connection_it_opened() -> None:
         ((endpoint, direction, said),) = driven.log.peers_told
         assert (endpoint, direction, said.code) == (at(1), ended, CloseCode.DUPLICATE)  # type: ignore[attr-defined]
         assert [peer.direction for peer in driven.pool.connected_peers()] == [IN if ended is OUT else OUT]
+
+
+def test_the_other_one_may_take_its_time_unless_there_is_a_reason_to_end_it() -> None:
+    for reason in ("stop", "ban"):
+        driven = Driven().start()
+        driven.answer_book(at(1))
+        driven.admit(at(1))
+        driven.connected(at(1), IN, nonce="a")
+        driven.connected(at(1), OUT, nonce="a")
+        if reason == "stop":
+            driven.stop()
+        else:
+            driven.apply(driven.pool.on_banned(Ban(at(1).ip, driven.now + 60.0, "")))
+        orders = [(direction, said.code, said.when_answered) for _, direction, said in driven.log.peers_told
+                  if isinstance(said, ClosePeer)]  # fmt: skip
+        assert orders[0] == (OUT, CloseCode.DUPLICATE, True)
+        assert sorted(orders[1:], key=str) == [(IN, CloseCode.NORMAL, False), (OUT, CloseCode.NORMAL, False)]
 
 
 def test_infos_of_openers_carry_the_trust_of_their_endpoint() -> None:

@@ -1,6 +1,6 @@
 """Measure the in-process base beside Thespian's simpleSystemBase, in one run.
 
-    python scripts/bench_actors.py [--rounds 5] [--messages 200000] [--json FILE]
+    python -m scripts.benchmarks.actors [--rounds 5] [--messages 200000] [--json FILE]
 
 Every round measures every base once, in turn, so that a change of the machine's speed hits all of them alike; what is
 reported is the median over the rounds with the lowest and highest, and the median of the *ratios within a round*.
@@ -20,9 +20,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from thespian.actors import Actor, ActorSystem, WakeupMessage
 

@@ -2,8 +2,8 @@
 
 CPU time, because the work is pure computation: what else runs on the machine should not count.
 
-Run it (``python scripts/bench_book.py [--json]``) or import :func:`run`. Budgets (docs/performance.md): adding,
-finding, moving and choosing whom to dial under 20 us, a getPeers sample of 200 under 300 us.
+Run it (``python -m scripts.benchmarks.book_times [--json]``) or import :func:`run`. Budgets (docs/performance.md):
+adding, finding, moving and choosing whom to dial under 20 us, a getPeers sample of 200 under 300 us.
 """
 
 from __future__ import annotations
@@ -12,14 +12,9 @@ import argparse
 import gc
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from core.book import Book, BookConfig, Constraints
 from core.ids import Endpoint
