@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,13 +31,18 @@ from core.house_messages import (
     PeerMisbehaved,
 )
 from core.ids import CloseCode, Direction, PeerId, PeerKind
+from core.wire import native as native_dialect
 from core.wire.lisk10 import Lisk10
+from core.wire.native import Native
 from core.wire.payloads import NodeInfo
 from core.wire.query import PeerQuery, Refusal
+from tests.spoken import BOTH_DIALECTS, is_native, message_of, packet_of
+
+pytestmark = BOTH_DIALECTS
 
 OWN = NodeInfo(b"\0\0\0\1", "1.1", "00000000000000aa")
 GOOD = {"networkVersion": "1.1", "chainID": "00000001", "nonce": "00000000000000bb", "port": "7001"}
-HANDSHAKE = b'{"event":"#handshake","data":{"authToken":null},"cid":1}'
+HANDSHAKE = {"event": "#handshake", "data": {"authToken": None}, "cid": 1}
 INVALID_QUERY = "Peer did not provide valid query parameters as part of the WebSocket connection"
 
 
@@ -71,17 +75,21 @@ class Entrance:
             trusted=trusted,
             blacklisted=blacklisted,
             own=OWN,
-            languages=languages or Languages(Lisk10()),
+            languages=languages or Languages(Lisk10(), natives=[Native(Lisk10())]),
             settings=AdmissionSettings(**settings),
             review=review,
             now=self.now,
         )
 
     def upgrade(self, wanted: str | None = None) -> list[Effect]:
-        return self.heed(self.mind.on_upgrade(target() if wanted is None else wanted, {}, self.now))
+        """The upgrade request of an opener that speaks the dialect of the test."""
+        headers = {native_dialect.HEADER.lower(): native_dialect.VERSION} if is_native() else {}
+        return self.heed(self.mind.on_upgrade(target() if wanted is None else wanted, headers, self.now))
 
-    def packet(self, payload: bytes = HANDSHAKE, binary: bool = False) -> list[Effect]:
-        return self.heed(self.mind.on_packet(payload, binary, self.now))
+    def packet(self, packet: object = HANDSHAKE, binary: bool = False) -> list[Effect]:
+        """A packet in the common form, or any bytes."""
+        payload, is_binary = message_of(packet)
+        return self.heed(self.mind.on_packet(payload, is_binary or binary, self.now))
 
     def heed(self, effects: Sequence[Effect]) -> list[Effect]:
         """Keep what is recorded as text, and return everything else."""
@@ -116,8 +124,8 @@ def summary(effects: Sequence[Effect]) -> list[object]:
     short: list[object] = []
     for effect in effects:
         match effect:
-            case SendPacket(str(text)):
-                short.append(text if text.startswith("#") else json.loads(text))
+            case SendPacket(packet):
+                short.append(packet_of(packet, ""))
             case CloseChannel(code):
                 short.append(int(code))
             case Emit(events):
@@ -138,12 +146,23 @@ def refusal(code: int, reason: str, ip: str = "10.1.2.3") -> list[object]:
     return [{"event": "#disconnect", "data": data}, code, failed]
 
 
+def accepted() -> list[Effect]:
+    """The answer to an upgrade request that is taken."""
+    headers = ((native_dialect.HEADER, Native(Lisk10()).acceptance),) if is_native() else ()
+    return [AcceptUpgrade(headers)]
+
+
+def junk() -> tuple[bytes, str]:
+    """What no opener sends, and the rule that it breaks."""
+    return (b"\xc1junk", "value_limit") if is_native() else (b"junk", "not_json")
+
+
 # ---- the good way
 
 
 def test_a_good_opener_is_offered_to_the_pool_and_handed_over() -> None:
     entrance = Entrance()
-    assert entrance.upgrade() == [AcceptUpgrade()]
+    assert entrance.upgrade() == accepted()
     tell, emit = entrance.packet()
     assert isinstance(tell, Tell)
     assert isinstance(tell.message, AdmitInbound)
@@ -158,6 +177,7 @@ def test_a_good_opener_is_offered_to_the_pool_and_handed_over() -> None:
     assert entrance.mind.step is Step.HANDED_OVER
 
 
+@pytest.mark.lisk_form
 def test_the_upgrade_agrees_on_a_dialect_for_all_that_follows() -> None:
     class Loud(Lisk10):
         name = "loud"
@@ -189,15 +209,18 @@ def test_an_opener_may_ask_not_to_be_advertised() -> None:
 
 @pytest.mark.parametrize(
     ("payload", "cid"),
-    [(b'{"event":"#handshake"}', None), (b'{"event":"#handshake","cid":0}', 0), (b'{"event":"#handshake","cid":7}', 7)],
+    [({"event": "#handshake"}, None), ({"event": "#handshake", "cid": 0}, 0), ({"event": "#handshake", "cid": 7}, 7)],
 )
-def test_the_handshake_needs_neither_data_nor_a_number(payload: bytes, cid: int | None) -> None:
+def test_the_handshake_needs_neither_data_nor_a_number(payload: object, cid: int | None) -> None:
     entrance = Entrance()
     entrance.upgrade()
     entrance.packet(payload)
-    assert entrance.mind.on_admitted(entrance.now) == [HandOver(cid)]
+    (hand_over,) = entrance.mind.on_admitted(entrance.now)
+    assert isinstance(hand_over, HandOver)
+    assert (hand_over.cid or None) == (cid or None)
 
 
+@pytest.mark.lisk_form
 def test_a_handshake_in_a_binary_frame_is_one() -> None:
     entrance = Entrance()
     entrance.upgrade()
@@ -246,7 +269,7 @@ CHECKS = [
 @pytest.mark.parametrize(("changes", "code", "reason"), CHECKS)
 def test_the_query_is_refused_after_the_handshake(changes: dict[str, str], code: int, reason: str) -> None:
     entrance = Entrance()
-    assert entrance.upgrade(target(**changes)) == [AcceptUpgrade()]
+    assert entrance.upgrade(target(**changes)) == accepted()
     assert summary(entrance.packet()) == refusal(code, reason)
     assert entrance.mind.step is Step.CLOSING
     assert entrance.mind.announced is None
@@ -293,9 +316,16 @@ def test_the_program_may_decide_itself_who_belongs_together() -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b'{"event":"rpc-request","data":{"procedure":"getNodeInfo"},"cid":1}', b"{}", b"#2", b'{"rid":1}', b"#1"],
+    [
+        {"event": "rpc-request", "data": {"procedure": "getNodeInfo"}, "cid": 1},
+        {"event": "remote-message", "data": {"event": "block"}},
+        {"rid": 1},
+        "#2",
+        pytest.param(b"{}", marks=pytest.mark.lisk_form),
+        pytest.param(b"#1", marks=pytest.mark.lisk_form),
+    ],
 )
-def test_a_first_packet_that_is_no_handshake_is_closed_with_4009_and_no_word(payload: bytes) -> None:
+def test_a_first_packet_that_is_no_handshake_is_closed_with_4009_and_no_word(payload: object) -> None:
     entrance = Entrance()
     entrance.upgrade()
     assert summary(entrance.packet(payload)) == [
@@ -304,7 +334,17 @@ def test_a_first_packet_that_is_no_handshake_is_closed_with_4009_and_no_word(pay
     ]
 
 
-@pytest.mark.parametrize("payload", [b"", b"garbage", b"\xff", b"[]", b'{"event":"#subscribe"}', b'{"x":1}'])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"garbage",
+        b"\xff",
+        b"[]",
+        b'{"event":"#subscribe"}',
+        b'{"x":1}',
+    ],
+)
 def test_a_first_packet_that_no_opener_sends_destroys_the_connection_and_bans(payload: bytes) -> None:
     entrance = Entrance()
     entrance.upgrade()
@@ -323,7 +363,7 @@ def test_a_ban_is_never_filed_under_the_source_port() -> None:
     """lisk-p2p defects 9 and 17: lisk-p2p files them under the ephemeral port, without end."""
     entrance = Entrance()
     entrance.upgrade("/rpc/")
-    tell = entrance.packet(b"garbage")[1]
+    tell = entrance.packet(junk()[0])[1]
     assert isinstance(tell, Tell)
     assert isinstance(tell.message, PeerMisbehaved)
     assert tell.message.peer_id == "10.1.2.3:0"
@@ -344,7 +384,8 @@ def test_trusted_addresses_are_penalised_but_not_banned() -> None:
     entrance = Entrance(trusted=True)
     entrance.upgrade()
     assert summary(entrance.heed(entrance.mind.on_control_frame(entrance.now))) == [penalty("control_frame")]
-    assert summary(entrance.packet(b"garbage")) == [penalty("not_json"), *NOT_HANDSHAKE]
+    payload, rule = junk()
+    assert summary(entrance.packet(payload)) == [penalty(rule), *NOT_HANDSHAKE]
 
 
 def test_a_trusted_opener_gets_in_after_a_control_frame() -> None:
@@ -370,8 +411,9 @@ def test_a_dry_run_reports_faults_and_one_ban_and_lets_the_opener_in() -> None:
 def test_a_faulty_first_packet_in_a_dry_run_is_no_handshake_and_no_ban() -> None:
     entrance = Entrance(dry_run=True)
     entrance.upgrade()
-    misbehaved = PeerMisbehaved(PeerId("10.1.2.3:7001"), "10.1.2.3", PeerKind.NONE, "not_json")
-    assert summary(entrance.packet(b"junk")) == [misbehaved, penalty("not_json", dry_run=True), *NOT_HANDSHAKE]
+    payload, rule = junk()
+    misbehaved = PeerMisbehaved(PeerId("10.1.2.3:7001"), "10.1.2.3", PeerKind.NONE, rule)
+    assert summary(entrance.packet(payload)) == [misbehaved, penalty(rule, dry_run=True), *NOT_HANDSHAKE]
 
 
 def test_a_dry_run_refuses_whom_the_program_banned() -> None:
@@ -430,6 +472,7 @@ def test_a_connection_without_an_upgrade_request_is_destroyed_after_5_s() -> Non
     assert entrance.mind.next_deadline() is None
 
 
+@pytest.mark.lisk_form
 def test_without_a_handshake_there_is_a_keep_alive_after_8_s_and_4005_after_10() -> None:
     entrance = Entrance()
     entrance.upgrade()
@@ -439,6 +482,7 @@ def test_without_a_handshake_there_is_a_keep_alive_after_8_s_and_4005_after_10()
     assert summary(entrance.advance(0.001)) == refusal(4005, "")
 
 
+@pytest.mark.lisk_form
 def test_keep_alives_go_on_while_the_handshake_may_still_come() -> None:
     entrance = Entrance(handshake_timeout_s=30.0)
     entrance.upgrade()
@@ -563,8 +607,9 @@ def test_what_the_pool_refused_is_recorded_by_the_pool() -> None:
 def test_a_faulty_first_packet_is_recorded(trusted: bool, expected: list[str]) -> None:
     entrance = Entrance(trusted=trusted)
     entrance.upgrade()
-    entrance.packet(b"garbage")
-    penalised = "10.1.2.3:7001 penalised by not_json (points 100, reputation 0; docs/protocol.md, Misbehaviour)"
+    payload, rule = junk()
+    entrance.packet(payload)
+    penalised = f"10.1.2.3:7001 penalised by {rule} (points 100, reputation 0; docs/protocol.md, Misbehaviour)"
     assert entrance.decisions == [penalised, *expected]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,3 +215,93 @@ def test_nothing_is_built_of_what_a_header_claims(bomb: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 200_000, "a few kilobytes must not cost more than the 4,096 values that a message may have"
+
+
+# ---- the two readers
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.sampled_from([0, 2, 3, 4, 5, 6, 255, 256, MAX_INTEGER])
+    | st.floats(allow_nan=False)
+    | st.text(max_size=200)
+    | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=6,
+)
+SHAPED = st.tuples(
+    st.sampled_from([0, 2, 3, 4, 5, 6, 7]), st.integers(0, 9), st.text(max_size=140), st.binary(max_size=9)
+)
+
+
+def peak_bytes(deed: Callable[[], object]) -> int:
+    """How much memory it took at a time."""
+    tracemalloc.start()
+    try:
+        deed()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def outcome(read_message: Any, message: bytes) -> object:
+    """The packets, or the rule that is broken."""
+    try:
+        return read_message(message)
+    except PacketFault as fault:
+        return fault.rule
+    except msgspec.DecodeError as error:
+        return str(error)
+
+
+def by_the_general_reader(message: bytes) -> list[Packet]:
+    return native._packets_of(native._values(message))
+
+
+@given(
+    st.lists(SHAPED, min_size=1, max_size=4).map(lambda packets: [value for packet in packets for value in packet]),
+    st.lists(st.tuples(st.integers(0, 15), VALUES), max_size=2),
+)
+def test_small_messages_mean_the_same_to_both_readers(values: list[Any], changes: list[tuple[int, Any]]) -> None:
+    for place, value in changes:
+        if place < len(values):
+            values[place] = value
+    message = msgpack.packb(values)
+    assert outcome(read, message) == outcome(by_the_general_reader, message)
+
+
+@given(st.lists(PACKETS, min_size=1, max_size=3), st.data())
+def test_damaged_small_messages_too(packets: list[Packet], data: st.DataObject) -> None:
+    message = bytearray(write(packets))
+    for _ in range(data.draw(st.integers(1, 3))):
+        message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
+    assert outcome(read, bytes(message)) == outcome(by_the_general_reader, bytes(message))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+@pytest.mark.parametrize("nested", [b"\x9f", b"\xdc\x0f\x00", b"\xde\x0f\x00", b"\x8f", b"\x91" * 900, b"\xc7\xff\x01"])
+def test_nothing_nested_is_built_in_small_messages(nested: bytes, place: int, count: int) -> None:
+    """4,000 bytes could be 4,000 arrays of 65,535 places each."""
+    values = [b"\x05", b"\x00", b"\xa1x", b"\xc0"] * count
+    values[-4 + place] = nested + b"\x91" * 2900
+    message = bytes([0x90 | 4 * count]) + b"".join(values) if count < 4 else b"\xdc\x00\x10" + b"".join(values)
+    assert len(message) <= native.SMALL_MESSAGE_BYTES
+    assert outcome(read, message) in ("value_limit", "not_msgpack")
+    reader = native._SMALL_READERS.get(message[0])
+    if reader is not None:
+        assert peak_bytes(lambda: outcome(reader, message)) < 4096
+    # The reader that says what is wrong takes 41 KB by itself, whatever it reads.
+    assert peak_bytes(lambda: outcome(read, message)) < 60_000
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_text_in_a_small_message_cannot_be_too_long(count: int) -> None:
+    rest = join([native.encode_message("x", None)] * count)[1:]
+    for size in (native.MAX_TEXT_BYTES - len(rest) - 8, native.MAX_TEXT_BYTES, native.MAX_TEXT_BYTES + 1):
+        text = msgpack.packb("a" * size)
+        message = bytes([0x90 | 4 * count]) + rest[: -len(b"\xa1x\xc0")] + text + b"\xc0"
+        expected = "value_limit" if size > native.MAX_TEXT_BYTES else native._MALFORMED_MESSAGE
+        found = outcome(read, message)
+        assert found == expected if isinstance(found, str) else found[-1] == expected
