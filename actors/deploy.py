@@ -6,6 +6,7 @@ has ended, for whatever reason, starts another one, after a pause that grows whi
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import ipaddress
 import logging
@@ -25,6 +26,7 @@ from actors.host_place import HostPlace
 from actors.yaml_tree import YamlProblem, build, entries, parse, scalar_text
 from core.errors import ConfigError
 
+IPV4 = 4
 DEFAULT_ADMIN_PORT = 1900
 MAX_PORT = 65535
 MAX_HOSTS = 64
@@ -97,6 +99,8 @@ def load_deployment(path: Path) -> DeploymentFile:
     problems += [f"{path}: {problem}" for problem in _relations(hosts)]
     if problems:
         raise ConfigError(problems)
+    if not any(host.store for host in hosts.values()):
+        hosts = {name: dataclasses.replace(host, store=host.leader) for name, host in hosts.items()}
     return DeploymentFile(path.parent / texts["key_file"], path.parent / texts["node"], hosts)
 
 
@@ -132,9 +136,13 @@ def _hosts(path: Path, node: Any, problems: list[str]) -> dict[str, Host]:
 
 def _private_address(value: Any) -> str:
     try:
-        address = ipaddress.IPv4Address(value)
+        address = ipaddress.ip_address(value)
     except ValueError:
         raise ValueError("the IPv4 address of this host in the private network") from None
+    if address.version != IPV4:
+        raise ValueError(
+            "an IPv4 address: Thespian's actors know no other (edge, where peers connect, may be an IPv6 address)"
+        )
     if not address.is_private or address.is_unspecified:
         raise ValueError(
             f"an address that cannot be reached from the internet, as in a VPN; {address} can: whoever has the key and "
@@ -181,13 +189,6 @@ def _relations(hosts: dict[str, Host]) -> list[str]:
     leaders = [host for host in hosts.values() if host.leader]
     if len(leaders) != 1:
         problems.append(f"hosts: expected one with leader: true, got {len(leaders)}")
-    elif not leaders[0].store:
-        problems.append(f"hosts.{leaders[0].name}: the leader keeps the peer book: expected store: true")
-    problems += [
-        f"hosts.{host.name}: only the leader keeps the peer book: expected no store"
-        for host in hosts.values()
-        if host.store and not host.leader
-    ]
     if not any(host.edge is not None for host in hosts.values()):
         problems.append("hosts: expected at least one with edge, an address to listen at")
     addresses = [(host.address, host.admin_port) for host in hosts.values()]
@@ -230,7 +231,11 @@ def table(deployment: DeploymentFile) -> str:
     """The hosts, for people."""
     lines = [f"{'host':<16}{'address':<24}{'edge':<18}part"]
     for host in deployment.hosts.values():
-        part = "leader, peer book" if host.leader else "member"
+        part = "leader" if host.leader else "member"
+        if host.store:
+            part += (
+                ", peer book" if host.leader or not deployment.leader.store else ", store not used: the leader has it"
+            )
         lines.append(f"{host.name:<16}{f'{host.address}:{host.admin_port}':<24}{host.edge or '-':<18}{part}")
     return "\n".join(lines)
 

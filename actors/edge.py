@@ -1,4 +1,7 @@
-"""What lives on an edge host: a server and peers, and the messages by which they are known (:mod:`actors.deployed`)."""
+"""What lives on a member: a server and peers, or the peer book, and the messages by which they are known.
+
+See :mod:`actors.deployed` and :mod:`actors.store_away`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,10 @@ from typing import Any
 
 from thespian.actors import ActorExitRequest
 
+from actors.base import HouseActor
+from actors.bases.watch import Watch
 from actors.peer import InboundPeer, OutboundPeer
+from actors.peer_book import PeerBook
 from actors.peer_server import PeerServer
 from actors.wiring import Init, Rooms
 from core.deadlines import earliest
@@ -33,19 +39,20 @@ HOST = "host"
 
 
 class HostPing(ActorMessage, frozen=True):
-    """ServerGroup -> EdgeServer, every second."""
+    """ServerGroup -> EdgeServer, AwayNode -> StoredBook, every second."""
 
     number: int
 
 
 class HostPong(ActorMessage, frozen=True):
-    """EdgeServer -> ServerGroup: still here."""
+    """Their answer: still here."""
 
     number: int
 
 
 class BeginAnew(ActorMessage, frozen=True):
-    """ServerGroup -> EdgeServer, its only word: this host was lost and is back, with actors that nobody knows."""
+    """ServerGroup -> EdgeServer, AwayNode -> StoredBook, and nothing after it: this host was lost and is back, with
+    actors that nobody knows."""
 
 
 class HostsChanged(ActorMessage, frozen=True):
@@ -97,20 +104,27 @@ class EdgeInbound(InboundPeer):
         return lives_at(capabilities, requirements)
 
 
-class EdgeServer(PeerServer):
-    """A PeerServer that ends its host's actors when it hears nothing of the node any more."""
+class Guest(HouseActor):
+    """An actor on a host of its own, which ends that host's actors when it hears nothing of the node any more."""
 
     def __init__(self) -> None:
         super().__init__()
         self._silent_at: float | None = None
-        self._pool: Any = None
-        self._host = ""
-        self._placed: list[Any] = []  # the pool's peers on this host
 
     @staticmethod
     def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
         """Thespian asks."""
         return lives_at(capabilities, requirements)
+
+    def receiveMessage(self, message: Any, sender: Any) -> Watch | None:
+        """What concerns the host does not wait for Init."""
+        if not isinstance(message, HostPing | BeginAnew):
+            return super().receiveMessage(message, sender)
+        held, self._before_init = self._before_init, None
+        try:
+            return super().receiveMessage(message, sender)
+        finally:
+            self._before_init = held
 
     def receiveMsg_HostPing(self, message: HostPing, sender: Any) -> None:
         """The node is there."""
@@ -120,6 +134,37 @@ class EdgeServer(PeerServer):
     def receiveMsg_BeginAnew(self, message: BeginAnew, sender: Any) -> None:
         """What is here is of a time before."""
         self._begin_anew("the node had lost this host")
+
+    def deadline(self) -> float | None:
+        """The actor's own, or when the node has been silent for too long."""
+        return earliest(super().deadline(), self._silent_at)
+
+    def on_time(self, now: float) -> None:
+        """Time-outs."""
+        if self._silent_at is not None and self._silent_at <= now:
+            self._begin_anew(f"nothing was heard of the node for {HOST_LOST_S:g} s")
+            return
+        super().on_time(now)
+
+    def _begin_anew(self, why: str) -> None:
+        self.log.warning("all actors of this host end: %s", why)
+        self._silent_at = None
+        self.end()
+        self.actorSystemShutdown()
+
+
+class StoredBook(Guest, PeerBook):
+    """A PeerBook on a member with ``store``."""
+
+
+class EdgeServer(Guest, PeerServer):
+    """A PeerServer on an edge host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool: Any = None
+        self._host = ""
+        self._placed: list[Any] = []  # the pool's peers on this host
 
     def receiveMsg_ServedBy(self, message: ServedBy, sender: Any) -> None:
         """How this host is called."""
@@ -151,20 +196,3 @@ class EdgeServer(PeerServer):
     def receiveMsg_PeerLeft(self, message: PeerLeft, sender: Any) -> None:
         """One less."""
         self._placed = [peer for peer in self._placed if peer != message.peer]
-
-    def deadline(self) -> float | None:
-        """The server's, or when the node has been silent for too long."""
-        return earliest(super().deadline(), self._silent_at)
-
-    def on_time(self, now: float) -> None:
-        """Time-outs."""
-        if self._silent_at is not None and self._silent_at <= now:
-            self._begin_anew(f"nothing was heard of the node for {HOST_LOST_S:g} s")
-            return
-        super().on_time(now)
-
-    def _begin_anew(self, why: str) -> None:
-        self.log.warning("all actors of this host end: %s", why)
-        self._silent_at = None
-        self.end()
-        self.actorSystemShutdown()

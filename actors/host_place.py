@@ -13,7 +13,8 @@ class HostPlace:
 
     ``address`` and ``admin_port``: where Thespian's processes on this host listen, in the private network; ``leader``:
     the same of the leader, as ``ip:port``. ``edge_ip``: where a PeerServer on this host listens for peers; None: this
-    host holds no sockets. ``key``: 32 bytes that all hosts share.
+    host holds no sockets. ``store``: the peer book may be here; if that is true of the leader, it is there. ``key``: 32
+    bytes that all hosts share.
     """
 
     name: str
@@ -43,12 +44,15 @@ class HostPlace:
             "interface": self.address,
             "key": self.key,
             "capabilities": capabilities,
-            "preloaded": ["actors.deployed"],
+            "preloaded": ["actors.store_away"],
         }
 
     def root_of(self, node_class: type[Any]) -> type[Any]:
         """The root actor: the plain node becomes one on several hosts."""
         from actors.deployed import DeployedNode
         from actors.node import Node
+        from actors.store_away import AwayNode
 
-        return DeployedNode if node_class is Node else node_class
+        if node_class is not Node:
+            return node_class
+        return DeployedNode if self.store else AwayNode

@@ -112,13 +112,16 @@ class NodeLife(HouseActor):
         self._rooms = Rooms(
             self.myAddress,
             self.createActor(self.POOL),
-            self.createActor(PeerBook),
+            self._make_book(),
             self.createActor(self.SERVER) if listens else None,
         )
         if config.data_dir is None:
             self._listen()
         else:
             self._open_storage(config)
+
+    def _make_book(self) -> Any:
+        return self.createActor(PeerBook)
 
     def _open_storage(self, config: NodeConfig) -> None:
         if config.data_dir is not None:
@@ -307,19 +310,23 @@ class NodeLife(HouseActor):
         for name in ("pool", "book", "server"):
             address = getattr(rooms, name)
             if address is not None and address == message.childAddress:
-                self._on_crash(name)
-                if not self._budget.crashed(name, self.now()):
-                    self._fail(f"{name} crashed too often")
-                elif not self._running:
-                    self._fail(f"{name} crashed while starting")
+                self._crashed(name)
                 return
+
+    def _crashed(self, name: str) -> None:
+        self._on_crash(name)
+        if not self._budget.crashed(name, self.now()):
+            self._fail(f"{name} crashed too often")
+        elif not self._running:
+            self._fail(f"{name} crashed while starting")
 
     def _replace(self, name: str) -> None:
         rooms, config = self._need_rooms(), self._need_config()
         kind = {"pool": self.POOL, "book": PeerBook, "server": self.SERVER}[name]
         self.log.warning("%s crashed and is replaced", kind.__name__)
         old_port = self.need_charter().listening_port
-        self._rooms = msgspec.structs.replace(rooms, **{name: self.createActor(kind)})
+        made = self._make_book() if name == "book" else self.createActor(kind)
+        self._rooms = msgspec.structs.replace(rooms, **{name: made})
         self.charter = self._make_charter(old_port)
         if name == "server":
             self.send(self._rooms.server, Listen(config.host_ip, old_port))

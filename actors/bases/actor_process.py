@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
 from thespian.actors import ActorAddress, PoisonMessage
@@ -87,10 +87,19 @@ class Births:
             self._nursery = Nursery(_start_born, (args[3], self), Terms.kept_descriptors)
         return Birth(self._nursery, args)
 
-    def reap(self) -> None:
-        """A child has ended: perhaps the nursery."""
-        if self._nursery is not None:
-            self._nursery.reap()
+    def reap(self, known: Collection[int]) -> None:
+        """Take notice of the nursery's end, and of whoever a nursery left to this process; ``known`` are others."""
+        if self._nursery is None:
+            return
+        self._nursery.reap()
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None or found.si_pid in known:
+                return
+            os.waitpid(found.si_pid, 0)
 
 
 def _many(path: Any) -> type[Any] | None:
@@ -205,10 +214,15 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
 
     def childDied(self) -> Any:
         """A child that dies before it has told its address is dead, too: Thespian forgets to say so."""
-        self.mpcontext.reap()
         for child in _stillborn(self):
             self._retryPendingChildOperations(child.childNum, None)
-        return super().childDied()
+        go_on = super().childDied()
+        self.mpcontext.reap([child.childProc.pid for child in self._child_procs])
+        return go_on
+
+    def _childExited(self, child: ActorAddress) -> None:
+        """Whoever else has died meanwhile is to be told of, too: Thespian forgets them over the first."""
+        self.childDied()
 
 
 class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
@@ -229,12 +243,16 @@ class ProcessAdmin(parts.MultiProcAdmin):  # type: ignore[misc]
         super()._startChildActor(number, *arguments, **options)
 
     def childDied(self) -> Any:
-        self.mpcontext.reap()
         for child in _stillborn(self):
             if self._root is not None and self._root == child.childAddr:
                 os._exit(EXIT_ROOT_ENDED)
             self._retryPendingChildOperations(child.childNum, None)
-        return super().childDied()
+        go_on = super().childDied()
+        self.mpcontext.reap([child.childProc.pid for child in self._child_procs])
+        return go_on
+
+    def _childExited(self, child: ActorAddress) -> None:
+        self.childDied()
 
     def _handleChildExited(self, child: ActorAddress) -> Any:
         if self._root is not None and self._root == child and not self.isShuttingDown():

@@ -31,11 +31,11 @@ class TestNode:
 
     __test__ = False
 
-    def __init__(self, world: AnyWorld, ip: str, **options: Any) -> None:
+    def __init__(self, world: AnyWorld, ip: str, *, node_class: type[Node] = Node, **options: Any) -> None:
         self.world = world
         self.ip = ip
         self.options = {"port": 5001, **options}
-        self.address = world.create(Node, ip)
+        self.address = world.create(node_class, ip)
         self.program = world.probe()
         self._numbers = iter(range(1000, 1_000_000))
         self.ask(Subscribe, None)

@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from actors import P2P, cli
-from actors.deploy import load_deployment, make_key, read_key
+from actors.deploy import load_deployment, make_key, read_key, table
+from actors.deployed import DeployedNode
+from actors.node import Node
+from actors.store_away import AwayNode
 from core.errors import ConfigError
 from tests.actors.multiprocess.kernel import alive, tree, wait_until
 from tests.actors.multiprocess.test_hosts import EDGE_B, LEADER, free_port
@@ -50,6 +53,27 @@ def test_every_host_learns_its_place(file: Path) -> None:
     assert "edge" not in a.system_options()["capabilities"]
 
 
+@pytest.mark.parametrize(
+    ("leader", "member", "stores", "root"),
+    [
+        (", store: true", "", {"a"}, DeployedNode),
+        ("", "", {"a"}, DeployedNode),  # by default
+        ("", ", store: true", {"b"}, AwayNode),
+        (", store: true", ", store: true", {"a", "b"}, DeployedNode),
+    ],
+)
+def test_the_book_is_on_the_leader_unless_only_members_may_have_it(
+    file: Path, leader: str, member: str, stores: set[str], root: type
+) -> None:
+    file.write_text(GOOD.replace(", store: true", leader).replace(", admin_port", f"{member}, admin_port"))
+    deployment = load_deployment(file)
+    assert {name for name, host in deployment.hosts.items() if host.store} == stores
+    assert deployment.place("a").root_of(Node) is root
+    lines = {line.split()[0]: line for line in table(deployment).splitlines()[1:]}
+    assert ("peer book" in lines["a"]) == ("a" in stores)
+    assert ("peer book" in lines["b"]) == (stores == {"b"})
+
+
 def test_the_example_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["deploy", str(ROOT / "configs" / "deployment.yaml")]) == 0
     assert "leader, peer book" in capsys.readouterr().out
@@ -66,12 +90,11 @@ def test_the_example_is_right(capsys: pytest.CaptureFixture[str]) -> None:
         ("address: 10.0.0.1, ", "", "hosts.a: address is missing"),
         ("leader: true", "leader: perhaps", "hosts.a.leader: expected true or false"),
         ("leader: true", "leader: false", "expected one with leader: true, got 0"),
-        (", store: true", "", "the leader keeps the peer book"),
         ("edge: 203.0.113.7", "store: true", "expected at least one with edge"),
         ("edge: 203.0.113.7", "edge: paris", "hosts.b.edge: expected the IP address"),
         ("admin_port: 1901", "admin_port: 70000", "hosts.b.admin_port: expected a port, 1 to 65535"),
         ("admin_port: 1901", "colour: red", "unknown 'colour', expected one of address"),
-        ("address: 10.0.0.2", "address: 10.0.0.1, store: true", "only the leader keeps the peer book"),
+        ("address: 10.0.0.2", "address: fd00::2", "expected an IPv4 address: Thespian's actors know no other"),
         ("10.0.0.2, edge: 203.0.113.7, admin_port: 1901", "10.0.0.1, edge: 203.0.113.7", "two have the same address"),
         ("hosts:", "hosts: 7\nx:", "expected a mapping"),
         ("key_file: key", "key_file: key\nkey_file: key", "is given twice"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -83,6 +84,18 @@ def test_a_killed_child_is_noticed_by_its_parent(rig: Callable[..., Rig]) -> Non
     system.tell("ask_child", "pid")
     kill(system.next().value)
     wait_until(lambda: system.ask("exits") >= 1, "nobody notices", 2.0)
+
+
+def test_children_that_are_killed_one_right_after_the_other_are_all_noticed(rig: Callable[..., Rig]) -> None:
+    """Stock: whoever dies while the end of another is being told is forgotten."""
+    system = rig()
+    system.ask("breed", 30)
+    system.tell("ask_last", "pid")
+    system.next()
+    for pid in system.pids()[3:]:
+        kill(pid)
+        time.sleep(0.001)  # some of them between the end of another and the news of it
+    wait_until(lambda: system.ask("exits") >= 30, "some are not noticed", 5.0)
 
 
 def test_a_child_that_is_killed_before_its_first_word_is_noticed_too(rig: Callable[..., Rig]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from actors import P2P
 from actors.bases.process_system import ProcessSystem
 from actors.host_place import HostPlace
+from core.errors import EnsembleError
 from core.events import MessageReceived, RemovePeer
 from tests.actors.multiprocess.kernel import abstract_names, alive, kill, listening, tree, wait_until
 
@@ -72,18 +75,18 @@ class Deployment:
         self.node: Any = None
         self.partners: list[P2P] = []
 
-    def place(self, name: str, address: str, edge_ip: str | None = None) -> HostPlace:
+    def place(self, name: str, address: str, edge_ip: str | None = None, *, store: bool = False) -> HostPlace:
         leader = f"{LEADER}:{self.admin_port}"
-        return HostPlace(name, address, self.admin_port, leader, self.key, edge_ip, store=address == LEADER)
+        return HostPlace(name, address, self.admin_port, leader, self.key, edge_ip, store)
 
-    def join(self, name: str, address: str) -> None:
-        """Start a member."""
-        options = self.place(name, address, edge_ip=address).system_options()
+    def join(self, name: str, address: str, *, edge: str = "", store: bool = False) -> None:
+        """Start a member: an edge host, and perhaps one that may hold the book."""
+        options = self.place(name, address, edge or address, store=store).system_options()
         self.members[name] = ProcessSystem(None, lambda message, sender: None, **options)
 
-    def start(self, **options: Any) -> None:
-        """Start the node."""
-        self.node = P2P(system=self.place("a", LEADER), port=self.port, **{**OPTIONS, **options})
+    def start(self, *, store: bool = True, **options: Any) -> None:
+        """Start the node; ``store``: with the book on the leader."""
+        self.node = P2P(system=self.place("a", LEADER, store=store), port=self.port, **{**OPTIONS, **options})
         self.node.start()
 
     def partner(self, host_ip: str, **options: Any) -> P2P:
@@ -225,6 +228,58 @@ def test_a_killed_pool_costs_the_connections_and_no_host(deployment: Deployment)
     assert {removed.get(timeout=5).reason for _ in range(3)} == {"the peer pool crashed"}
     assert deployment.named("b", "EdgeServer") == servers
     assert not deployment.members["b"].has_ended()
+
+
+def test_the_book_lives_on_a_member_and_moves_to_another(
+    deployment: Deployment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployment.join("b", EDGE_B, store=True)
+    deployment.start(store=False, data_dir=str(tmp_path / "data"))
+    deployment.node.ban("203.0.113.9")
+    assert "PeerBook" not in [name_of(pid) for pid in tree(deployment.node._run._session.warden_pid)]
+    (book,) = deployment.named("b", "StoredBook")
+    wait_until(lambda: stored_bans(tmp_path / "data" / "ensemble.db") == 1, "the ban is not written")
+
+    kill(book)
+    wait_until(lambda: deployment.named("b", "StoredBook") not in ([], [book]), "the book does not come back")
+    wait_until(lambda: bans(deployment.node) == ["203.0.113.9"], "the ban is forgotten")
+    deployment.join("c", EDGE_C, store=True)
+    wait_until(lambda: deployment.named("c", "EdgeServer"), "the new host is not used")
+    kill(deployment.members["b"].warden_pid)
+    wait_until(lambda: "host b, which has the peer book, is lost" in caplog.text, "nobody notices", NOTICED_S)
+    wait_until(lambda: deployment.named("c", "StoredBook"), "the book does not move")
+    wait_until(lambda: bans(deployment.node) == ["203.0.113.9"], "the ban is forgotten")
+    assert deployment.node.is_active
+
+
+def stored_bans(path: Path) -> int:
+    """How many are written."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        found: int = database.execute("SELECT count(*) FROM bans").fetchone()[0]
+        return found
+
+
+def bans(node: P2P) -> list[str] | None:
+    """The banned addresses; None while there is no book."""
+    try:
+        return [ban.ip for ban in node.bans()]
+    except EnsembleError:
+        return None
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6 here")
+def test_an_edge_may_have_an_ipv6_address(deployment: Deployment) -> None:
+    deployment.join("b", EDGE_B, edge="::1")
+    target = deployment.partner("::1")
+    assert target.listen_address is not None
+    deployment.start(fixed_peers=[f"[::1]:{target.listen_address[1]}"])
+    wait_until(lambda: "::1" in connected(deployment.node), "it does not dial")
+    got: SimpleQueue[Any] = SimpleQueue()
+    deployment.node.on(MessageReceived, got.put)
+    partner = deployment.partner("::1", fixed_peers=[f"[::1]:{deployment.port}"])
+    wait_until(lambda: "::1" in connected(partner), "it takes no connections")
+    partner.send("hello", b"over IPv6")
+    assert got.get(timeout=10).data == b"over IPv6"
 
 
 def test_a_stranger_without_the_key_is_no_member(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
