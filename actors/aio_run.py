@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import inspect
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -70,6 +71,7 @@ class AsyncRun:
         max_handler_tasks: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._context = contextvars.copy_context()  # handlers do not see those of other tasks and handlers
         self._listeners = listeners
         self._counters = counters
@@ -83,6 +85,7 @@ class AsyncRun:
         self._posting = asyncio.Lock()
         self._backstops: dict[int, tuple[float, float, Command[Any]]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeps_at = math.inf
         self.client = Client(config, listeners, counters, self._handle_soon)
         self._session = open_session(system, "asyncio", node_class, self.client.on_message, config)
         self.client.attach(self._session)
@@ -95,12 +98,13 @@ class AsyncRun:
         message = command.message
         future: asyncio.Future[m.Query] = self._loop.create_future()
         number = self.client.call(message, future, hurry=type(message) is m.SendRequest)
-        deadline = self._loop.time() + patience_s
+        deadline = self._time() + patience_s
         self._backstops[number] = (deadline, patience_s, command)
-        if self._sweeper is None or self._sweeper.when() > deadline:
+        if self._sweeps_at > deadline:
             self._sweep_by(deadline)
         try:
-            return checked_answer(command, await future)
+            answer: Any = await future
+            return answer if type(answer) is command.answer else checked_answer(command, answer)
         finally:
             del self._backstops[number]
             if future.cancelled():  # with its caller
@@ -108,17 +112,18 @@ class AsyncRun:
 
     def _sweep_by(self, deadline: float) -> None:
         """One timer for all calls: a timer each would cost a request more than its message does."""
-        deadline = min(deadline, self._loop.time() + SWEEP_S)
+        deadline = min(deadline, self._time() + SWEEP_S)
         if self._sweeper is not None:
-            if self._sweeper.when() <= deadline:
+            if self._sweeps_at <= deadline:
                 return
             self._sweeper.cancel()
+        self._sweeps_at = deadline
         self._sweeper = self._loop.call_at(deadline, self._sweep)
 
     def _sweep(self) -> None:
         """End the calls that the node has forgotten."""
-        self._sweeper = None
-        now = self._loop.time()
+        self._sweeper, self._sweeps_at = None, math.inf
+        now = self._time()
         for number, (deadline, patience_s, command) in sorted(self._backstops.items(), key=lambda item: item[1][0]):
             if now >= deadline:
                 self.client.calls.fail(number, silence(command, patience_s))

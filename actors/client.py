@@ -170,6 +170,8 @@ class Client:
         self._counters = counters
         self.calls = Calls()
         self.commands = Commands(config)
+        self.encode = self.commands.encode
+        """The bytes of an answer; see :class:`actors.incoming.CallPort`."""
         self.queue = new_queue(config, self._on_drop, self._on_room)
         self._held: list[Any] = []  # peers' actors that do not read at the moment, because the queue is high
         self.is_open = True
@@ -342,10 +344,6 @@ class Client:
         """They have run."""
         if self._outbox is not None:
             self._outbox.let_go()
-
-    def encode(self, data: object) -> bytes | None:
-        """The bytes of an answer."""
-        return self.commands.encode(data)
 
     def reply(self, address: Any, message: m.ActorMessage) -> None:
         """Answer the peer actor at ``address``. Raises NotActive."""

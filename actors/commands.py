@@ -164,6 +164,8 @@ def silence(command: Command[A], waited_s: float) -> EnsembleError:
 
 def check_name(name: object, what: str) -> str:
     """An event or procedure name that can travel. Raises Misuse; ``what`` is "event" or "procedure"."""
+    if type(name) is str and 0 < len(name) <= MAX_NAME_CHARS:
+        return name
     if not isinstance(name, str):
         raise Misuse(f"expected the {what} as a text, got {type(name).__name__}")
     if not 0 < len(name) <= MAX_NAME_CHARS:
@@ -188,6 +190,8 @@ def checked_peer_id(peer_id: object) -> PeerId:
 
 def check_number(value: object, name: str, *, above: float, at_most: float) -> float:
     """Return a number if it lies in its range. Raises Misuse."""
+    if type(value) is float and above < value <= at_most:
+        return value
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not above < value <= at_most:  # type: ignore[arg-type, operator]
         raise Misuse(f"expected {name} as a number of seconds above {above:g}, at most {at_most:g}, got {value!r}")

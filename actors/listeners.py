@@ -138,7 +138,7 @@ class Listeners:
 
     def returned(self, item: Item, entry: Registration, result: object) -> None:
         """A handler returned: for an open request that may be the answer."""
-        if type(item) is not IncomingRequest or item.answered or (result is None and not entry.is_procedure):
+        if type(item) is not IncomingRequest or (result is None and not entry.is_procedure) or item.answered:
             return
         try:
             item.end(result)

@@ -216,8 +216,8 @@ class PeerDesk(HouseActor):
             return  # nobody waits
         asker, request_id = asked
         answer = effect.message
-        if type(answer) is RequestAnswered:  # a third of the time that replace() takes
-            kept: Query = RequestAnswered(request_id, answer.peer_id, answer.data)
+        if type(answer) is RequestAnswered:
+            kept: Query = answer  # the link has numbered it
         elif isinstance(answer, Query):
             kept = msgspec.structs.replace(answer, request_id=request_id)
         else:

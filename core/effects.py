@@ -80,6 +80,11 @@ AskId: TypeAlias = int | tuple[Any, int]
 """Who asked: the number under which the actor keeps that, 0 for nobody; or the address itself and its request id."""
 
 
+def request_id_of(ask_id: AskId) -> int:
+    """The number under which the asker waits; 0 where only the actor knows it."""
+    return ask_id[1] if type(ask_id) is tuple else 0
+
+
 class Reply(msgspec.Struct, frozen=True):
     """Answer an open query of ``ask_id``."""
 

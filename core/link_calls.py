@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.calls import OpenCalls, PendingRequest, ResponseRate
-from core.effects import AskId, Effect, Reply, Room
+from core.effects import AskId, Effect, Reply, Room, request_id_of
 from core.errors import RequestFailed, RequestRefused, RequestTimedOut
 from core.events import InvalidRequestReceived, RequestReceived
 from core.house_messages import (
@@ -82,7 +82,7 @@ class LinkCalls(LinkBase):
             error = RequestFailed(f"{self.peer_id} answered {request.procedure!r} in an unknown form", self.peer_id)
             self._put(Reply(ask_id, Failed(0, error)))
         else:
-            self._put(Reply(ask_id, RequestAnswered(0, self.peer_id, packet.data)))
+            self._put(Reply(ask_id, RequestAnswered(request_id_of(ask_id), self.peer_id, packet.data)))
 
     def _on_application_refusal(self, ask_id: AskId, packet: ErrorResponse) -> None:
         self._settled_requests().answered += 1
