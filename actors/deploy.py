@@ -189,6 +189,12 @@ def _relations(hosts: dict[str, Host]) -> list[str]:
     leaders = [host for host in hosts.values() if host.leader]
     if len(leaders) != 1:
         problems.append(f"hosts: expected one with leader: true, got {len(leaders)}")
+    problems += [
+        f"hosts.{host.name}: the leader holds no sockets: expected no edge; a member with another admin_port may be on "
+        "the same machine"
+        for host in leaders
+        if host.edge is not None
+    ]
     if not any(host.edge is not None for host in hosts.values()):
         problems.append("hosts: expected at least one with edge, an address to listen at")
     addresses = [(host.address, host.admin_port) for host in hosts.values()]

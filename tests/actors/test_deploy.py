@@ -90,6 +90,7 @@ def test_the_example_is_right(capsys: pytest.CaptureFixture[str]) -> None:
         ("address: 10.0.0.1, ", "", "hosts.a: address is missing"),
         ("leader: true", "leader: perhaps", "hosts.a.leader: expected true or false"),
         ("leader: true", "leader: false", "expected one with leader: true, got 0"),
+        ("leader: true", "leader: true, edge: 0.0.0.0", "hosts.a: the leader holds no sockets: expected no edge"),
         ("edge: 203.0.113.7", "store: true", "expected at least one with edge"),
         ("edge: 203.0.113.7", "edge: paris", "hosts.b.edge: expected the IP address"),
         ("admin_port: 1901", "admin_port: 70000", "hosts.b.admin_port: expected a port, 1 to 65535"),
