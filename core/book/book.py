@@ -221,8 +221,8 @@ class Book:
         if entry.advertise != advertise:
             entry.advertise = advertise
             self._changes += 1
-            if entry.pool is not None:
-                entry.pool.take(entry)
+            if entry.pool_pos >= 0:
+                self._shelves.hide(entry)
             else:
                 self._shelves.show(entry)
         return True

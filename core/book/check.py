@@ -56,7 +56,7 @@ def _pool_problems(shelves: Shelves) -> Iterator[str]:
         for position, entry in enumerate(pool.entries):
             if entry.pool_pos != position:
                 yield f"{entry.endpoint} at {position} of its pool believes it is elsewhere"
-            if shelves.by_endpoint.get(entry.endpoint) is not entry or entry.pool is not pool:
+            if shelves.by_endpoint.get(entry.endpoint) is not entry:
                 yield f"a pool has a ghost of {entry.endpoint}"
             if (len(entry.info.packed) == 4) != (pool is shelves.pool_4):
                 yield f"{entry.endpoint} is in the pool of the other family"
@@ -84,5 +84,5 @@ def _faults(shelves: Shelves, entry: Entry) -> Iterator[str]:
     covered = config.identity is Identity.IP and not exempt and not entry.whitelisted
     if (shelves.by_ip.get(entry.endpoint.ip) is entry) != covered:
         yield "more than one entry for its IP address, or missing from the index"
-    if (entry.pool is not None) != entry.advertise:
+    if (entry.pool_pos >= 0) != entry.advertise:
         yield "in the pool of advertised entries against its wish, or missing from it"

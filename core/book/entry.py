@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from core.ids import Endpoint
 from core.netgroup import AddressInfo, NetGroup
-
-if TYPE_CHECKING:
-    from core.book.table import AdvertisedPool
 
 
 class Table(enum.Enum):
@@ -20,46 +19,28 @@ class Table(enum.Enum):
     TRIED = "tried"
 
 
-class Entry:
-    """The book's own, mutable record of an address. It never leaves :mod:`core.book`; others get an EntryView."""
+class Entry(msgspec.Struct, eq=False, gc=False):
+    """The book's own, mutable record of an address. It never leaves :mod:`core.book`; others get an EntryView.
 
-    __slots__ = (
-        "advertise",
-        "bucket",
-        "endpoint",
-        "exempt_port",
-        "failures",
-        "info",
-        "last_connected",
-        "last_seen",
-        "placed_at",
-        "pool",
-        "pool_pos",
-        "source_group",
-        "table",
-        "table_pos",
-        "whitelisted",
-    )
+    There are thousands, so it is a structure that Python's collector of cycles does not look at: it is part of none.
+    """
 
-    def __init__(
-        self, endpoint: Endpoint, info: AddressInfo, exempt_port: int, source_group: NetGroup, advertise: bool
-    ) -> None:
-        self.endpoint = endpoint
-        self.info = info
-        self.exempt_port = exempt_port
-        """The port, if the address is exempt from grouping (loopback, private by option); 0 otherwise."""
-        self.source_group = source_group
-        self.advertise = advertise
-        self.whitelisted = False
-        self.failures = 0
-        self.placed_at = 0.0
-        self.last_connected: float | None = None
-        self.last_seen: float | None = None
-        self.table = Table.NEW
-        self.bucket = -1
-        self.table_pos = -1
-        self.pool: AdvertisedPool | None = None
-        self.pool_pos = -1
+    endpoint: Endpoint
+    info: AddressInfo
+    exempt_port: int
+    """The port, if the address is exempt from grouping (loopback, private by option); 0 otherwise."""
+    source_group: NetGroup
+    advertise: bool
+    whitelisted: bool = False
+    failures: int = 0
+    placed_at: float = 0.0
+    last_connected: float | None = None
+    last_seen: float | None = None
+    table: Table = Table.NEW
+    bucket: int = -1
+    table_pos: int = -1
+    pool_pos: int = -1
+    """Its place in the pool of its family; -1 while it is in none."""
 
     @property
     def is_placed(self) -> bool:

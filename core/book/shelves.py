@@ -83,8 +83,7 @@ class Shelves:
         del self.by_endpoint[endpoint]
         if self.by_ip.get(endpoint.ip) is entry:
             del self.by_ip[endpoint.ip]
-        if entry.pool is not None:
-            entry.pool.take(entry)
+        self.hide(entry)
 
     def change_port(self, entry: Entry, endpoint: Endpoint) -> None:
         """Let the entry of an IP address stand for another port of it; it stays in its bucket."""
@@ -98,8 +97,16 @@ class Shelves:
 
     def show(self, entry: Entry) -> None:
         """Put a hidden entry into the pool of those that may be told."""
-        pool = self.pool_4 if len(entry.info.packed) == 4 else self.pool_6
-        pool.add(entry)
+        self.pool_of(entry).add(entry)
+
+    def hide(self, entry: Entry) -> None:
+        """Take it out of its pool, if it is in there."""
+        if entry.pool_pos >= 0:
+            self.pool_of(entry).take(entry)
+
+    def pool_of(self, entry: Entry) -> AdvertisedPool:
+        """The pool of the family of its address."""
+        return self.pool_4 if len(entry.info.packed) == 4 else self.pool_6
 
     def enter_new(self, entry: Entry, decisions: list[Decision], now: float) -> None:
         """Place an entry that is in no table into `new`.
