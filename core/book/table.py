@@ -1,8 +1,9 @@
 """Buckets, with a dense array beside them.
 
 Buckets bound what an attacker can fill; the dense array makes a uniform draw over the whole table O(1). A bucket is a
-list in the order of arrival, so that its oldest entry is its first; it has 32 entries at most, and mostly few, which
-takes a third of what an ordered set would. The dense array removes by swapping its last element into the gap, and each entry knows its position there.
+list in the order of arrival, so that its oldest entry is its first; it has 32 entries at most, mostly few, for which
+a list takes a third of what an ordered set would. The dense array removes by swapping its last element into the gap,
+and each entry knows its position there.
 """
 
 from __future__ import annotations
