@@ -34,10 +34,12 @@ from actors.edge import (
     PeerLeft,
     PeerPlaced,
     ServedBy,
+    ServersKnown,
 )
 from actors.node import Node
 from actors.peer_pool import PeerPool
 from actors.wiring import Init, Listen, Rooms, SubscribersChanged
+from core.deadlines import earliest
 from core.effects import CreateInbound, DialPeer
 from core.house_messages import (
     AddressBanned,
@@ -53,6 +55,9 @@ from core.ids import CloseCode, Direction, Endpoint
 from core.messages import ActorMessage
 
 PING_INTERVAL_S = 1.0
+
+KNOWN_WAIT_S = 2.0
+"""How long a group that replaces another waits for the pool's word about the servers that are there."""
 
 GOODBYE_S = 1.0
 """A host that says goodbye, or of which Thespian says so, has so long to prove the contrary."""
@@ -88,13 +93,26 @@ class ServerGroup(HouseActor):
         self._bans: dict[str, AddressBanned] = {}
         self._ping_at: float | None = None
         self._number = 0
+        self._found: dict[str, Any] | None = None  # host -> a server that was there before this group
+        self._look_by: float | None = None
 
     # ---- what the node, the book and the pool tell their server ----
 
     def receiveMsg_Listen(self, message: Listen, sender: Any) -> None:
-        """From now on hosts are used as they come."""
+        """From now on hosts are used as they come; after a crash not before it is known what is there."""
         self._listen, self._node = message, sender
-        self.notifyOnSystemRegistrationChanges(True)
+        if message.again and self._found is None:
+            self._look_by = self.now() + KNOWN_WAIT_S
+        else:
+            self.notifyOnSystemRegistrationChanges(True)
+
+    def receiveMsg_ServersKnown(self, message: ServersKnown, sender: Any) -> None:
+        """What the group before had made."""
+        if self._found is None:
+            self._found = dict(message.servers)
+            if self._look_by is not None:
+                self._look_by = None
+                self.notifyOnSystemRegistrationChanges(True)
 
     def receiveMsg_Init(self, message: Init, sender: Any) -> None:
         """The charter for all."""
@@ -182,13 +200,20 @@ class ServerGroup(HouseActor):
             self.send(edge.server, HostPing(self._number))
 
     def _use(self, name: str, ip: str, incarnation: str, admin: Any) -> None:
-        """Start a server there."""
+        """Start a server there, or go on with the one that is there."""
+        self._ping_at = self._ping_at or self.now()
+        found = self._found.pop(name, None) if self._found else None
+        if found is not None:
+            self.log.info("the server of host %s goes on", name)
+            self._edges[name] = edge = Edge(name, ip, incarnation, admin, found, self.now())
+            edge.answered_at = self.now()
+            self.receiveMsg_ServerListening(ServerListening(Endpoint(ip, self._need_listen().port)), found)
+            return
         self.log.info("host %s joins: listening at %s", name, ip)
         server = self.createActor(EdgeServer, {HOST: name})
         self._edges[name] = Edge(name, ip, incarnation, admin, server, self.now())
         self.send(server, ServedBy(name))
         self.send(server, Listen(ip, self._need_listen().port))
-        self._ping_at = self._ping_at or self.now()
 
     def receiveMsg_ServerListening(self, message: ServerListening, sender: Any) -> None:
         """A host is ready. The first one starts the node."""
@@ -247,11 +272,14 @@ class ServerGroup(HouseActor):
     # ---- the clock ----
 
     def deadline(self) -> float | None:
-        """The next ping."""
-        return self._ping_at
+        """The next ping, or the end of a wait."""
+        return earliest(self._ping_at, self._look_by)
 
     def on_time(self, now: float) -> None:
         """Ping everybody; give up who is silent."""
+        if self._look_by is not None and self._look_by <= now:
+            self._look_by = None  # the pool is new, too, and knows nothing
+            self.notifyOnSystemRegistrationChanges(True)
         if self._ping_at is None or self._ping_at > now:
             return
         self._ping_at = now + PING_INTERVAL_S
@@ -273,6 +301,14 @@ class DeployedPool(PeerPool):
         self._hosts: tuple[str, ...] = ()
         self._servers: list[tuple[Any, str]] = []  # which server is on which host: addresses have no hash
         self._host_of: dict[tuple[Direction, Endpoint], str] = {}
+
+    def receiveMsg_Rooms(self, message: Rooms, sender: Any) -> None:
+        """A new group does not know what the one before it has made."""
+        before = self.charter
+        super().receiveMsg_Rooms(message, sender)
+        if before is not None and message.server is not None and before.rooms.server != message.server:
+            known = tuple((host, server) for server, host in self._servers if host in self._hosts)
+            self.send(message.server, ServersKnown(known))
 
     def receiveMsg_HostsChanged(self, message: HostsChanged, sender: Any) -> None:
         """Use these; the peers of others are lost."""

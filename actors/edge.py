@@ -74,6 +74,12 @@ class PeerLeft(ActorMessage, frozen=True):
     peer: Any
 
 
+class ServersKnown(ActorMessage, frozen=True):
+    """DeployedPool -> ServerGroup, to one that replaces another: these hosts have servers, which go on."""
+
+    servers: tuple[tuple[str, Any], ...]
+
+
 class ServedBy(ActorMessage, frozen=True):
     """EdgeServer -> DeployedPool, when it begins: connections that I ask room for are on this host."""
 

@@ -329,7 +329,7 @@ class NodeLife(HouseActor):
         self._rooms = msgspec.structs.replace(rooms, **{name: made})
         self.charter = self._make_charter(old_port)
         if name == "server":
-            self.send(self._rooms.server, Listen(config.host_ip, old_port))
+            self.send(self._rooms.server, Listen(config.host_ip, old_port, again=True))
         else:
             if name == "book":
                 self._open_storage(config)

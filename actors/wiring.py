@@ -53,10 +53,11 @@ class Charter(ActorMessage, frozen=True):
 
 
 class Listen(ActorMessage, frozen=True):
-    """Node -> PeerServer: bind this port (0: any) and say ServerListening or ServerFailed."""
+    """Node -> PeerServer: bind this port (0: any) and say ServerListening or ServerFailed. ``again``: after a crash."""
 
     host_ip: str
     port: int
+    again: bool = False
 
 
 class Init(ActorMessage, frozen=True):

@@ -230,6 +230,26 @@ def test_a_killed_pool_costs_the_connections_and_no_host(deployment: Deployment)
     assert not deployment.members["b"].has_ended()
 
 
+def test_a_killed_server_group_costs_nothing(deployment: Deployment, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ensemble")
+    deployment.join("b", EDGE_B)
+    deployment.start()
+    lost: SimpleQueue[Any] = SimpleQueue()
+    partner = deployment.partner("127.0.0.11", fixed_peers=[f"{EDGE_B}:{deployment.port}"], **IMPATIENT)
+    partner.on(RemovePeer, lost.put)
+    wait_until(lambda: EDGE_B in connected(partner), "the partner is not connected")
+    server = deployment.named("b", "EdgeServer")
+    for count in (1, 2):
+        (group,) = (pid for pid in tree(deployment.node._run._session.warden_pid) if name_of(pid) == "ServerGroup")
+        kill(group)
+        wait_until(lambda count=count: caplog.text.count("of host b goes on") == count, "it is not found again")
+        late = deployment.partner(f"127.0.0.{11 + count}", fixed_peers=[f"{EDGE_B}:{deployment.port}"])
+        wait_until(lambda late=late: EDGE_B in connected(late), "it takes no connections", 10.0)
+    assert deployment.named("b", "EdgeServer") == server
+    assert lost.empty()
+    assert not deployment.members["b"].has_ended()
+
+
 def test_the_book_lives_on_a_member_and_moves_to_another(
     deployment: Deployment, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
