@@ -9,6 +9,7 @@ weakest of the bases: no order between different senders, duplicates possible, t
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -149,6 +150,23 @@ class HouseActor(Actor):  # type: ignore[misc]
         environment = self._environment
         return environment.now() if environment is not None else self.environment.now()
 
+    def sleeps_until(self) -> float | None:
+        """Asked by a base when a timer is due: when it is worth to ask again (never: infinity); None: now, by message.
+
+        Nearly every timer was armed for something that has come in the meantime, as the answer to a ping has. A base
+        that does not ask sends the message, and nothing happens then either.
+        """
+        deadline, now = self.deadline(), self.now()
+        if deadline is None or deadline <= now or self._ended or self._before_init is not None:
+            return None
+        later = self._wakeups[1:]
+        if later and later[0] <= deadline:
+            self._wakeups = later
+            return math.inf
+        at = max(deadline, now + MIN_TIMER_S)
+        self._wakeups = (at, *later)
+        return at
+
     # ---- what subclasses override ----
 
     def deadline(self) -> float | None:
@@ -258,7 +276,9 @@ class HouseActor(Actor):  # type: ignore[misc]
             else:
                 wanted = tuple([event for event in events if event.NAME in names])
             if wanted:
-                self.send(subscriber.address, EventBatch(wanted))
+                self._myRef.actor_send(
+                    subscriber.address, EventBatch(wanted)
+                )  # what send() does, once for each message
 
     def remember_asker(self, asker: Any, request_id: int) -> int:
         """Keep who asked; the returned number goes to the mind, which answers with a Reply. 0 if nobody waits."""

@@ -54,6 +54,11 @@ from core.wire.dialect import Dialect
 
 _CONNECTING, _CLOSED = Stage.CONNECTING, Stage.CLOSED
 
+_READING = 1
+"""The interest of a channel at rest."""
+_UNKNOWN = -1
+"""The channel is to be asked."""
+
 SESSION_ID_BYTES = 15
 """SocketCluster session ids are 15 random bytes in base64url."""
 
@@ -68,7 +73,7 @@ class PeerActor(PeerDesk):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watched = 0  # the interest of the channel that the watch expresses
+        self._watched = _UNKNOWN  # the interest of the channel that the watch expresses
         self._overflowed = False
         self._is_queueing = False  # something was left in the send queue
         self._holders: list[Any] = NO_ITEMS  # subscribers that have too many events already
@@ -96,12 +101,15 @@ class PeerActor(PeerDesk):
         channel = self._channel
         if channel is None:
             return
-        if getattr(message, "writable", ()):  # of its one descriptor
+        writable = getattr(message, "writable", ())  # of its one descriptor
+        if writable:
             self._on_channel_events(channel.on_writable())
             self._after_writing(channel)
         if message.ready:
             self._on_channel_events(channel.on_readable())
-        self._settle()
+        # After reading, nearly always nothing is left to do.
+        if writable or channel.queued_bytes or self._answers or self._owed or self._channel is not channel:
+            self._settle()
 
     def _after_writing(self, channel: Channel) -> None:
         """Only an opener cares: it may have connected."""
@@ -157,6 +165,7 @@ class PeerActor(PeerDesk):
         if channel is None or held is not channel.wants_read:
             return
         self.apply(self.link.hold(held, self.now()))
+        self._watched = _UNKNOWN
         if held:
             channel.pause_reading()
         else:
@@ -202,14 +211,19 @@ class PeerActor(PeerDesk):
             # Whoever waits for Done sends no faster than the remote reads.
             if self._owed and not self.link.outflow.is_high:
                 self._pay_owed()
-            wanted = channel.interest
-            if wanted != self._watched:
-                self._watched = wanted
-                fd = [channel.fileno()]
-                self.watch = Watch(fd if wanted & 1 else [], fd if wanted & 2 else [])
+            if channel.queued_bytes or self._watched != _READING:
+                self._watch_for(channel)
         else:
             self.watch = None
             self._fail_owed("is not connected any more")
+
+    def _watch_for(self, channel: Channel) -> None:
+        """Watch for what the channel wants."""
+        wanted = channel.interest
+        if wanted != self._watched:
+            self._watched = wanted
+            fd = [channel.fileno()]
+            self.watch = Watch(fd if wanted & 1 else [], fd if wanted & 2 else [])
 
     def receiveMsg_SettleNow(self, message: SettleNow, sender: Any) -> None:
         """What had waited before is done."""

@@ -35,6 +35,8 @@ class Direction(enum.Enum):
 class PeerKind(enum.Enum):
     """Trust that configuration gives a peer, or what a connection is for; the values are lisk-p2p's texts."""
 
+    __hash__ = object.__hash__  # as of Direction
+
     NONE = "NONE"
     FIXED = "fixedPeer"
     WHITELISTED = "whitelistedPeer"

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from random import Random
 
 from core import rules, select
@@ -27,7 +28,6 @@ from core.house_messages import (
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.pool import Pool
 from core.pool_settings import PoolSettings
-from core.slots import Slot
 
 ANCHOR_AGE_S = 300.0
 """A peer becomes an anchor of a running node after so long. Anchors are dialled at every start: one that makes the node
@@ -146,16 +146,18 @@ class GuardedPool(Pool):
         wanted = self._settings.anchor_connections
         if not wanted:
             return
-        staying = {slot.endpoint for slot in self._slots.of(Direction.OUTBOUND) if _may_anchor(slot)}
-        # In the order in which they were connected.
+        # In the order in which they were connected: those that come first are nearly always the ones.
         since = self._connected_since.items()
-        anchors = tuple(it for it, at in since if it in staying and at <= connected_until)[:wanted]
+        staying = (it for it, at in since if at <= connected_until and self._may_anchor(it))
+        anchors = tuple(islice(staying, wanted))
         # Nobody connected, as in an outage, is no reason to forget who was.
         if anchors and anchors != self._kept:
             self._kept = anchors
             self._tell(Room.BOOK, KeepAnchors(anchors))
 
-
-def _may_anchor(slot: Slot) -> bool:
-    """Fixed peers are dialled anyway, seeds are guests."""
-    return slot.info is not None and slot.kind in (PeerKind.NONE, PeerKind.WHITELISTED)
+    def _may_anchor(self, endpoint: Endpoint) -> bool:
+        """Whether it is an outbound peer that stays. Fixed peers are dialled anyway, seeds are guests."""
+        slot = self._slots.get(endpoint, Direction.OUTBOUND)
+        if slot is None or slot.leaving or slot.info is None:
+            return False
+        return slot.kind in (PeerKind.NONE, PeerKind.WHITELISTED)

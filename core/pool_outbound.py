@@ -64,8 +64,8 @@ class OutboundPool(InboundPool):
         # Seeds are guests: they do not take a slot from a peer of the network (in lisk-p2p, as many seeds as slots
         # make start() cancel its own seed connections). A fixed peer that is away keeps its slot free.
         # A feeler is gone as soon as it has been answered.
-        used = sum(slot.kind not in GUESTS for slot in self._slots.of(Direction.OUTBOUND))
-        return self._settings.max_outbound_connections - used - self._redial.waiting()
+        used = [slot for slot in self._slots.of(Direction.OUTBOUND) if slot.kind not in GUESTS]
+        return self._settings.max_outbound_connections - len(used) - self._redial.waiting()
 
     def _populate(self, now: float) -> None:
         free = self._free_outbound()
@@ -202,13 +202,12 @@ class OutboundPool(InboundPool):
 
     def _release_seeds(self) -> None:
         """LIP 0004: disconnect from the seeds after discovery. While slots are free they are kept, as by lisk-p2p."""
-        outbound = self._slots.of(Direction.OUTBOUND)
-        connected = sum(slot.info is not None and slot.kind is not PeerKind.SEED for slot in outbound)
-        if connected + self._redial.waiting() < self._settings.max_outbound_connections:
+        connected = [slot for slot in self._slots.of(Direction.OUTBOUND) if slot.info is not None]
+        seeds = [slot for slot in connected if slot.kind is PeerKind.SEED]
+        if len(connected) - len(seeds) + self._redial.waiting() < self._settings.max_outbound_connections:
             return
-        for slot in outbound:
-            if slot.kind is PeerKind.SEED and slot.info is not None:
-                self._end(slot, CloseCode.NORMAL, SEED_DONE, rules.SEED_RELEASED)
+        for slot in seeds:
+            self._end(slot, CloseCode.NORMAL, SEED_DONE, rules.SEED_RELEASED)
 
     def _rediscover(self, now: float) -> None:
         """LIP 0004: too few outbound connections after 30 s: ask the seeds again, and a connected peer as well."""

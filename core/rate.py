@@ -92,7 +92,8 @@ class PacketRate:
         """Count packets; return the penalty for the window that ended before them (mostly 0)."""
         due = 0
         if now >= self._ends_at:
-            due = self._price()
+            if self.is_over:
+                due = self._price()
             self._count = 0
             self._ends_at = now + self._terms.window_s
         self._count += packets

@@ -26,19 +26,35 @@ def for_send(peers: Sequence[PeerInfo], limit: int, rng: Random) -> list[PeerInf
 
     An attacker can fill the inbound slots but not choose our outbound peers: the outbound half reaches honest ones.
     """
-    fixed = [peer for peer in peers if peer.kind is PeerKind.FIXED]
-    others = [peer for peer in peers if peer.kind is not PeerKind.FIXED]
-    outbound = [peer for peer in others if peer.direction is Direction.OUTBOUND]
-    inbound = [peer for peer in others if peer.direction is not Direction.OUTBOUND]
+    fixed_kind, outward = PeerKind.FIXED, Direction.OUTBOUND
+    fixed: list[PeerInfo] = []
+    outbound: list[PeerInfo] = []
+    inbound: list[PeerInfo] = []
+    for peer in peers:
+        if peer.kind is fixed_kind:
+            fixed.append(peer)
+        elif peer.direction is outward:
+            outbound.append(peer)
+        else:
+            inbound.append(peer)
     room = max(0, limit - len(fixed))
-    fixed_outbound = sum(peer.direction is Direction.OUTBOUND for peer in fixed)
-    outbound_due = max(0, (limit + 1) // 2 - fixed_outbound)
-    # Samples, for shuffling all of a hundred peers to pick sixteen takes longer than sending to them.
-    picked = rng.sample(range(len(outbound)), min(outbound_due, room, len(outbound)))
-    chosen = [outbound[place] for place in picked]
-    spared = set(picked)
-    rest = [peer for place, peer in enumerate(outbound) if place not in spared] + inbound
-    return fixed + chosen + rng.sample(rest, min(room - len(chosen), len(rest)))
+    outbound_due = max(0, (limit + 1) // 2 - sum([peer.direction is outward for peer in fixed]))
+    chosen = _draw(outbound, min(outbound_due, room), rng)
+    rest = outbound + inbound
+    return fixed + chosen + _draw(rest, room - len(chosen), rng)
+
+
+def _draw(peers: list[PeerInfo], count: int, rng: Random) -> list[PeerInfo]:
+    """Take up to ``count`` out of the list, any as likely as any other. Of sixteen out of forty, ``rng.sample`` takes
+    three times as long."""
+    drawn = []
+    random = rng.random
+    for left in range(len(peers), max(0, len(peers) - count), -1):
+        place = int(random() * left)
+        drawn.append(peers[place])
+        peers[place] = peers[-1]
+        peers.pop()
+    return drawn
 
 
 def for_request(peers: Sequence[PeerInfo], rng: Random) -> PeerInfo | None:

@@ -11,6 +11,7 @@ from thespian.actors import ActorSystemMessage, WakeupMessage  # type: ignore[im
 
 from actors.bases.inproc import InProcessBase
 from actors.bases.sim_kernel import WatchKey
+from actors.bases.sim_time import VirtualClock
 from actors.bases.sim_trace import TRACE_BATCH, Trace, line_of
 from actors.bases.watch import WatchReady
 
@@ -27,6 +28,7 @@ class StandStill(RuntimeError):
 class SimMailboxes(InProcessBase):
     """See the module; :class:`actors.bases.simulation.SimulationBase` adds time and nodes."""
 
+    clock: VirtualClock
     trace: Trace
     delivered: int
     """Messages handled so far."""
@@ -60,7 +62,8 @@ class SimMailboxes(InProcessBase):
         """As the reactor's, with a trace and without a clock. The hot path."""
         ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
         delivered = 0
-        trace.stamp()
+        if trace.instant != self.clock.now:
+            trace.stamp()
         note = trace.lines.append
         try:
             while ready and delivered < budget:
@@ -82,9 +85,10 @@ class SimMailboxes(InProcessBase):
                     while count:
                         count -= 1
                         message, sender = inbox.pop(0)
-                        if type(message) is WatchKey:
+                        kind = type(message)
+                        if kind is WatchKey:
                             self._deliver_ready(cell, message)
-                        elif isinstance(message, ActorSystemMessage) and type(message) is not WakeupMessage:
+                        elif isinstance(message, ActorSystemMessage) and kind is not WakeupMessage:
                             note(line_of(message, sender, cell))
                             self._deliver_system(cell, message, sender)
                         else:

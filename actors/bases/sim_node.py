@@ -322,11 +322,10 @@ class SimNode:
 
     def _on_message(self, message: Any, sender: Any) -> None:
         if isinstance(message, m.EventBatch):
-            now = self.sim.now
             collect = self._collect
             for event in message.events:
                 if collect is None or event.NAME in collect:
-                    self.events.append((now, event))
+                    self.events.append((self.sim.now, event))
                 for listener in self.listeners:
                     listener(self, event)
                 if isinstance(event, RequestReceived) and event.call_id is not None:

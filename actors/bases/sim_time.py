@@ -135,7 +135,7 @@ class EventHeap(TimerHeap):
         self._clock.now, _, _, function, first, second = heappop(near)
         self.happened += 1
         if function is self._fire:
-            if first.is_dead:
+            if first.instance is None and first.is_dead:
                 self._lost -= 1
                 return True
             first.timer_count -= 1

@@ -35,22 +35,23 @@ class Trace:
         self.lines: list[str] = []
         """Those not hashed yet."""
         self._before: list[str] = []
-        self._stamp = -1.0
+        self.instant = -1.0
+        """That of the last line."""
         self.count = 0
         """Lines so far."""
 
     def stamp(self) -> None:
         """Add the instant, if it has changed since the last line. Whoever appends to ``lines`` calls it before."""
         now = self._clock.now
-        if now != self._stamp:
-            self._stamp = now
+        if now != self.instant:
+            self.instant = now
             self.lines.append(f"@{int(now * TICKS_PER_S)}")
 
     def note(self, line: str) -> None:
         """Add a line."""
         lines, now = self.lines, self._clock.now
-        if now != self._stamp:
-            self._stamp = now
+        if now != self.instant:
+            self.instant = now
             lines.append(f"@{int(now * TICKS_PER_S)}")
         lines.append(line)
         if len(lines) >= TRACE_BATCH:

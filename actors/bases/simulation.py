@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from thespian.actors import ActorSystemFailure  # type: ignore[import-untyped, unused-ignore]
+from thespian.actors import ActorSystemFailure, WakeupMessage  # type: ignore[import-untyped, unused-ignore]
 
 from actors.bases.cell import ActorCell
 from actors.bases.descriptors import DescriptorTable
@@ -116,8 +116,16 @@ class SimulationBase(SimMailboxes):
         return StillWaker()
 
     def _fire(self, cell: ActorCell, message: Any) -> None:
-        if cell.instance is not None:
+        instance = cell.instance
+        if instance is None:
+            return
+        # Only a plain timer, which is kept as its delay, says no more than that its time has come.
+        ask = None if type(message) is WakeupMessage else getattr(instance, "sleeps_until", None)
+        due = ask() if ask is not None else None
+        if due is None:
             self.enqueue(cell, wakeup_of(message), cell.address)
+        elif due < math.inf:
+            self.timers.add(due, cell, message)
 
     # ---- births and disappearances
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from actors.transport.sim_sockets import SimStream
     from actors.transport.simulated import Host, Internet
 
+APART_S = 1e-6
+"""Packets of a connection that would arrive together arrive one after the other, so much later, which is more than a
+tick: the order of what happens at one instant is drawn by lot."""
+
 SLOW_READ_S = 0.1
 """A program that reads slowly takes what it can in this time, then waits until the time has passed."""
 
@@ -51,11 +55,11 @@ class End:
     """One end of a connection, as its host's kernel has it. Several descriptors may stand for it (``streams``)."""
 
     __slots__ = (
+        "_earliest_arrival",
         "_error",
+        "_held",
         "_is_waiting_for_room",
-        "_last_arrival",
         "_latency_s",
-        "_moving",
         "_under_way",
         "fin_received",
         "host",
@@ -100,11 +104,11 @@ class End:
         self.fin_received = False
         self.is_shut = False
         self._error = 0
-        self._under_way: list[tuple[float, bytes | Packet]] = NO_ITEMS
-        self._last_arrival = 0.0
+        self._under_way = 0  # packets
+        self._held: list[bytes | Packet] = NO_ITEMS  # those of them that wait for a cut to be healed
+        self._earliest_arrival = 0.0  # of the next
         links = internet.links
         self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
-        self._moving = False  # the first packet under way has an event
         self.unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
         self._is_waiting_for_room = False
         self.read_again_at = 0.0
@@ -225,25 +229,21 @@ class End:
 
     def transmit(self, item: bytes | Packet) -> None:
         """Send on its way, behind what was sent before."""
+        internet = self.internet
         if self._latency_s is not None:
-            arrival = self.internet.clock.now + self._latency_s
+            arrival = internet.clock.now + self._latency_s
         else:
-            arrival = self.internet.arrival(self, len(item) if isinstance(item, bytes) else 0)
-        if arrival < self._last_arrival:
-            arrival = self._last_arrival
-        self._last_arrival = arrival
-        if self._under_way:
-            self._under_way.append((arrival, item))
-        else:
-            self._under_way = [(arrival, item)]
-        if not self._moving:
-            self._moving = True
-            self.internet.call_at(arrival, self._arrives)
+            arrival = internet.arrival(self, len(item) if isinstance(item, bytes) else 0)
+        if arrival < self._earliest_arrival:
+            arrival = self._earliest_arrival
+        self._earliest_arrival = arrival + APART_S
+        self._under_way += 1
+        internet.call_at(arrival, _arrives, self, item)
 
     def release(self, earliest: float) -> None:
-        """The cut that held our packets is healed; they arrive at ``earliest`` or later."""
-        self._last_arrival = max(self._last_arrival, earliest)
-        self.internet.call_at(max(earliest, self._under_way[0][0]), self._arrives)
+        """The cut that held our packets is healed; they arrive at ``earliest``, and later ones not before."""
+        self._earliest_arrival = max(self._earliest_arrival, earliest + APART_S)
+        self.internet.call_at(earliest, _held_arrive, self)
 
     def vanish(self, *, silent: bool) -> None:
         """Our host has crashed."""
@@ -271,41 +271,22 @@ class End:
     def _part(self) -> None:
         """If nothing can pass between the two ends any more, let go: each goes with the last who holds it."""
         peer = self.peer
-        if peer is not None and peer.state is State.CLOSED and not self._moving and not peer._moving:
+        if peer is not None and peer.state is State.CLOSED and not self._under_way and not peer._under_way:
             self.peer = peer.peer = None
 
-    def _arrives(self, _: Any, __: Any) -> None:
-        """Our first packet under way has reached the other host, and perhaps more with it."""
-        internet = self.internet
-        if internet.is_cut_anywhere and internet.is_cut(self.host, self.remote_host):
-            internet.note(f"{self.label} held")
-            internet.hold(self)
-            return
-        under_way = self._under_way
-        if len(under_way) == 1:
-            self._under_way = NO_ITEMS
-            self._moving = False
-            self._deliver(under_way[0][1])
-            if self.state is State.CLOSED:
-                self._part()
-            return
-        now = internet.clock.now
-        count = 1
-        while count < len(under_way) and under_way[count][0] <= now:
-            count += 1
-        arrived = under_way[:count]
-        del under_way[:count]
-        for _, item in arrived:
-            self._deliver(item)
-        if under_way:
-            internet.call_at(under_way[0][0], self._arrives)
+    def _hold(self, item: bytes | Packet) -> None:
+        """It has come as far as a cut, or behind others that have."""
+        self.internet.note(f"{self.label} held")
+        if self._held:
+            self._held.append(item)
         else:
-            self._moving = False
-            if self.state is State.CLOSED:
-                self._part()
+            self._held = [item]
+            self.internet.hold(self)
 
     def _deliver(self, item: bytes | Packet) -> None:
+        """A packet has reached the other host."""
         internet, peer = self.internet, self.peer
+        self._under_way -= 1
         internet.packets += 1
         if type(item) is bytes:
             size = len(item)
@@ -369,3 +350,26 @@ class End:
         self.unread_at_peer -= count
         self._is_waiting_for_room = False
         self.internet.touch(self)
+
+
+def _arrives(end: End, item: bytes | Packet) -> None:
+    """A packet that ``end`` has sent would reach the other host now."""
+    internet = end.internet
+    if end._held or (internet.is_cut_anywhere and internet.is_cut(end.host, end.remote_host)):
+        end._hold(item)
+        return
+    end._deliver(item)
+    if end.state is State.CLOSED and not end._under_way:
+        end._part()
+
+
+def _held_arrive(end: End, _: Any) -> None:
+    """A cut was healed a while ago: what it held gets through, unless the link has been cut again."""
+    if end.internet.is_cut(end.host, end.remote_host):
+        end.internet.hold(end)
+        return
+    held, end._held = end._held, NO_ITEMS
+    for item in held:
+        end._deliver(item)
+    if end.state is State.CLOSED and not end._under_way:
+        end._part()

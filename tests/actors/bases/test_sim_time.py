@@ -23,7 +23,7 @@ def make_heap() -> tuple[VirtualClock, EventHeap, list[Any]]:
 
 
 def actor(name: str) -> Any:
-    return SimpleNamespace(name=name, is_dead=False, timer_count=0)
+    return SimpleNamespace(name=name, instance=name, is_dead=False, timer_count=0)
 
 
 @given(st.lists(st.tuples(DELAYS_S, st.lists(DELAYS_S, max_size=3)), max_size=40))
@@ -73,7 +73,7 @@ def test_timers_of_the_dead_are_dropped_from_near_and_far_and_the_count_is_kept(
     heap.add(500.0, living, "far")
     heap.add(0.0005, living, "near")
     assert heap.run_next()  # the present span is being worked on
-    dead.is_dead = True
+    dead.instance, dead.is_dead = None, True
     heap.forget(dead)
     assert len(heap) == 2
     assert heap.of(dead) == []

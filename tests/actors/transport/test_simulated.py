@@ -15,6 +15,7 @@ from actors.transport.handover import HandOver
 from actors.transport.port import ListenSocket, Network, StreamSocket
 from actors.transport.sim_links import Constant, Distribution, Links, LogNormal, Uniform
 from actors.transport.sim_sockets import SimListener, SimStream
+from actors.transport.sim_tcp import APART_S
 from actors.transport.simulated import Internet, SimNetwork
 from core.ids import Endpoint
 
@@ -185,7 +186,7 @@ def test_bytes_arrive_in_order_one_latency_later(world: World) -> None:
     assert opener.send(memoryview(b"two")) == 3
     with pytest.raises(BlockingIOError):
         accepted.recv(100)
-    world.run(LATENCY_S)
+    world.run(LATENCY_S + 2 * APART_S)  # never two at one instant
     assert accepted.readiness() == READ | WRITE
     assert accepted.recv(5) == b"one t"
     assert accepted.recv(5) == b"wo"
