@@ -143,12 +143,12 @@ class HouseActor(Actor):  # type: ignore[misc]
         found = self._environment
         if found is None:
             found = self._environment = environment_of(self)
+            self.now = found.now  # type: ignore[method-assign]  # asked for three times a message
         return found
 
     def now(self) -> float:
         """Monotonic seconds, virtual in a simulation."""
-        environment = self._environment
-        return environment.now() if environment is not None else self.environment.now()
+        return self.environment.now()
 
     def sleeps_until(self) -> float | None:
         """Asked by a base when a timer is due: when it is worth to ask again (never: infinity); None: now, by message.

@@ -275,8 +275,8 @@ class PeerActor(PeerDesk):
 
     def deadline(self) -> float | None:
         """The link's; once that is closed, the peer's own."""
-        link = self._link
-        if link is None or link.stage is Stage.CLOSED:
+        link = self.link if self._before_init is None else self._link
+        if link is None or link.stage is _CLOSED:
             return self._leaves_at
         return link.next_deadline()
 

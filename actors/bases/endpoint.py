@@ -50,7 +50,10 @@ class EndpointCell(Cell):
             if receive is None:
                 self.host.dead_letter(self.address, message)
             elif not isinstance(message, SYSTEM_MESSAGES) or not isInternalActorSystemMessage(message):
-                receive(message, sender)
+                try:
+                    receive(message, sender)
+                except Exception:
+                    log.exception("the callback of %s failed on a %s", self.address, type(message).__name__)
                 receive = self.receive  # it may have closed the endpoint
         return count
 
@@ -67,7 +70,7 @@ class Endpoint:
         self._base = base
         self._on_message = on_message
         self._queue: SimpleQueue[Any] = SimpleQueue()
-        self.cell = EndpointCell(base, text, self._call_back if on_message is not None else self._keep)
+        self.cell = EndpointCell(base, text, self._keep if on_message is None else on_message)
 
     @property
     def address(self) -> ActorAddress:
@@ -76,13 +79,6 @@ class Endpoint:
 
     def _keep(self, message: Any, sender: ActorAddress) -> None:
         self._queue.put(message)
-
-    def _call_back(self, message: Any, sender: ActorAddress) -> None:
-        assert self._on_message is not None
-        try:
-            self._on_message(message, sender)
-        except Exception:
-            log.exception("the callback of %s failed on a %s", self.address, type(message).__name__)
 
     def tell(self, address: ActorAddress, message: Any) -> None:
         """Send ``message``, from any thread. Never blocks; in strict mode raises pickle.PicklingError."""

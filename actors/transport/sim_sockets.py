@@ -12,6 +12,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
 from actors.transport.sim_tcp import End, State
+from core.empty import NO_ITEMS
 from core.ids import Endpoint
 
 if TYPE_CHECKING:
@@ -49,12 +50,40 @@ class SimStream:
     def recv(self, max_bytes: int, /) -> bytes:
         if self._fd < 0:
             self._raise_closed()
-        return self.end.recv(max_bytes)
+        end = self.end
+        inbox = end.inbox
+        if not inbox:
+            return end.nothing_to_read()
+        rate = end.host.read_bytes_per_s
+        # What is lost or shut is ready whatever the rate: a program that may not read then would try for ever.
+        if rate is not None and end.state is not State.LOST and not end.is_shut:
+            max_bytes = end.read_slowly(max_bytes, rate)
+        data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
+        if len(data) <= max_bytes:
+            end.inbox = NO_ITEMS
+        else:
+            end.inbox = [data[max_bytes:]]
+            data = data[:max_bytes]
+        peer = end.peer
+        if peer is not None and not peer.is_waiting_for_room and not end.internet.is_cut_anywhere:
+            peer.unread_at_peer -= len(data)
+        else:
+            end.report_room(len(data))
+        return data
 
     def send(self, data: bytes | memoryview, /) -> int:
         if self._fd < 0:
             self._raise_closed()
-        return self.end.send(data)
+        end = self.end
+        count = len(data)
+        room = end.internet.buffer_bytes - end.unread_at_peer
+        if end.state is not _OPEN or end.is_shut or count > room:
+            count = end.cannot_send_all(count, room)
+            data = data[:count]
+        end.unread_at_peer += count
+        if count:
+            end.transmit(data if type(data) is bytes else bytes(data))
+        return count
 
     def connect_error(self) -> OSError | None:
         if self._fd < 0:

@@ -56,16 +56,16 @@ class End:
 
     __slots__ = (
         "_earliest_arrival",
-        "_error",
         "_held",
-        "_is_waiting_for_room",
         "_latency_s",
         "_under_way",
+        "error",
         "fin_received",
         "host",
         "inbox",
         "internet",
         "is_shut",
+        "is_waiting_for_room",
         "label",
         "local_ip",
         "local_port",
@@ -103,47 +103,30 @@ class End:
         self.inbox: list[bytes] = NO_ITEMS
         self.fin_received = False
         self.is_shut = False
-        self._error = 0
+        self.error = 0
         self._under_way = 0  # packets
         self._held: list[bytes | Packet] = NO_ITEMS  # those of them that wait for a cut to be healed
         self._earliest_arrival = 0.0  # of the next
         links = internet.links
         self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
         self.unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
-        self._is_waiting_for_room = False
+        self.is_waiting_for_room = False
         self.read_again_at = 0.0
         host.ends[self] = None
 
-    # ---- for programs
+    # ---- for programs, which read and write through their descriptors (:mod:`actors.transport.sim_sockets`)
 
-    def recv(self, max_bytes: int) -> bytes:
-        inbox = self.inbox
-        if inbox:
-            rate = self.host.read_bytes_per_s
-            # What is lost or shut is ready whatever the rate: a program that may not read then would try for ever.
-            if rate is not None and self.state is not State.LOST and not self.is_shut:
-                max_bytes = self._read_slowly(max_bytes, rate)
-            data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
-            if len(data) <= max_bytes:
-                self.inbox = NO_ITEMS
-            else:
-                self.inbox = [data[max_bytes:]]
-                data = data[:max_bytes]
-            peer = self.peer
-            if peer is not None and not peer._is_waiting_for_room and not self.internet.is_cut_anywhere:
-                peer.unread_at_peer -= len(data)
-            else:
-                self.report_room(len(data))
-            return data
-        if self._error:
-            self._raise_error()
+    def nothing_to_read(self) -> bytes:
+        """What a program gets that reads when there is nothing: the end of the stream, or OSError is raised."""
+        if self.error:
+            self.raise_error()
         if self.fin_received or self.is_shut or self.state is State.LOST:
             return b""
         if self.state is State.CONNECTING:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    def _read_slowly(self, max_bytes: int, rate: float) -> int:
+    def read_slowly(self, max_bytes: int, rate: float) -> int:
         """How much may be read now by a program that is slow; the next time is planned. Raises BlockingIOError."""
         now = self.internet.clock.now
         if now < self.read_again_at:
@@ -162,35 +145,24 @@ class End:
         self.read_again_at = 0.0
         self.internet.touch(self)
 
-    def send(self, data: bytes | memoryview) -> int:
-        count = len(data)
-        room = self.internet.buffer_bytes - self.unread_at_peer
-        if self.state is not _OPEN or self.is_shut or count > room:
-            count = self._cannot_send_all(count, room)
-            data = data[:count]
-        self.unread_at_peer += count
-        if count:
-            self.transmit(data if type(data) is bytes else bytes(data))
-        return count
-
-    def _cannot_send_all(self, count: int, room: int) -> int:
+    def cannot_send_all(self, count: int, room: int) -> int:
         """How many of so many bytes can be sent. Raises OSError."""
-        if self._error:
-            self._raise_error()
+        if self.error:
+            self.raise_error()
         if self.is_shut or self.state is State.LOST:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if room < count:
-            self._is_waiting_for_room = True
+            self.is_waiting_for_room = True
         if self.state is State.CONNECTING or room <= 0:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return min(count, room)
 
     def take_error(self) -> OSError | None:
         """The pending error, which is told once."""
-        code, self._error = self._error, 0
+        code, self.error = self.error, 0
         return OSError(code, os.strerror(code)) if code else None
 
-    def _raise_error(self) -> None:
+    def raise_error(self) -> None:
         error = self.take_error()
         if error is not None:
             try:
@@ -258,7 +230,7 @@ class End:
         """The connection is gone, with this error."""
         if self.state in (State.CONNECTING, State.OPEN):
             self.state = State.LOST
-            self._error = code
+            self.error = code
             self.internet.note(f"{self.label} lost {errno.errorcode[code]}")
             self.internet.touch(self)
 
@@ -340,7 +312,7 @@ class End:
         internet = self.internet
         if internet.is_cut_anywhere and internet.is_cut(self.host, peer.host):
             internet.hold_room(self, count)
-        elif peer._is_waiting_for_room:
+        elif peer.is_waiting_for_room:
             latency_s = internet.links.latency_s(self.host.name, peer.host.name)
             internet.call_at(internet.clock.now + latency_s, peer._hear_of_room, count)
         else:
@@ -348,7 +320,7 @@ class End:
 
     def _hear_of_room(self, count: int, _: Any) -> None:
         self.unread_at_peer -= count
-        self._is_waiting_for_room = False
+        self.is_waiting_for_room = False
         self.internet.touch(self)
 
 
