@@ -196,7 +196,7 @@ class PeerBook(ChoosingBook):
     def _within_intake(self, message: PeersAdvertised) -> list[Endpoint]:
         """The unknown addresses of an answer, as many as its host may tell now. Known ones cost it nothing."""
         book = self.book
-        unknown = [it for it in message.endpoints if not book.has(it) and not self.bans.is_refused(it.ip)]
+        unknown = [it for it in book.unknown(message.endpoints) if not self.bans.is_refused(it.ip)]
         # Nodes that share an address by rights (loopback) are told apart by their ports; others are one host.
         shared = is_exempt(message.source_ip, book.config.private_networks_exempt)
         source = message.source.encode() if shared else host_key(message.source_ip)

@@ -136,11 +136,9 @@ class PoolBase:
         self._out.append(Emit((event,)))
 
     def _report(self, changed: Slot | None = None, *, stands: bool = False) -> None:
-        connected = self._slots.connected()
-        outbound = sum(peer.direction is Direction.OUTBOUND for peer in connected)
         counts = PoolCounts(
-            len(connected) - outbound,
-            outbound,
+            len(self._slots.connected_of(Direction.INBOUND)),
+            len(self._slots.connected_of(Direction.OUTBOUND)),
             **self._counts,
             changed=changed.endpoint if changed is not None else None,
             direction=changed.direction if changed is not None else None,

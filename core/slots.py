@@ -78,9 +78,12 @@ class Slots:
 
     def connected(self) -> list[PeerInfo]:
         """Every connected peer that is not leaving, outbound first."""
-        outbound, inbound = self._tables[Direction.OUTBOUND].values(), self._tables[Direction.INBOUND].values()
-        connected = [slot.info for slot in outbound if slot.info is not None and not slot.leaving]
-        return connected + [slot.info for slot in inbound if slot.info is not None and not slot.leaving]
+        return self.connected_of(Direction.OUTBOUND) + self.connected_of(Direction.INBOUND)
+
+    def connected_of(self, direction: Direction) -> list[PeerInfo]:
+        """Those of one direction."""
+        slots = self._tables[direction].values()
+        return [slot.info for slot in slots if slot.info is not None and not slot.leaving]
 
     def connected_by_id(self, peer_id: str) -> Slot | None:
         """The connected slot of this peer, outbound first."""

@@ -77,6 +77,11 @@ class Book:
         """Whether exactly this address and port is known."""
         return endpoint in self._by_endpoint
 
+    def unknown(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+        """Those that :meth:`has` does not know, in their order."""
+        known = self._by_endpoint
+        return [endpoint for endpoint in endpoints if endpoint not in known]
+
     def get(self, endpoint: Endpoint) -> EntryView | None:
         """What is known of exactly this address and port."""
         entry = self._by_endpoint.get(endpoint)

@@ -7,6 +7,7 @@ from random import Random
 
 from core.book.entry import Entry
 from core.book.table import AdvertisedPool
+from core.draw import draw
 from core.ids import Endpoint
 from core.netgroup import NetClass, address_info
 
@@ -37,14 +38,14 @@ def sample_peers(
     """
     known = sum(len(pool.entries) for pool in pools)
     size = answer_size(known, cap, rng, least)
-    population: list[Entry] = pools[0].entries
-    if len(pools) > 1 and pools[1].entries:
-        population = [entry for pool in pools for entry in pool.entries]
-    picked = rng.sample(population, size)
+    population: list[Entry] = [*pools[0].entries]
+    for pool in pools[1:]:
+        population += pool.entries
+    picked = draw(population, size, rng)
     if requester_ip is None:
-        return tuple(entry.endpoint for entry in picked)
+        return tuple([entry.endpoint for entry in picked])
     asker = address_info(requester_ip)
     # On loopback or a LAN several nodes may share an address, and which of them asks is not known here.
     own = asker.text if asker.net_class is NetClass.PUBLIC else None
     reach = asker.net_class
-    return tuple(entry.endpoint for entry in picked if entry.info.net_class <= reach and entry.endpoint.ip != own)
+    return tuple([entry.endpoint for entry in picked if entry.info.net_class <= reach and entry.endpoint.ip != own])

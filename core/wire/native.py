@@ -83,7 +83,7 @@ class Native:
         self.acceptance = VERSION if main.name == NEWEST else f"{VERSION};{main.name}"
         """What a listener answers in the header."""
         self._max_node_info_bytes = max_node_info_bytes
-        self._last_encoded: tuple[NodeInfo, bytes] | None = None
+        self._encoded: dict[int, tuple[NodeInfo, bytes]] = {}  # by identity: ours, and in a simulation everybody's
         self._decoded: dict[bytes, NodeInfo] = {}
 
     @property
@@ -123,12 +123,14 @@ class Native:
         Raises CodecError if it does not fit: options follow the same schema as in the main dialect, so that a network
         cannot come to hold node infos that only some of its nodes can pass on.
         """
-        last = self._last_encoded
-        if last is not None and last[0] is info:  # ours, for each connection
-            return last[1]
+        known = self._encoded.get(id(info))
+        if known is not None:  # it lives, so that no other object can have its identity
+            return known[1]
         as_others_see_it = self._main.decode_node_info(self._main.encode_node_info(info))
         encoded = native_payloads.encode_node_info(as_others_see_it, self._max_node_info_bytes)
-        self._last_encoded = (info, encoded)
+        if len(self._encoded) >= REMEMBERED_NODE_INFOS or len(encoded) > SMALL_NODE_INFO_BYTES:
+            self._encoded.clear()
+        self._encoded[id(info)] = (info, encoded)
         return encoded
 
     def decode_node_info(self, data: bytes) -> NodeInfo:

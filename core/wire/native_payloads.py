@@ -199,18 +199,15 @@ def decode_peers(data: bytes, max_peers: int = MAX_PEERS) -> tuple[Endpoint, ...
         raise CodecError("peers", f"is no list: {type(error).__name__}") from error
     if len(values) != count or count % 2 or unpacker.tell() != len(data):
         raise CodecError("peers", "expected one array of addresses and ports, in pairs")
-    return tuple(map(_peer, values[::2], values[1::2]))
+    addresses, ports = values[::2], values[1::2]
+    if not set(map(type, addresses)) <= {bytes} or not set(map(type, ports)) <= {int}:
+        raise CodecError("peers", "expected bytes and a port, again and again")
+    return tuple(map(_endpoint, addresses, ports))
 
 
 @functools.lru_cache(maxsize=REMEMBERED_ADDRESSES)
 def _packed(ip: str) -> bytes:
     return ipaddress.ip_address(ip).packed
-
-
-def _peer(address: object, port: object) -> Endpoint:
-    if type(address) is not bytes or type(port) is not int:
-        raise CodecError("peers", f"expected bytes and a port, got {type(address).__name__}, {type(port).__name__}")
-    return _endpoint(address, port)
 
 
 @functools.lru_cache(maxsize=REMEMBERED_ADDRESSES)
