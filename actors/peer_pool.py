@@ -30,7 +30,7 @@ from actors.wiring import (
 )
 from core.deadlines import earliest
 from core.dialects import languages_of
-from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer
+from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer, TellPeers
 from core.errors import PeerNotFound
 from core.house_messages import (
     AddressBanned,
@@ -345,6 +345,15 @@ class PeerPool(HouseActor):
         peer = self._peer(effect.direction, effect.endpoint)
         if peer is not None:
             self.send(peer, effect.message)
+
+    def do_tell_peers(self, effect: TellPeers) -> None:
+        """To those of several. Who is connected is not still to be made; and an endpoint is a tuple."""
+        send, message = self._myRef.actor_send, effect.message
+        children: dict[Any, Any] = self._children
+        for peer in effect.peers:
+            address = children.get((peer.direction, (peer.ip_address, peer.port)))
+            if address is not None:
+                send(address, message)
 
     def do_forward_to_peer(self, effect: ForwardToPeer) -> None:
         """A program's command for one peer, which answers the program itself."""

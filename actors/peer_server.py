@@ -373,11 +373,12 @@ class PeerServer(HouseActor):
             channel = self._arrivals[ticket].channel
             if channel.wants_read:
                 readers.append(fd)
-            if channel.wants_write:
+            if channel.queued_bytes:
                 writers.append(fd)
-        watch = Watch(readers, writers)
+        watch, before = Watch(readers, writers), self.watch
+        is_as_before = before is not None and (before.readers, before.writers) == (watch.readers, watch.writers)
         # A number may stand for another connection than before: whoever left and whoever came can share one turn.
-        if self.watch is None or self.watch.interest != watch.interest or self._watched != self._by_fd:
+        if not is_as_before or self._watched != self._by_fd:
             self.watch = watch
             self._watched = self._by_fd.copy()
 

@@ -7,12 +7,13 @@ actors"). Each effect is handled by a method ``do_<snake_case_name>`` of the act
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
 from core.decisions import Decisions
-from core.events import Event
+from core.events import Event, PeerInfo
 from core.ids import Direction, Endpoint, PeerKind
 from core.messages import (
     ActorMessage,
@@ -119,6 +120,13 @@ class TellPeer(msgspec.Struct, frozen=True):
     message: ActorMessage
 
 
+class TellPeers(msgspec.Struct, frozen=True):
+    """Send a message to the actors of several connected peers."""
+
+    peers: Sequence[PeerInfo]
+    message: ActorMessage
+
+
 class ForwardToPeer(msgspec.Struct, frozen=True):
     """Hand a query of ``ask_id``'s asker to a peer, which answers the asker itself."""
 
@@ -156,6 +164,7 @@ Effect: TypeAlias = (
     | Record
     | DialPeer
     | TellPeer
+    | TellPeers
     | ForwardToPeer
     | CreateInbound
     | ResolveSeedNames

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.effects import CloseChannel, Effect, SendPacket, SendPackets
+from core.empty import NO_ITEMS
 from core.events import FailedToSendMessage, InvalidMessageReceived, MessageReceived, NewInboundPeer
 from core.ids import CloseCode, Direction
 from core.link_base import End, Retirement, Stage
@@ -132,10 +133,12 @@ class Link(LinkIntroduction):
 
     def _handle(self, packets: Sequence[Packet], now: float) -> None:
         """Act upon packets until one of them ends the connection. The hot path of receiving."""
-        handlers, peer_id, add_event = _PACKET_HANDLERS, self.peer_id, self._event_list().append
-        messages = 0
         if self.stage >= _CLOSING:
             return
+        if self._events is NO_ITEMS:
+            self._events = []
+        handlers, peer_id, add_event = _PACKET_HANDLERS, self.peer_id, self._events.append
+        messages = 0
         for packet in packets:
             if type(packet) is Message and packet.event != POST_NODE_INFO:
                 messages += 1
@@ -198,7 +201,10 @@ class Link(LinkIntroduction):
             if self._traffic_at is None:
                 self._count_traffic(now)
             self.traffic.messages_sent += 1
-            self._put(SendPacket(self._dialect.encode_message(event, data)))
+            packet = SendPacket(self._dialect.encode_message(event, data))
+            if self._corked is None:
+                return [packet]  # nothing else is ever left of an earlier input
+            self._put(packet)
         else:
             self.traffic.messages_dropped += 1
             reason = "the connection is closing" if self.stage >= Stage.CLOSING else "the connection is not ready"

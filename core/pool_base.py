@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from core.decisions import Decision, DecisionKind, Rule, decided
-from core.effects import Effect, Emit, ForwardToPeer, Record, Reply, Room, Tell, TellPeer
+from core.effects import Effect, Emit, ForwardToPeer, Record, Reply, Room, Tell, TellPeer, TellPeers
 from core.errors import NotActive, PeerNotFound
 from core.events import Event, PeerInfo
 from core.house_messages import (
@@ -102,11 +102,11 @@ class PoolBase:
         return self._flush()
 
     def _to_many(
-        self, peers: Iterable[PeerInfo], message: SendMessage | PeerCommands, ask_ids: Sequence[int]
+        self, peers: Sequence[PeerInfo], message: SendMessage | PeerCommands, ask_ids: Sequence[int]
     ) -> list[Effect]:
         answer = Failed(0, NotActive("the node is stopping")) if self._stopping else Done(0)
-        for peer in () if self._stopping else peers:
-            self._out.append(TellPeer(peer.endpoint, peer.direction or Direction.OUTBOUND, message))
+        if peers and not self._stopping:
+            self._out.append(TellPeers(peers, message))
         self._out += [Reply(ask_id, answer) for ask_id in ask_ids if ask_id]
         return self._flush()
 

@@ -203,6 +203,9 @@ class _Phase(enum.Enum):
     """A channel like any other."""
 
 
+_NOT_READING = (_Phase.ASKED, _Phase.HELD)
+
+
 class ListenerChannel(Channel):
     """The listener's side: reads the upgrade, then one message, then waits to be told who goes on.
 
@@ -236,7 +239,7 @@ class ListenerChannel(Channel):
 
     @property
     def wants_read(self) -> bool:
-        return self._phase not in (_Phase.ASKED, _Phase.HELD) and super().wants_read
+        return self._reading and not self._closed and self._phase not in _NOT_READING
 
     # ---- the actor's answers -------------------------------------------------------------------------------------
 

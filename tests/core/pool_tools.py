@@ -23,6 +23,7 @@ from core.effects import (
     Room,
     Tell,
     TellPeer,
+    TellPeers,
 )
 from core.events import Event, PeerInfo
 from core.house_messages import (
@@ -246,6 +247,9 @@ class Driven:
             elif isinstance(effect, ForwardToPeer):
                 assert self.slots[effect.endpoint, effect.direction].connected
                 self.log.answers[effect.ask_id].append(effect)
+            elif isinstance(effect, TellPeers):
+                for peer in effect.peers:
+                    self.apply([TellPeer(peer.endpoint, peer.direction or OUT, effect.message)])
             elif isinstance(effect, TellPeer):
                 slot = self.slots[effect.endpoint, effect.direction]
                 self.log.peers_told.append((effect.endpoint, effect.direction, effect.message))
