@@ -22,6 +22,7 @@ USUAL = frozenset(
 )  # fmt: skip
 """Curves that have charts of their own; the others are probes."""
 
+HELD = "Who holds the watched nodes"
 HONEST = "honest"
 ATTACKERS = ("var(--c4)", "var(--c2)", "var(--c5)", "var(--c7)")
 MAX_MARKS = 60
@@ -34,7 +35,7 @@ def sections(scenario: Scenario, run: RunResult, detail: RunDetail) -> list[tupl
         ("Messages", messages(detail.messages, detail.regions)),
         ("Network", network(detail, marks)),
         ("Bans and evictions", bans(detail, run.virtual_s, marks)),
-        ("Who holds the watched nodes", holders(detail.holders)),
+        (HELD, holders(detail.holders, marks)),
         ("Books of the watched nodes, bucket by bucket", [bucket_map(one) for one in detail.buckets]),
         ("Probes", probes(scenario, detail, marks)),
     ]
@@ -134,7 +135,13 @@ def _sampled(curve: Sequence[Point], grid: Sequence[float]) -> list[float]:
 # ---- the network
 
 
-def over_time(title: str, curves: Sequence[Curve], y_label: str, marks: Sequence[tuple[float, str]]) -> str:
+def over_time(
+    title: str,
+    curves: Sequence[Curve],
+    y_label: str,
+    marks: Sequence[tuple[float, str]],
+    y_high: float | None = None,
+) -> str:
     """Curves over virtual time, in the unit that suits it. ``marks``: seconds, and what was done then."""
     end = max((point[0] for curve in curves for point in curve.points), default=1.0)
     unit, size = time_unit(end)
@@ -143,7 +150,7 @@ def over_time(title: str, curves: Sequence[Curve], y_label: str, marks: Sequence
     ]
     note = "dotted: what was done to the network; rest on a line to read it" if marks else ""
     shown = [(at_s / size, f"{at_s:g} s: {text}") for at_s, text in marks]
-    return lines(title, scaled, f"virtual {unit}", y_label, marks=shown, note=note)
+    return lines(title, scaled, f"virtual {unit}", y_label, marks=shown, note=note, y_high=y_high)
 
 
 def time_unit(end_s: float) -> tuple[str, float]:
@@ -235,18 +242,24 @@ def _counted(times: Iterable[float], end_s: float) -> list[Point]:
 
 # ---- watched nodes
 
+PLACES = (
+    ("outbound", "outbound slots"),
+    ("inbound", "inbound slots"),
+    ("tried", "tried addresses"),
+    ("new", "new addresses"),
+)
+"""What of a node can be held: the field of a record, and how it is called."""
 
-def holders(records: Sequence[Holders]) -> list[str]:
-    """Who holds the slots and the books of each watched node over time."""
+
+def holders(records: Sequence[Holders], marks: Sequence[tuple[float, str]] = ()) -> list[str]:
+    """How much of each watched node attackers hold over time, and who holds its slots and its book."""
     drawn = []
     for node in dict.fromkeys(one.node for one in records):
         mine = [one for one in records if one.node == node]
-        for place, what in (
-            ("outbound", "outbound slots"),
-            ("inbound", "inbound slots"),
-            ("tried", "tried addresses"),
-            ("new", "new addresses"),
-        ):
+        drawn.append(attackers_share(node, mine, marks))
+        unit, size = time_unit(mine[-1].at_s)
+        shown = [(at_s / size, f"{at_s:g} s: {text}") for at_s, text in marks]
+        for place, what in PLACES:
             owners = dict.fromkeys(owner for one in mine for owner in getattr(one, place))
             if not owners:
                 continue
@@ -255,9 +268,44 @@ def holders(records: Sequence[Holders]) -> list[str]:
                 for owner in sorted(owners, key=lambda owner: owner != HONEST)
             ]
             title = f"{what[0].upper()}{what[1:]} of {node}"
-            unit, size = time_unit(mine[-1].at_s)
-            drawn.append(stacked(title, [one.at_s / size for one in mine], layers, f"virtual {unit}", what))
+            times = [one.at_s / size for one in mine]
+            drawn.append(stacked(title, times, layers, f"virtual {unit}", what, marks=shown))
     return drawn
+
+
+def share_held(counts: Mapping[str, int]) -> float:
+    """The attackers' share of one place at one moment; nan if nobody has anything there."""
+    total = sum(counts.values())
+    return 1.0 - counts.get(HONEST, 0) / total if total else math.nan
+
+
+def held_rows(records: Sequence[Holders]) -> list[tuple[str, str, int, int, float, float]]:
+    """(node, what, attackers' at the end, of how many, mean share, largest share), where they ever had anything."""
+    rows = []
+    for node in dict.fromkeys(one.node for one in records):
+        mine = [one for one in records if one.node == node]
+        for place, what in PLACES:
+            shares = [share for one in mine if not math.isnan(share := share_held(getattr(one, place)))]
+            if any(shares):
+                last = getattr(mine[-1], place)
+                total = sum(last.values())
+                theirs = total - last.get(HONEST, 0)
+                rows.append((node, what, theirs, total, math.fsum(shares) / len(shares), max(shares)))
+    return rows
+
+
+def attackers_share(node: str, records: Sequence[Holders], marks: Sequence[tuple[float, str]]) -> str:
+    """The attackers' shares of one node's slots and tables over time; empty if they never have anything."""
+    curves = []
+    for (place, what), colour in zip(PLACES, ATTACKERS, strict=True):
+        shares = [(one.at_s, share_held(getattr(one, place))) for one in records]
+        points = [(at_s, share) for at_s, share in shares if not math.isnan(share)]
+        is_table = place in ("tried", "new")
+        curves.append(Curve(what, points, colour=colour, is_step=not is_table, is_dashed=is_table))
+    if not any(share for curve in curves for _, share in curve.points):
+        return ""
+    title = f"What attackers hold of {node}"
+    return over_time(title, [curve for curve in curves if curve.points], "share", marks, y_high=1.0)
 
 
 def colour_of(owner: str, owners: Sequence[str]) -> str:

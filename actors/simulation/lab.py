@@ -224,6 +224,16 @@ class Laboratory:
             if plan.stop_s is not None:
                 self.at(plan.stop_s, partial(self.cease, plan.name))
 
+    def victims(self) -> list[SimNode]:
+        """The nodes that attackers are to attack, each once."""
+        found: dict[str, SimNode] = {}
+        for plan in self.scenario.attackers:
+            options = section(roles.attacker_kind(plan.kind).options)(plan.options, plan.path)
+            wanted = getattr(options, "victim", None)
+            if isinstance(wanted, Selector):
+                found |= {node.name: node for node in self.select(wanted, plan.name)}
+        return list(found.values())
+
     def begin(self, name: str) -> None:
         """Let an attacker begin."""
         self.note(f"{name} begins")

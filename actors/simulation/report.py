@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from actors.simulation import figures
 from actors.simulation.page import charts, facts, heading, page, pill, table
-from actors.simulation.results import PointResult, RunDetail, RunResult, Verdict
+from actors.simulation.results import Holders, PointResult, RunDetail, RunResult, Verdict
 from actors.simulation.svg import escape, intervals
 from actors.simulation.tables import figure
 from core.scenario.judging import Check
@@ -38,6 +38,8 @@ def run_report(manifest: Manifest, scenario: Scenario, point: PointResult, detai
         drawn = [one for one in shown if one]
         if drawn:
             parts += [heading(title), charts(drawn)]
+        if title == figures.HELD:
+            parts.append(_held(detail.holders))
     parts += [heading("Figures"), _metrics(run), _story(detail), _manifest(manifest, run.digest)]
     return page(f"{scenario.scenario}, seed {run.seed}", parts)
 
@@ -77,6 +79,16 @@ def _verdicts(verdicts: Sequence[Verdict]) -> str:
 
 def _verdict(one: Verdict) -> list[str]:
     return [_code(one.label), escape(one.expected), figure(one.measured), pill(one.holds), escape(one.detail)]
+
+
+def _held(records: Sequence[Holders]) -> str:
+    """What attackers have of the watched nodes, as a table; empty if they have nothing."""
+    rows = [
+        [escape(node), what, f"{theirs:,} of {total:,}", f"{mean:.1%}", f"{most:.1%}"]
+        for node, what, theirs, total, mean, most in figures.held_rows(records)
+    ]
+    heads = ["node", "what attackers hold", "at the end", "share over all time, mean", "most"]
+    return f"<p></p>{table(heads, rows, numbers=frozenset({2, 3, 4}))}" if rows else ""
 
 
 def _metrics(run: RunResult) -> str:

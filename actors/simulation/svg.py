@@ -182,6 +182,16 @@ def _path(points: Sequence[Point], frame: Frame, is_step: bool) -> str:
     return "".join(parts)
 
 
+def _marks(marks: Sequence[tuple[float, str]], frame: Frame) -> list[str]:
+    """Upright lines with a text, where something happened."""
+    places = [(frame.x(x), text) for x, text in marks if frame.x_low <= x <= frame.x_high]
+    return [
+        f'<line class="mark" x1="{px:.1f}" y1="{TOP}" x2="{px:.1f}" y2="{HEIGHT - BOTTOM}">'
+        f"<title>{escape(text)}</title></line>"
+        for px, text in places
+    ]
+
+
 def lines(
     title: str,
     curves: Sequence[Curve],
@@ -196,13 +206,7 @@ def lines(
     """Curves over one axis. ``marks``: upright lines with a text, where something happened."""
     frame = _frame(curves, from_zero, y_high)
     body = _axes(frame, x_label, y_label)
-    for x, text in marks:
-        if frame.x_low <= x <= frame.x_high:
-            px = frame.x(x)
-            body.append(
-                f'<line class="mark" x1="{px:.1f}" y1="{TOP}" x2="{px:.1f}" y2="{HEIGHT - BOTTOM}">'
-                f"<title>{escape(text)}</title></line>"
-            )
+    body += _marks(marks, frame)
     legend = []
     for index, curve in enumerate(curves):
         colour = curve.colour or COLOURS[index % len(COLOURS)]
@@ -281,8 +285,9 @@ def stacked(
     y_label: str,
     *,
     note: str = "",
+    marks: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """Areas on top of each other: (name, colour, a value for each x)."""
+    """Areas on top of each other: (name, colour, a value for each x). ``marks``: as in :func:`lines`."""
     totals = [sum(values[index] for _, _, values in layers) for index in range(len(xs))]
     frame = Frame(min(xs, default=0.0), max(xs, default=1.0), 0.0, (max(totals, default=1.0) or 1.0) * 1.05)
     body = _axes(frame, x_label, y_label)
@@ -297,6 +302,7 @@ def stacked(
             f"<title>{escape(name)}: {last:.5g} at the end</title></path>"
         )
         floor = roof
+    body += _marks(marks, frame)
     return figure(title, body, note, [(name, colour) for name, colour, _ in layers])
 
 

@@ -83,13 +83,18 @@ def _known(node: SimNode) -> int:
         return 0
 
 
+MAX_VICTIMS = 4
+"""Victims of attackers that are watched without being asked for; each has six charts of its own in a report."""
+
+
 class Watch:
-    """Records who holds the slots and the books of the watched nodes."""
+    """Records who holds the slots and the books of the watched nodes; of attackers' victims, if none are named."""
 
     def __init__(self, lab: Laboratory) -> None:
         self._lab = lab
         self.holders: list[Holders] = []
-        self.nodes = [] if lab.scenario.watch is None else lab.select(lab.scenario.watch, "watch")
+        watched = lab.scenario.watch
+        self.nodes = lab.victims()[:MAX_VICTIMS] if watched is None else lab.select(watched, "watch")
         if self.nodes:
             self.look()
             lab.every(lab.scenario.interval_s, self.look)

@@ -173,9 +173,12 @@ class Scenario(Section, frozen=True, kw_only=True):
     churn: Annotated[tuple[Churn, ...], Key(f.one_or_many(f.section(Churn)), "nodes that come and go")] = ()
     attackers: Annotated[tuple[AttackerPlan, ...], Key(f.one_or_many(_parse_attacker), "who attacks")] = ()
     probes: Annotated[tuple[Probe, ...], Key(f.one_or_many(f.section(Probe)), "curves to record")] = ()
-    watch: Annotated[Selector | None, Key(parse_selector, "nodes whose slots and buckets are recorded in detail")] = (
-        None
-    )
+    watch: Annotated[
+        Selector | None,
+        Key(
+            parse_selector, "nodes whose slots and buckets are recorded in detail; attackers' victims, if it is missing"
+        ),
+    ] = None
     invariants: Annotated[dict[str, bool], Key(_parse_invariants, "off, or which of them are: {honest_bans: off}")] = (
         msgspec.field(default_factory=lambda: dict.fromkeys(_INVARIANTS, True))
     )

@@ -52,4 +52,7 @@ def test_an_attack_from_a_program(kind: str, options: dict[str, object], expecta
         "attackers": [{"name": "foe", "kind": kind, "victim": "hub", "addresses": 16, "start": "10s", **options}],
         "expect": [expectation, "bans_total(hub) == 0"],
     }
-    checked(run_scenario(scenario_of_mapping(tree).plan()))
+    result = run_scenario(scenario_of_mapping(tree).plan())
+    checked(result)
+    assert result.detail is not None
+    assert {one.node for one in result.detail.holders} == {"hub"}, "a victim is watched without being named"

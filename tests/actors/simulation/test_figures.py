@@ -6,7 +6,17 @@ import math
 
 import pytest
 
-from actors.simulation.figures import bans, binomial, bucket_map, colour_of, degrees, holders, messages, time_unit
+from actors.simulation.figures import (
+    bans,
+    binomial,
+    bucket_map,
+    colour_of,
+    degrees,
+    held_rows,
+    holders,
+    messages,
+    time_unit,
+)
 from actors.simulation.recorder import BanEvent, EvictionEvent
 from actors.simulation.results import Buckets, Holders, MessageRecord, RunDetail
 from core.ids import PeerId
@@ -79,8 +89,36 @@ def test_attackers_have_colours_of_their_own() -> None:
         for at_s, n in ((0.0, 0), (60.0, 2))
     ]
     drawn = holders(records)
-    assert len(drawn) == 2, "a place where nobody is has no chart"
-    assert "trap: 2 at the end" in drawn[0]
+    assert len(drawn) == 3, "a place where nobody is has no chart"
+    assert "trap: 2 at the end" in drawn[1]
+
+
+def _held(at_s: float, outbound: dict[str, int], tried: dict[str, int]) -> Holders:
+    return Holders(at_s=at_s, node="v", outbound=outbound, inbound={}, tried=tried, new={"honest": 3})
+
+
+def test_what_attackers_hold_is_drawn_over_time_and_summed_up() -> None:
+    records = [
+        _held(0.0, {}, {"honest": 4}),
+        _held(60.0, {"honest": 2, "siege": 2}, {"honest": 4}),
+        _held(120.0, {"honest": 1, "siege": 2, "flood": 1}, {"honest": 3, "siege": 1}),
+    ]
+    share, *stacks = holders(records, [(60.0, "siege begins")])
+    assert "What attackers hold of v" in share
+    assert "outbound slots: 0.75 at the end" in share
+    assert "tried addresses: 0.25 at the end" in share
+    assert "inbound slots" not in share, "there never was any"
+    assert all("siege begins" in one for one in (share, *stacks))
+    assert held_rows(records) == [
+        ("v", "outbound slots", 3, 4, 0.625, 0.75),
+        ("v", "tried addresses", 1, 4, pytest.approx(1 / 12), 0.25),
+    ]
+
+
+def test_without_attackers_there_is_nothing_to_tell() -> None:
+    records = [_held(0.0, {"honest": 1}, {"honest": 1})]
+    assert held_rows(records) == []
+    assert not holders(records)[0]
 
 
 def test_a_bucket_shows_who_has_most_of_it() -> None:
