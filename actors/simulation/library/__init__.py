@@ -7,11 +7,14 @@ Every module registers its experiments with :mod:`actors.simulation.roles` when 
 from __future__ import annotations
 
 from actors.simulation.library import (
+    churning,
     discovery,
     eclipse,
     eviction,
     floods,
     gossip,
+    growing,
+    healing,
     overlays,
     poisoning,
     propagation,
@@ -32,6 +35,9 @@ MODULES = (
     tables,
     eviction,
     shuffling,
+    growing,
+    churning,
+    healing,
     timelines,
     floods,
     poisoning,
