@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.config.protections import MAX_ANCHORS
 from core.errors import StartFailed
 from core.ids import Endpoint
-from core.stored import MAX_ANCHORS, Snapshot, Stored
+from core.stored import Snapshot, Stored
 
 
 class Storage(Protocol):
@@ -26,7 +27,7 @@ class Storage(Protocol):
         """Have ``snapshot`` written, whole or not at all. Returns at once; a later one replaces one that waits."""
 
     def save_anchors(self, anchors: Sequence[Endpoint]) -> None:
-        """Have these kept as the anchors of the next start, at most two. Returns at once."""
+        """Have these kept as the anchors of the next start, 64 at most. Returns at once."""
 
     def take_anchors(self) -> tuple[Endpoint, ...]:
         """The anchors of the last run, once: they are gone from the disk before this returns.

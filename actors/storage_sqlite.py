@@ -19,13 +19,13 @@ from actors import storage_files as files
 from actors import storage_schema as schema
 from actors.storage import Storage
 from core.book.entry import EntryRecord
+from core.config.protections import MAX_ANCHORS
 from core.errors import StartFailed
 from core.ids import Endpoint
 from core.messages import (
     Ban,
 )
 from core.stored import (
-    MAX_ANCHORS,
     MAX_ENTRIES,
     MAX_STORED_BANS,
     RowReader,

@@ -1,10 +1,11 @@
 """A pool with the protections against eclipse that Bitcoin Core has added to what LIP 0004 asks for.
 
 * Feelers (:mod:`core.feelers`), which also make the tests that come before an eviction from `tried`.
-* Anchors: two outbound peers outlast a restart. Against the attacker who has filled the peer book, and waits for, or
-  causes, a restart, which would choose all outbound peers anew from it (Heilman et al. 2015, countermeasure 5; Bitcoin
-  Core, PR #17428, `src/net.h`: MAX_BLOCK_RELAY_ONLY_ANCHORS). They have to take both anchors over as well, and those
-  were there before.
+* Anchors: some outbound peers outlast a restart, half of them by default. Against the attacker who has filled the peer
+  book, and waits for, or causes, a restart, which would choose all outbound peers anew from it (Heilman et al. 2015,
+  countermeasure 5; Bitcoin Core, PR #17428, `src/net.h`: MAX_BLOCK_RELAY_ONLY_ANCHORS, 2 of 10). He has to take the
+  anchors over as well, and those were there before him. The other half is drawn anew, so that a restart is still a way
+  out for a node that is surrounded.
 """
 
 from __future__ import annotations

@@ -32,9 +32,6 @@ MAX_STORED_BANS = 65_536
 MAX_REASON_CHARACTERS = 200
 """A reason is stored up to here: 65,536 bans must not become hundreds of megabytes."""
 
-MAX_ANCHORS = 2
-"""Bitcoin Core's MAX_BLOCK_RELAY_ONLY_ANCHORS: enough that an eclipse by restart fails, few enough to lose nothing."""
-
 MAX_FAILURES = 65_536
 MAX_UNIX_TIME = 253_402_300_799.0
 """End of the year 9999."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.simulation.attackers_host import Conduct, Line
+from actors.simulation.attackers_host import DIALECT, Conduct, Line
 from core.ids import Endpoint
+from core.wire import packets as p
+from core.wire.peerlist import decode_peers
 
 LONGEST_LIST = 200
 """Most addresses in a getPeers answer that do not cost its sender 100 points."""
@@ -65,3 +67,24 @@ class Flooder(Conduct):
 
     def on_over(self, line: Line) -> None:
         self.over += line.is_opener
+
+
+class Observer(Conduct):
+    """Connects, asks for peers once, writes down what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned: set[Endpoint] = set()
+
+    def on_ready(self, line: Line) -> None:
+        if line.is_opener:
+            line.send(DIALECT.encode_request("getPeers", None, 77))
+
+    def on_answer(self, line: Line, answer: p.Response) -> None:
+        if answer.rid == 77 and answer.data is not None:
+            self.learn(decode_peers(answer.data))
+            line.close()
+
+    def learn(self, found: Sequence[Endpoint]) -> None:
+        """One answer."""
+        self.learned.update(found)

@@ -4,6 +4,9 @@ With few tried addresses the draw is uniform over all known ones. Otherwise x = 
 the address comes from `tried` with probability r, else from `new`, uniform inside. A draw that may not be dialled is
 repeated. Repetition ends after a bounded number of draws; then the eligible addresses are listed, and the choice is
 made among them with the probabilities that endless repetition would have given.
+
+Two options go beyond it: how much a net group may count for (:mod:`core.book.weights`), in x as well as inside each
+table, and another least value of r than 0.5.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from core.book import rules
 from core.book.config import BookConfig
 from core.book.entry import Entry, EntryView, Table
 from core.book.table import BucketTable
+from core.book.weights import Weights
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
 from core.ids import Endpoint
 from core.netgroup import NetGroup, is_exempt
@@ -80,6 +84,8 @@ class OutboundDraw:
         "_rng",
         "_tried",
         "_tried_share",
+        "_weights_new",
+        "_weights_tried",
     )
 
     def __init__(
@@ -89,7 +95,9 @@ class OutboundDraw:
         self._tried = tried
         self._rng = rng
         self._limits = constraints
-        self._tried_share = tried_share(len(new.entries), len(tried.entries), config)
+        self._weights_new = Weights(new.entries, config.max_weight_per_group)
+        self._weights_tried = Weights(tried.entries, config.max_weight_per_group)
+        self._tried_share = tried_share(self._weights_new.total, self._weights_tried.total, len(tried.entries), config)
         self._group_counts = dict(constraints.group_counts)
         self._endpoints: set[Endpoint] = set()
         self._ips: set[str] = set()
@@ -126,10 +134,8 @@ class OutboundDraw:
         return self._draw_exactly()
 
     def _draw(self) -> Entry | None:
-        random = self._rng.random
-        table = self._tried if random() < self._tried_share else self._new
-        entries = table.entries
-        return entries[int(random() * len(entries))] if entries else None
+        rng = self._rng
+        return (self._weights_tried if rng.random() < self._tried_share else self._weights_new).draw(rng)
 
     def _draw_exactly(self) -> Entry | None:
         if self._eligible is None:
@@ -139,13 +145,15 @@ class OutboundDraw:
         tried = [entry for entry in tried if self._obstacle(entry) is None]
         new = [entry for entry in new if self._obstacle(entry) is None]
         self._eligible = (tried, new)
-        weight_tried = self._tried_share * len(tried) / max(1, len(self._tried))
-        weight_new = (1 - self._tried_share) * len(new) / max(1, len(self._new))
+        of_tried, of_new = self._weights_tried, self._weights_new
+        weight_tried = self._tried_share * of_tried.sum_of(tried) / max(1.0, of_tried.total)
+        weight_new = (1 - self._tried_share) * of_new.sum_of(new) / max(1.0, of_new.total)
         total = weight_tried + weight_new
         if not total:
             return None
-        entries = tried if self._rng.random() * total < weight_tried else new
-        return entries[int(self._rng.random() * len(entries))]
+        if self._rng.random() * total < weight_tried:
+            return of_tried.draw_from(tried, self._rng)
+        return of_new.draw_from(new, self._rng)
 
     def _obstacle(self, entry: Entry) -> Rule | None:
         """The rule that forbids dialling ``entry`` now, or None."""
@@ -192,18 +200,23 @@ class OutboundDraw:
             ("new", len(self._new.entries)),
             ("tried_share", self._tried_share),
             ("from_tried", entry.table is Table.TRIED),
+            ("weight", (self._weights_tried if entry.table is Table.TRIED else self._weights_new).of(entry)),
             ("draws", self._drawn),
         )
 
 
-def tried_share(new_count: int, tried_count: int, config: BookConfig) -> float:
-    """Probability that an outbound choice comes from `tried` (LIP 0004, "Selection")."""
-    total = new_count + tried_count
-    if not total or not new_count:
+def tried_share(new: float, tried: float, tried_count: int, config: BookConfig) -> float:
+    """Probability that an outbound choice comes from `tried` (LIP 0004, "Selection").
+
+    ``new``, ``tried``: what the addresses of each table weigh, one each under the LIP's rule; ``tried_count``: how many
+    are in `tried`.
+    """
+    total = new + tried
+    if not total or not new:
         return 1.0
     if tried_count >= config.min_tried_to_weigh:
-        return max(tried_count / total, 0.5)
+        return max(tried / total, config.least_tried_share)
     if config.coin_flip_when_few:
         return 0.5 if tried_count else 0.0
     # Uniform over all known: each table by its share of the addresses.
-    return tried_count / total
+    return tried / total

@@ -11,6 +11,8 @@ DAY_S = 86_400.0
 
 LISK_SECRET_BYTES = 4
 
+LIP_TRIED_SHARE = 0.5
+
 KEPT_MIN_S = 21 * 3600.0
 KEPT_MAX_S = 27 * 3600.0
 """How long a `getPeers` answer is given again (Bitcoin Core PR #18991): about a day, at a moment nobody can foresee."""
@@ -59,6 +61,11 @@ class BookConfig:
     """With fewer tried addresses the outbound choice is uniform over all known ones."""
     coin_flip_when_few: bool = False
     """lisk-p2p: with few tried addresses, flip a coin between the tables instead."""
+    least_tried_share: float = LIP_TRIED_SHARE
+    """Least probability that an outbound choice comes from `tried`, if there are enough tried addresses to weigh."""
+    max_weight_per_group: int = 0
+    """In a draw, a net group counts for so many addresses at most (:mod:`core.book.weights`). 0: each address counts
+    for one."""
     test_before_evict: bool = False
     """Ask for a test of the occupant before it leaves a full tried bucket (Bitcoin Core, Heilman et al. 2015)."""
     answer_kept_min_s: float = 0.0
@@ -74,6 +81,10 @@ class BookConfig:
             raise ValueError(f"new_max_age_s: expected more than 0 seconds, got {self.new_max_age_s!r}")
         if self.min_tried_to_weigh < 0:
             raise ValueError(f"min_tried_to_weigh: expected 0 or more, got {self.min_tried_to_weigh!r}")
+        if not 0.0 <= self.least_tried_share <= 1.0:
+            raise ValueError(f"least_tried_share: expected 0 to 1, got {self.least_tried_share!r}")
+        if self.max_weight_per_group < 0:
+            raise ValueError(f"max_weight_per_group: expected 0 or more, got {self.max_weight_per_group!r}")
         if not 0 <= self.answer_kept_min_s <= self.answer_kept_max_s:
             given = (self.answer_kept_min_s, self.answer_kept_max_s)
             raise ValueError(f"answer_kept_min_s and _max_s: expected 0 <= min <= max, got {given}")
@@ -88,6 +99,9 @@ class BookConfig:
             private_networks_exempt=config.private_networks_exempt,
             refuse_narrower_reach=config.refuse_narrower_reach,
             coin_flip_when_few=config.peer_book_few_tried_choice == "coin-flip",
+            # Without feelers the draws from `new` are all that ever tries a new address out.
+            least_tried_share=config.tried_draws_ratio if config.feeler_interval_s > 0 else LIP_TRIED_SHARE,
+            max_weight_per_group=config.draw_weight_per_netgroup,
             # Without feelers nobody would make the test, and every newcomer win after 40 minutes.
             test_before_evict=config.test_before_evict and config.feeler_interval_s > 0,
             answer_kept_min_s=KEPT_MIN_S if config.keep_getpeers_answer else 0.0,

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from core.config.behaviour import MAX_DURATION_S
+from core.config.behaviour import MAX_COUNT, MAX_DURATION_S
 from core.config.book_options import BookOptions
 from core.config.checking import count, option
 
 ECLIPSE = "Protection against eclipse"
 
 MAX_INTAKE = 1_000_000
+MAX_ANCHORS = 64
+"""Anchors that are stored: of more, hardly one more is needed, and all of them are dialled at once."""
 
 
 class ProtectionOptions(BookOptions, frozen=True, kw_only=True):
@@ -80,8 +82,31 @@ class ProtectionOptions(BookOptions, frozen=True, kw_only=True):
             ECLIPSE,
             "After a restart, connect first to so many of the outbound peers that had stayed longest: an attacker "
             "cannot wait for a restart to get all connections (Heilman et al. 2015, countermeasure 5; Bitcoin Core "
-            "PR #17428). Needs data_dir.",
+            "PR #17428, which has 2). Needs data_dir.",
             ge=0,
-            le=2,
+            le=MAX_ANCHORS,
         ),
-    ] = 2
+    ] = 10
+
+    draw_weight_per_netgroup: Annotated[
+        int,
+        count(
+            ECLIPSE,
+            "In a draw of whom to connect to, one network group counts for at most so many of its known addresses, "
+            "however many they are, so that an attacker has to pay in networks instead of addresses. 0: all addresses "
+            "count alike, as in LIP 0004.",
+            ge=0,
+            le=MAX_COUNT,
+        ),
+    ] = 3
+
+    tried_draws_ratio: Annotated[
+        float,
+        option(
+            ECLIPSE,
+            "Least share of the outbound choices that are made among tried addresses, once 100 are known: new ones are "
+            "cheap for an attacker, and feelers try them out. Needs feelers; without them it is LIP 0004's half.",
+            ge=0.5,
+            le=1,
+        ),
+    ] = 0.9

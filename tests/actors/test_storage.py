@@ -10,12 +10,13 @@ import pytest
 
 from actors.storage import Disk, MemoryDisk, Storage, storage_of
 from actors.storage_sqlite import SqliteDisk
+from core.config.protections import MAX_ANCHORS
 from core.errors import StartFailed
 from core.ids import Endpoint
 from core.messages import (
     Ban,
 )
-from core.stored import MAX_ANCHORS, MAX_REASON_CHARACTERS, Snapshot, Stored
+from core.stored import MAX_REASON_CHARACTERS, Snapshot, Stored
 from tests.actors.storage_tools import NOW_S, PATIENCE_S, SECRET, ban, record, same, settle, snapshot
 
 ANCHORS = (Endpoint("1.2.3.4", 5001), Endpoint("2001:db8::1", 5002))
@@ -132,11 +133,11 @@ def test_anchors_that_nobody_took_stay(start: Start) -> None:
     assert start()[0].take_anchors() == ANCHORS[:1]
 
 
-def test_the_latest_anchors_count_and_there_are_two_at_most(start: Start) -> None:
+def test_the_latest_anchors_count_and_there_are_64_at_most(start: Start) -> None:
     storage, _ = start()
     storage.save_anchors(ANCHORS)
     settle(storage)
-    storage.save_anchors([Endpoint("5.5.5.5", port) for port in range(1, 10)])
+    storage.save_anchors([Endpoint("5.5.5.5", port) for port in range(1, 100)])
     storage.close(PATIENCE_S)
     assert start()[0].take_anchors() == tuple(Endpoint("5.5.5.5", port) for port in range(1, MAX_ANCHORS + 1))
 

@@ -346,7 +346,7 @@ def test_a_new_book_is_told_the_anchors_again() -> None:
 
 def test_both_are_on_by_default_in_a_node() -> None:
     settings = PoolSettings.from_config(NodeConfig())
-    assert (settings.feeler_interval_s, settings.anchor_connections) == (120.0, 2)
+    assert (settings.feeler_interval_s, settings.anchor_connections) == (120.0, 10)
 
 
 def test_what_a_feeler_reports_later_changes_nothing() -> None:

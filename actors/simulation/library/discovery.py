@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from actors.bases.sim_nodes import Simulation
+from actors.simulation.attackers_conduct import Observer
 from actors.simulation.attackers_host import Conduct, ScriptedHost
 from actors.simulation.library.experiment import Experiment, Samples, about, between, exactly, register
-from actors.simulation.library.poisoning import Observer
 from actors.simulation.library.siege import HONEST_OCTETS, HOSTILE_OCTETS, QUIET, Siege, endpoints, spread_out
 from core.ids import Direction, Endpoint
 from core.measures.spread import mean

@@ -1,51 +1,86 @@
-"""Eclipse of a whole node: an attacker with addresses in many net groups wants all of its connections; with a score.
+"""Eclipse of a whole node: attackers of several kinds want all of its connections; with a score.
 
-The victim has known 2,500 honest addresses for long, of which six in ten still answer; its tried table is full. The
-attacker has 64 addresses in each of 37 net groups, as many as reach nine tenths of tried. All of them answer. They
+The victim has known 2,500 honest addresses for long, in 600 net groups as uneven as real ones, of which six in ten
+still answer; its tried table is nearly full. All of an attacker's addresses answer. They
 
 * connect to the victim, one every 5 s until all have been there, then one a minute, and stay: each is in `new` now,
 * give nothing but each other to whoever asks them for peers,
 * end every connection that the victim opens after a second, so that it draws again, and the address is a tried one.
 
-After half a day they keep what they get, and the victim restarts: all outbound connections are chosen anew. From the
-state that it had stored it is restarted several times, for one restart is one throw of dice.
+After half a day they keep what they get, and the victim restarts: all outbound connections but the anchors are chosen
+anew. From the state that it had stored it is restarted several times, for one restart is one throw of dice. Attackers
+differ (:data:`ATTACKERS`) in their addresses, in patience, and in what they know.
 
-Each counter-measure is switched off by itself, and all together. ``python -m actors.simulation.library.eclipse`` prints
-the whole table.
+Each counter-measure is switched off by itself (``no-...``), and left on alone (``only-...``); ``python -m
+actors.simulation.library.scores`` prints tables.
 """
 
 from __future__ import annotations
 
 import copy
-import sys
+from dataclasses import dataclass
 from typing import Any
 
-from actors.simulation.attackers_conduct import Trap
+from actors.simulation.attackers_conduct import Observer, Trap
 from actors.simulation.attackers_host import ScriptedHost
 from actors.simulation.library.experiment import Experiment, Samples, between, register
 from actors.simulation.library.siege import HOSTILE_OCTETS, Siege, endpoints, spread_out
 from core.book.entry import Table
 from core.ids import Direction
-from core.measures.spread import mean
 
-GROUPS, EACH = 37, 64
-HONEST, ALIVE = 2500, 0.6
+ALIVE = 0.6
 INBOUND = 40
 ATTACK_S = 12 * 3600.0
 RESTARTS = 6
 SETTLE_S = 300.0
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "all-on": {},
-    "no-test-before-evict": {"test_before_evict": False},
-    "no-feelers": {"feeler_interval_s": 0.0},
-    "no-anchors": {"anchor_connections": 0},
-    "no-intake-limit": {"address_intake_per_s": 0.0},
-    "no-kept-answers": {"keep_getpeers_answer": False},
-    "no-group-limit": {"max_outbound_per_netgroup": 20},
-    "uniform-victim": {"inbound_victim": "random"},
+
+@dataclass(frozen=True)
+class Attacker:
+    """Who attacks, and whom. ``each`` addresses in each of ``groups`` /16; ``stays``: he keeps what he gets from the
+    beginning; ``asks_from``: so many of his addresses ask the victim for its peers, and whoever they hear of is kept
+    from answering (flooded, say) while the victim restarts."""
+
+    groups: int = 37
+    each: int = 64
+    honest: int = 2500
+    honest_groups: int = 600
+    stays: bool = False
+    asks_from: int = 0
+
+
+ATTACKERS: dict[str, Attacker] = {
+    "networks": Attacker(),
+    "patient": Attacker(stays=True),
+    "young-victim": Attacker(honest=600, honest_groups=200),
+    "botnet": Attacker(groups=1184, each=2),
+    "provider": Attacker(groups=3, each=200, honest=150, honest_groups=60, stays=True),
+    "spy": Attacker(asks_from=12),
 }
-VARIANTS["all-off"] = {name: value for options in list(VARIANTS.values()) for name, value in options.items()}
+"""37 /16 reach nine tenths of `tried`, 1,184 all of it; three are what a small hosting company has, which are many to a
+victim that knows 150 addresses in 60."""
+
+OFF: dict[str, dict[str, Any]] = {
+    "group-weights": {"draw_weight_per_netgroup": 0},
+    "tried-first": {"tried_draws_ratio": 0.5},
+    "test-before-evict": {"test_before_evict": False},
+    "feelers": {"feeler_interval_s": 0.0},
+    "anchors": {"anchor_connections": 0},
+    "intake-limit": {"address_intake_per_s": 0.0},
+    "kept-answers": {"keep_getpeers_answer": False},
+    "group-limit": {"max_outbound_per_netgroup": 20},
+    "largest-group-victim": {"inbound_victim": "random"},
+}
+"""What switches each counter-measure off."""
+
+_ALL_OFF = {name: value for options in OFF.values() for name, value in options.items()}
+VARIANTS: dict[str, dict[str, Any]] = {"all-on": {}}
+VARIANTS |= {f"no-{name}": options for name, options in OFF.items()}
+VARIANTS |= {
+    f"only-{name}": {option: value for option, value in _ALL_OFF.items() if option not in options}
+    for name, options in OFF.items()
+}
+VARIANTS["all-off"] = _ALL_OFF
 
 Score = dict[str, list[float]]
 
@@ -69,71 +104,97 @@ class Announcer:
 def score(
     seed: int,
     options: dict[str, Any],
+    attacker: Attacker = ATTACKERS["networks"],
     *,
     attack_s: float = ATTACK_S,
     restarts: int = RESTARTS,
-    groups: int = GROUPS,
-    each: int = EACH,
     timeline: list[tuple[float, float, float]] | None = None,
 ) -> Score:
-    """One siege. Shares are of connections and of table entries; ``eclipsed``: restarts after which all outbound
-    connections are the attacker's. ``timeline`` gets (seconds, outbound share, inbound share), every half hour."""
-    siege = Siege(f"eclipse {seed}", honest=HONEST, alive=ALIVE, max_inbound_connections=INBOUND, **options)
+    """One siege. Shares are of table entries (``tried``, ``new``), of the draws that find somebody (``drawn``), and of
+    connections: ``inbound``, outbound ``before`` the restarts, ``outbound`` after each of them; ``eclipsed``: restarts
+    after which all outbound connections are the attacker's. ``timeline`` gets (seconds, outbound share, inbound
+    share), every half hour."""
+    siege = Siege(
+        f"eclipse {seed}",
+        honest=attacker.honest,
+        alive=ALIVE,
+        honest_groups=attacker.honest_groups,
+        max_inbound_connections=INBOUND,
+        **options,
+    )
     with siege:
-        sim, victim = siege.sim, siege.victim
+        sim = siege.sim
         siege.start_knowing(siege.honest)
         siege.fill_inbound(INBOUND, every_s=10.0)
         sim.run_for(200.0)
-        ips = spread_out(HOSTILE_OCTETS, groups, each)
-        trap = Trap(endpoints(ips), close_after_s=1.0)
+        ips = spread_out(HOSTILE_OCTETS, attacker.groups, attacker.each)
+        trap = Trap(endpoints(ips), close_after_s=None if attacker.stays else 1.0)
         host = ScriptedHost(sim, "attacker", ips, trap)
         Announcer(siege, host).go_on()
         siege.watch(sim.now + attack_s, 1800.0)
+        _spy(siege, attacker.asks_from)
         found: Score = {
             "tried": [siege.book_share(Table.TRIED)],
             "new": [siege.book_share(Table.NEW)],
             "inbound": [siege.inbound_share()],
+            "drawn": [siege.drawn_share()],
+            "before": [siege.outbound_share()],
             "outbound": [],
             "eclipsed": [],
         }
         trap.close_after_s = None
-        victim.stop()
-        memory = copy.deepcopy(victim.identity.storage)
-        for _ in range(restarts):
-            victim.identity.storage = copy.deepcopy(memory)
-            victim.start()
-            sim.run_for(SETTLE_S)
-            siege.timeline.append((sim.now, siege.outbound_share(), siege.inbound_share()))
-            taken = siege.outbound_share()
-            found["outbound"].append(taken)
-            found["eclipsed"].append(float(taken == 1.0 and bool(siege.peers(Direction.OUTBOUND))))
-            victim.stop()
-            sim.run_for(60.0)
+        _restart(siege, restarts, found)
         if timeline is not None:
             timeline += siege.timeline
     return found
 
 
-def table(seeds: range, names: list[str]) -> str:
-    """What every variant costs, as text."""
-    heads = ("variant", "tried", "new", "inbound", "outbound after restart", "eclipsed")
-    lines = [" ".join(f"{head:>22}" for head in heads)]
-    for name in names:
-        scores = [score(seed, VARIANTS[name]) for seed in seeds]
-        cells = [
-            mean([value for one in scores for value in one[key]])
-            for key in ("tried", "new", "inbound", "outbound", "eclipsed")
-        ]
-        lines.append(" ".join([f"{name:>22}", *(f"{cell:22.3f}" for cell in cells)]))
-        print(lines[-1], file=sys.stderr, flush=True)
-    return "\n".join(lines)
+def _restart(siege: Siege, restarts: int, found: Score) -> None:
+    """Restart the victim from what it has stored now, so many times, and note what the attacker gets each time."""
+    sim, victim = siege.sim, siege.victim
+    victim.stop()
+    memory = copy.deepcopy(victim.identity.storage)
+    for _ in range(restarts):
+        victim.identity.storage = copy.deepcopy(memory)
+        victim.start()
+        sim.run_for(SETTLE_S)
+        siege.timeline.append((sim.now, siege.outbound_share(), siege.inbound_share()))
+        taken = siege.outbound_share()
+        found["outbound"].append(taken)
+        found["eclipsed"].append(float(taken == 1.0 and bool(siege.peers(Direction.OUTBOUND))))
+        victim.stop()
+        sim.run_for(60.0)
+
+
+def _spy(siege: Siege, asks_from: int) -> None:
+    """Ask the victim for its peers from so many addresses, and silence whoever of the honest ones it names."""
+    if not asks_from:
+        return
+    observer = Observer()
+    spies = spread_out(range(HOSTILE_OCTETS.stop - 1, HOSTILE_OCTETS.stop), asks_from)
+    host = ScriptedHost(siege.sim, "spies", spies, observer)
+    for ip in spies:
+        host.dial(ip, siege.victim.endpoint)
+        siege.sim.run_for(30.0)
+    siege.silence(observer.learned)
+
+
+SCORED = {
+    "networks": ("all-on", "no-group-weights", "no-test-before-evict", "all-off"),
+    "patient": ("all-on", "all-off"),
+    "botnet": ("all-on", "no-tried-first"),
+    "provider": ("only-group-limit", "all-off"),
+    "spy": ("all-on", "no-kept-answers"),
+}
+"""What the experiment measures of each attacker."""
 
 
 def _besieged(seed: int) -> Samples:
     found = {}
-    for name in ("all-on", "no-test-before-evict", "all-off"):
-        for key, values in score(seed, VARIANTS[name]).items():
-            found[f"eclipse-{name}-{key}"] = values
+    for name, variants in SCORED.items():
+        for variant in variants:
+            for key, values in score(seed, VARIANTS[variant], ATTACKERS[name]).items():
+                found[f"eclipse-{name}-{variant}-{key}"] = values
     return found
 
 
@@ -142,22 +203,11 @@ MEASURED = "docs/validation.md: this attack measured before"
 register(
     Experiment(
         "eclipse",
-        "eclipse of a whole node, 2,368 addresses in 37 /16 for half a day, then restarts: the attacker's shares",
+        "eclipse of a whole node by five attackers for half a day, then restarts: the attacker's shares",
         "nodes",
         _besieged,
-        (
-            between("eclipse-all-on-tried", 0.0, 0.06, "occupants that answer are not evicted"),
-            between("eclipse-no-test-before-evict-tried", 0.10, 0.25, MEASURED),
-            between("eclipse-all-on-inbound", 0.0, 0.25, "the youngest of the largest group goes"),
-            between("eclipse-all-off-inbound", 0.40, 1.0, "uniform victims"),
-            between("eclipse-all-on-outbound", 0.40, 0.65, MEASURED),
-            between("eclipse-all-on-eclipsed", 0.0, 0.0, "p^20"),
-        ),
+        (between("eclipse-networks-all-on-tried", 0.0, 0.06, "occupants that answer are not evicted"),),
         runs=1,
         quick_runs=0,
     )
 )
-
-
-if __name__ == "__main__":
-    print(table(range(1, 1 + int(sys.argv[1])), sys.argv[2:] or list(VARIANTS)))

@@ -6,28 +6,41 @@ observer connects from many addresses and lays the answers side by side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from actors.simulation.attackers_conduct import Poisoner
-from actors.simulation.attackers_host import DIALECT, Conduct, Line, ScriptedHost
+from actors.simulation.attackers_conduct import Observer, Poisoner
+from actors.simulation.attackers_host import ScriptedHost
 from actors.simulation.library.experiment import Experiment, Samples, about, between, register
 from actors.simulation.library.siege import HOSTILE_OCTETS, Siege, endpoints, is_hostile, spread_out
 from core.events import ConnectAbortOutbound, DiscoveredPeer, Event
 from core.ids import Direction, Endpoint
-from core.wire import packets as p
-from core.wire.peerlist import decode_peers
 
 POISONED_S = 6 * 3600.0
 FEW_HONEST = 12
 """Fewer than there are slots: the node goes on looking."""
+NEWCOMERS = 8
+"""Honest peers that appear when the six hours are over: as many as there are free slots."""
+LOOKED_FOR_S = 2 * 3600.0
+STEP_S = 5.0
 
 
-def poison(seed: int, **options: Any) -> tuple[int, int, int]:
-    """A node among 12 honest peers and one poisoner, for six hours: poison taken into the book, dials wasted on it,
-    honest outbound peers at the end."""
-    with Siege(f"poison {sorted(options.items())} {seed}", honest=FEW_HONEST, max_inbound_connections=0) as siege:
+class Poisoned(NamedTuple):
+    """What six hours with a poisoner cost. ``taken``: poison taken into the book; ``wasted``: dials to it; ``honest``:
+    honest outbound peers; ``found_after_s``: until the node is connected to all honest peers that appear then."""
+
+    taken: int
+    wasted: int
+    honest: int
+    found_after_s: float
+
+
+def poison(seed: int, **options: Any) -> Poisoned:
+    """A node among 12 honest peers and one poisoner, for six hours; then eight honest newcomers are told to it by the
+    other honest ones."""
+    name = f"poison {sorted(options.items())} {seed}"
+    with Siege(name, honest=FEW_HONEST + NEWCOMERS, max_inbound_connections=0) as siege:
         sim = siege.sim
+        siege.crowd.conduct.others = siege.honest[:FEW_HONEST]
         dead = endpoints(spread_out(HOSTILE_OCTETS, 400, 20)[400:])
         ScriptedHost(sim, "poisoner", ["130.0.0.1"], Poisoner(dead))
         seeds = [siege.honest[0].peer_id, Endpoint("130.0.0.1", 5001).peer_id]
@@ -49,29 +62,37 @@ def poison(seed: int, **options: Any) -> tuple[int, int, int]:
             elif isinstance(event, ConnectAbortOutbound):
                 wasted += is_hostile(event.peer_id)
 
+        def honest() -> int:
+            outbound = [peer for peer in victim.connected() if peer.direction is Direction.OUTBOUND]
+            return sum(not is_hostile(peer.ip_address) for peer in outbound)
+
         victim.listeners.append(on_event)
         victim.start()
         sim.run_for(POISONED_S)
-        outbound = [peer for peer in victim.connected() if peer.direction is Direction.OUTBOUND]
-        return taken, wasted, sum(not is_hostile(peer.ip_address) for peer in outbound)
+        found = taken, wasted, honest()
+        siege.crowd.conduct.others = siege.honest
+        while honest() < FEW_HONEST + NEWCOMERS and sim.now < POISONED_S + LOOKED_FOR_S:
+            sim.run_for(STEP_S)
+        return Poisoned(*found, sim.now - POISONED_S)
 
 
 def _poisoned(seed: int) -> Samples:
-    limited, wasted_limited, honest_limited = poison(seed)
-    free, wasted_free, honest_free = poison(seed, address_intake_per_s=0.0)
+    limited, free = poison(seed), poison(seed, address_intake_per_s=0.0)
     return {
-        "poison-taken-with-limit": [float(limited)],
-        "poison-taken-without": [float(free)],
-        "poison-dials-with-limit": [float(wasted_limited)],
-        "poison-dials-without": [float(wasted_free)],
-        "poison-honest-outbound": [float(honest_limited), float(honest_free)],
+        "poison-taken-with-limit": [float(limited.taken)],
+        "poison-taken-without": [float(free.taken)],
+        "poison-dials-with-limit": [float(limited.wasted)],
+        "poison-dials-without": [float(free.wasted)],
+        "poison-honest-outbound": [float(limited.honest), float(free.honest)],
+        "poison-found-with-limit-s": [limited.found_after_s],
+        "poison-found-without-s": [free.found_after_s],
     }
 
 
 register(
     Experiment(
         "address-poisoning",
-        "six hours with a poisoner as seed, while a node lacks peers: addresses taken, dials wasted, honest peers kept",
+        "six hours with a poisoner as seed, while a node lacks peers: poison taken, dials wasted, honest peers found",
         "nodes",
         _poisoned,
         (
@@ -86,27 +107,6 @@ register(
 
 KNOWN = 1000
 ASKING = 40
-
-
-class Observer(Conduct):
-    """Connects, asks for peers once, writes down what it hears."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.learned: set[Endpoint] = set()
-
-    def on_ready(self, line: Line) -> None:
-        if line.is_opener:
-            line.send(DIALECT.encode_request("getPeers", None, 77))
-
-    def on_answer(self, line: Line, answer: p.Response) -> None:
-        if answer.rid == 77 and answer.data is not None:
-            self.learn(decode_peers(answer.data))
-            line.close()
-
-    def learn(self, found: Sequence[Endpoint]) -> None:
-        """One answer."""
-        self.learned.update(found)
 
 
 def scrape(seed: int, **options: Any) -> float:

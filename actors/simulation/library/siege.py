@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from random import Random
 from typing import Any
 
 import msgspec
@@ -39,6 +40,26 @@ def spread_out(octets: range, groups: int, each: int = 1) -> list[str]:
     return [f"{name}.{host // 250}.{host % 250 + 1}" for host in range(each) for name in names]
 
 
+def gathered(octets: range, groups: int, count: int) -> list[str]:
+    """``count`` addresses in ``groups`` net groups as uneven as real networks are: the k-th largest group has 1/k of
+    the largest one's (Zipf's law), and each has one at least. In an order that does not depend on the group.
+
+    Raises ValueError if there are fewer addresses than groups.
+    """
+    if count < groups:
+        raise ValueError(f"expected at least {groups} addresses, got {count}")
+    names = spread_out(octets, groups)
+    scale = (count - groups) / sum(1.0 / rank for rank in range(1, groups + 1))
+    reached, ips = 0.0, []
+    for rank, name in enumerate(names, 1):
+        before, reached = round(reached), reached + scale / rank
+        prefix = name.rsplit(".", 2)[0]
+        each = 1 + round(reached) - before
+        ips += [f"{prefix}.{host // 250}.{host % 250 + 1}" for host in range(each)]
+    Random("gathered").shuffle(ips)
+    return ips
+
+
 def is_hostile(ip: str) -> bool:
     """Whether an address is the attacker's."""
     return int(ip.partition(".")[0]) in HOSTILE_OCTETS
@@ -49,7 +70,12 @@ class Crowd(Conduct):
 
     def __init__(self, others: Sequence[Endpoint]) -> None:
         super().__init__(others)
+        self.silenced: set[str] = set()
+        """Addresses at which nobody answers any more."""
         self._delays: dict[str, float] = {}
+
+    def takes(self, line: Line) -> bool:
+        return line.ip not in self.silenced
 
     def answer_delay_s(self, line: Line) -> float:
         delay = self._delays.get(line.ip)
@@ -59,20 +85,31 @@ class Crowd(Conduct):
 
 
 class Siege:
-    """The stage. ``honest``: so many addresses, each in a net group of its own, ``alive`` of them with somebody there.
+    """The stage. ``honest``: so many addresses, ``alive`` of them with somebody there. Each is in a net group of its
+    own, or they are in ``honest_groups`` as :func:`gathered`.
 
     The victim is a real node with the options given; it knows nobody until it is told.
     """
 
     def __init__(
-        self, name: str, *, honest: int = 400, alive: float = 1.0, links: Links | None = None, **options: Any
+        self,
+        name: str,
+        *,
+        honest: int = 400,
+        alive: float = 1.0,
+        honest_groups: int | None = None,
+        links: Links | None = None,
+        **options: Any,
     ) -> None:
         self.sim = Simulation(name, links=links)
         addresses = spread_out(HONEST_OCTETS, honest)
+        if honest_groups is not None:
+            addresses = gathered(HONEST_OCTETS, honest_groups, honest)
         living = addresses[: max(1, round(alive * honest))]
         self.honest = [Endpoint(ip, PORT) for ip in addresses]
         self.living = [Endpoint(ip, PORT) for ip in living]
-        self.crowd = ScriptedHost(self.sim, "crowd", living, Crowd(self.honest))
+        self._crowd = Crowd(self.honest)
+        self.crowd = ScriptedHost(self.sim, "crowd", living, self._crowd)
         self.victim: SimNode = self.sim.add_node(
             "victim", ip=VICTIM_IP, collect=(), data_dir="victim's", **(QUIET | options)
         )
@@ -104,6 +141,10 @@ class Siege:
             self.crowd.dial(endpoint.ip, self.victim.endpoint)
             self.sim.run_for(every_s)
 
+    def silence(self, peers: Iterable[Endpoint]) -> None:
+        """From now on nobody answers at these addresses; connections that are open stay."""
+        self._crowd.silenced.update(peer.ip for peer in peers)
+
     # ---- what the attacker has
 
     def peers(self, direction: Direction) -> list[PeerInfo]:
@@ -127,6 +168,17 @@ class Siege:
         """The attacker's share of the entries of one table: that of a uniform draw from it."""
         actor: PeerBook = self.victim.child(PeerBook)
         return places(actor.book.all(), table, 1, is_hostile).share
+
+    def drawn_share(self, draws: int = 3000) -> float:
+        """The attacker's share of the choices of an outbound peer that find somebody there, as the victim's book is
+        now: what shuffling leads to in the long run, and a restart at once."""
+        actor: PeerBook = self.victim.child(PeerBook)
+        now = actor.environment.wall_now()
+        living = set(self.living)
+        chosen = [endpoint for _ in range(draws) for endpoint in actor.book.choose(1, now).endpoints]
+        hostile = sum(is_hostile(endpoint.ip) for endpoint in chosen)
+        answering = hostile + sum(endpoint in living for endpoint in chosen)
+        return hostile / answering if answering else 0.0
 
     def watch(self, until_s: float, every_s: float) -> None:
         """Let time pass, and note the attacker's shares at intervals."""

@@ -56,12 +56,12 @@ def filled(tried: int, new: int, **options: object) -> Book:
 )
 def test_lip_probability_of_drawing_from_tried(tried: int, new: int, share: float) -> None:
     """Below 100 tried the share of a uniform draw over all known; else r = max(x, 0.5)."""
-    assert tried_share(new, tried, BookConfig()) == pytest.approx(share)
+    assert tried_share(new, tried, tried, BookConfig()) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(("tried", "new", "share"), [(0, 50, 0.0), (1, 50, 0.5), (99, 1, 0.5), (300, 100, 0.75)])
 def test_lisk_option_coin_flip_below_100_tried(tried: int, new: int, share: float) -> None:
-    assert tried_share(new, tried, BookConfig(coin_flip_when_few=True)) == pytest.approx(share)
+    assert tried_share(new, tried, tried, BookConfig(coin_flip_when_few=True)) == pytest.approx(share)
 
 
 def test_lip_below_100_tried_the_choice_is_uniform_over_all_known() -> None:
