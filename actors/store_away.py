@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from thespian.actors import ActorSystemConventionUpdate
 
-from actors.deployed import GOODBYE_S, PING_INTERVAL_S, DeployedNode
+from actors.deployed import DeployedNode
 from actors.edge import (
     HOST,
     HOST_LOST_S,
@@ -26,6 +26,7 @@ from actors.edge import (
     HostPong,
     StoredBook,
 )
+from actors.server_group import GOODBYE_S, PING_INTERVAL_S
 from core.deadlines import earliest
 from core.errors import AlreadyActive, NotActive, StartFailed
 from core.messages import Failed, StartNode, StopNode
