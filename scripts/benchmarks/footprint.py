@@ -85,6 +85,13 @@ class Ledger:
                 if id(child) not in fixed:
                     stack.append((child, owner, kind))
 
+    def objects(self) -> dict[Owner, list[Any]]:
+        """Everything, by its owner."""
+        found: dict[Owner, list[Any]] = defaultdict(list)
+        for one in self._kept:
+            found[self._owners[id(one)]].append(one)
+        return found
+
     def by_owner(self) -> dict[Owner, int]:
         """Bytes of each owner."""
         sizes: Counter[Owner] = Counter()
@@ -246,12 +253,16 @@ def main() -> int:
     return 0
 
 
+def lines_of(ledger: Ledger, part: str) -> list[Line]:
+    """The objects of a part, as the mean of all connection ends or of all nodes; of what is shared, all."""
+    return ledger.lines(owner for owner in ledger.by_owner() if part_of(owner) == part)
+
+
 def print_lines(ledger: Ledger, part: str, nodes: int) -> None:
     """The objects of a part, of one connection end or of one node."""
-    owners = [owner for owner in ledger.by_owner() if part_of(owner) == part]
-    total = 0.0
     share = nodes if part == "shared" else 1
-    for line in ledger.lines(owners):
+    total = 0.0
+    for line in lines_of(ledger, part):
         total += line.size_bytes
         if line.size_bytes / share >= 8.0:
             print(f"{line.size_bytes / share:10.1f} {line.count / share:8.2f}  {line.kind} < {line.via}")

@@ -1,0 +1,86 @@
+"""What a connection takes in a simulation, counted object by object: it may not grow unnoticed."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import pytest
+
+from scripts.benchmarks.footprint import Ledger, footprint, ledger_of, lines_of, size_of
+from scripts.benchmarks.simulation import build
+
+BYTES_PER_END = 3500
+"""With CPython 3.11; docs/simulation.md, "Memory", says what it is made of. Other versions have other objects."""
+
+PARTS = {"end", "book", "pool", "server", "node", "host", "program", "common", "shared"}
+SLACK = 1.0 if sys.version_info[:2] == (3, 11) else 1.2
+
+
+class Counted(NamedTuple):
+    """A small network, formed and at rest."""
+
+    ledger: Ledger
+    figures: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def counted() -> Counted:
+    sim, _ = build(24, known=30, seed=1)
+    sim.start_all()
+    sim.run_for(150.0)
+    ledger = ledger_of(sim)
+    return Counted(ledger, footprint(sim, ledger))
+
+
+def test_a_connection_end_takes_no_more_than_is_stated(counted: Counted) -> None:
+    assert counted.figures["ends_per_node"] >= 22
+    assert 2000 < counted.figures["bytes_per_end"] <= BYTES_PER_END * SLACK
+
+
+def test_the_parts_are_all_there_and_add_up(counted: Counted) -> None:
+    figures = counted.figures
+    assert set(figures["parts"]) == PARTS
+    assert sum(figures["parts"].values()) == pytest.approx(figures["bytes_per_node"])
+    assert figures["known_per_node"] == 23
+    lines = lines_of(counted.ledger, "end")
+    assert sum(line.size_bytes for line in lines) == pytest.approx(figures["bytes_per_end"])
+    assert {"Link", "End", "SimActorCell"} <= {line.kind for line in lines}
+
+
+@pytest.mark.parametrize("kind", ["list", "dict", "set", "deque", "Random", "function", "generator"])
+def test_a_connection_at_rest_has_no_container_of_its_own(counted: Counted, kind: str) -> None:
+    # One in each of ten connections may just be doing something.
+    assert sum(line.count for line in lines_of(counted.ledger, "end") if line.kind == kind) <= 0.1
+
+
+def test_what_two_share_belongs_to_what_is_above_both() -> None:
+    class Box:
+        def __init__(self, *things: object) -> None:
+            self.things = things
+
+    of_both, of_one, of_all = ["both"], ["one"], ["all"]
+    first, second, third = Box(of_both, of_one, of_all), Box(of_both, of_all), Box(of_all)
+    ledger = Ledger()
+    ledger.fix(("alice", "x/1"), first)
+    ledger.fix(("alice", "x/2"), second)
+    ledger.fix(("bob", "x/1"), third)
+    ledger.walk()
+    owners = {id(one): owner for owner, ones in ledger.objects().items() for one in ones}
+    assert owners[id(of_one)] == ("alice", "x/1")
+    assert owners[id(of_both)] == ("alice",)
+    assert owners[id(of_all)] == ()
+    assert owners[id(third)] == ("bob", "x/1")
+
+
+def test_attributes_beside_an_object_count() -> None:
+    class Plain:
+        pass
+
+    class Slotted:
+        __slots__ = ("a", "b")
+
+    plain, slotted = Plain(), Slotted()
+    plain.a = plain.b = slotted.a = slotted.b = None  # type: ignore[attr-defined]
+    assert size_of(slotted) == 48  # header of the collector, header of the object, two references
+    assert size_of(plain) >= size_of(slotted) + 16
