@@ -44,7 +44,8 @@ class SimEnvironment:
         self.wall_start = wall_start
         self.run = 0
         self._common: tuple[int, random.Random] | None = None
-        self._tokens = derive_rng(seed, node, "token_bytes")
+        self._tokens = hashlib.sha256(f"{type(seed).__name__}:{seed}\0{node}\0token_bytes".encode())
+        self._drawn = 0
         self._masks = masking_keys(self.token_bytes)
 
     def wall_now(self) -> float:
@@ -62,7 +63,14 @@ class SimEnvironment:
 
     def token_bytes(self, count: int) -> bytes:
         """Return the next ``count`` bytes of the node's one stream of tokens, which goes on through restarts."""
-        return self._tokens.randbytes(count)
+        # A generator would take 2.5 KB in each node. What is drawn are keys and nonces, a few hundred bytes at a time.
+        drawn = b""
+        while len(drawn) < count:
+            block = self._tokens.copy()
+            block.update(self._drawn.to_bytes(8, "big"))
+            self._drawn += 1
+            drawn += block.digest()
+        return drawn[:count]
 
     def masks(self) -> Iterator[bytes]:
         return self._masks

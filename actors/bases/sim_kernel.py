@@ -135,10 +135,39 @@ class VirtualKernel(selectors.BaseSelector):
         return self.keys
 
 
+class Watchers(dict[int, Any]):
+    """Who watches which descriptor, read from the kernel's own keys instead of kept a second time."""
+
+    def __init__(self, keys: Mapping[int, WatchKey]) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def get(self, fd: int, default: Any = None) -> Any:
+        key = self._keys.get(fd)
+        return default if key is None else key.data
+
+    def pop(self, fd: int, default: Any = None) -> Any:
+        """The kernel has forgotten it already."""
+        return default
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __setitem__(self, fd: int, cell: Any) -> None:
+        """The kernel has noted it already."""
+
+    def __delitem__(self, fd: int) -> None:
+        """The kernel has forgotten it already."""
+
+
 class VirtualDescriptors(DescriptorTable):
     """Since a number never stands for another file, what goes on being watched need not be registered anew."""
 
     _selector: VirtualKernel
+
+    def __init__(self, selector: VirtualKernel) -> None:
+        super().__init__(selector)
+        self._owners = Watchers(selector.keys)
 
     def _refresh(self, cell: ActorCell, fd: int, before: int, events: int) -> None:
         if not self._selector.is_watched(fd, events, cell):
