@@ -9,7 +9,6 @@ the node); NodeInfoChanged, SubscribersChanged, CloseAllPeers (node).
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import msgspec
@@ -95,7 +94,7 @@ class PeerPool(HouseActor):
         self._seekers: list[Any] = []  # who has asked for peers' actors: a few programs and application actors
         self._resolver: Any = None
         self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
-        self._unserved: deque[CreateInbound] = deque()  # those who wait for one, in order
+        self._unserved: list[CreateInbound] = []  # those who wait for one, in order
         self._refill_at: float | None = None
 
     @property
@@ -136,7 +135,7 @@ class PeerPool(HouseActor):
             missing = self._wanted_spares - len(self._spares) + len(self._unserved)
             self._spares += [self._make_peer(Direction.INBOUND) for _ in range(min(missing, SPARES_AT_ONCE))]
             while self._unserved and self._spares:
-                self._serve(self._unserved.popleft())
+                self._serve(self._unserved.pop(0))
             self._plan_refill(now)
         self.apply(self.pool.on_time(now))
 

@@ -16,7 +16,7 @@ from core.decisions import Decision
 from core.ids import Direction, Endpoint, PeerId, PeerKind
 
 
-class PeerInfo(msgspec.Struct, frozen=True, kw_only=True):
+class PeerInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known about one peer.
 
     ``chain_id``, ``network_version``, ``nonce`` and ``options`` are what the peer said of itself; they are empty for a

@@ -9,6 +9,7 @@ from operator import itemgetter
 
 from core.book import rules
 from core.decisions import Decision, DecisionKind
+from core.empty import NO_ITEMS
 from core.ids import Endpoint
 
 CAPACITY = 10_000
@@ -50,14 +51,16 @@ class Journal:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._told = 0
-        self._lasting: deque[tuple[int, Decision]] = deque()
-        self._passing: deque[tuple[int, Decision]] = deque()
+        self._lasting: deque[tuple[int, Decision]] = NO_ITEMS
+        self._passing: deque[tuple[int, Decision]] = NO_ITEMS
 
     def __len__(self) -> int:
         return len(self._lasting) + len(self._passing)
 
     def add(self, decisions: Iterable[Decision]) -> None:
         """Record decisions; beyond the capacity the oldest are forgotten."""
+        if self._lasting is NO_ITEMS:
+            self._lasting, self._passing = deque(), deque()
         lasting, passing = self._lasting, self._passing
         for decision in decisions:
             self._told += 1

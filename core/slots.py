@@ -18,7 +18,7 @@ from core.ids import Direction, Endpoint, PeerKind
 from core.netgroup import host_key, is_exempt, net_group
 
 
-class Slot(msgspec.Struct):
+class Slot(msgspec.Struct, gc=False):
     """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered, ``in_peace`` if
     that may take its time.
 

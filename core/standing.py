@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from core.empty import NO_ITEMS
 from core.house_messages import PoolCounts
 from core.ids import Direction, Endpoint, PeerId
 
@@ -21,7 +22,7 @@ class Standing:
     def __init__(self) -> None:
         self._latest: dict[Direction, dict[Endpoint, int]] = {}
         """Number of the latest report, negative if the connection ended."""
-        self._ended: deque[tuple[int, Direction, Endpoint]] = deque()
+        self._ended: deque[tuple[int, Direction, Endpoint]] = NO_ITEMS
 
     def take(self, counts: PoolCounts) -> None:
         """What the pool reports."""
@@ -34,6 +35,8 @@ class Standing:
             return
         latest[counts.changed] = number if counts.stands else -number
         if not counts.stands:
+            if self._ended is NO_ITEMS:
+                self._ended = deque()
             self._ended.append((number, counts.direction, counts.changed))
             if len(self._ended) > KEPT:
                 self._forget(*self._ended.popleft())
@@ -48,5 +51,5 @@ class Standing:
         fallen = [
             endpoint.peer_id for latest in self._latest.values() for endpoint, number in latest.items() if number > 0
         ]
-        self._latest, self._ended = {}, deque()
+        self._latest, self._ended = {}, NO_ITEMS
         return fallen

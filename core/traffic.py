@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from core.house_messages import (
     PeerTraffic,
 )
 
 
-class TrafficCount:
+class TrafficCount(msgspec.Struct, gc=False):
     """Plain counters since the last report; cheap enough for every message."""
 
-    __slots__ = (
-        "bytes_received",
-        "bytes_sent",
-        "errors",
-        "messages_dropped",
-        "messages_received",
-        "messages_sent",
-        "requests_received",
-        "requests_sent",
-    )
-
-    def __init__(self) -> None:
-        self._clear()
+    messages_received: int = 0
+    messages_sent: int = 0
+    messages_dropped: int = 0
+    requests_received: int = 0
+    requests_sent: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    errors: int = 0
 
     def has_packets(self) -> bool:
         """Whether a message, a request or an error was counted that is not reported yet."""
@@ -30,18 +27,12 @@ class TrafficCount:
 
     def take(self) -> PeerTraffic | None:
         """What was counted since the last call; None if that is nothing."""
-        counted = {name: getattr(self, name) for name in self.__slots__}
+        counted = {name: getattr(self, name) for name in self.__struct_fields__}
         if not any(counted.values()):
             return None
         self._clear()
         return PeerTraffic(**counted)
 
     def _clear(self) -> None:
-        self.messages_received = 0
-        self.messages_sent = 0
-        self.messages_dropped = 0
-        self.requests_received = 0
-        self.requests_sent = 0
-        self.bytes_received = 0
-        self.bytes_sent = 0
-        self.errors = 0
+        for name in self.__struct_fields__:
+            setattr(self, name, 0)

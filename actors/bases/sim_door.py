@@ -57,7 +57,7 @@ class DescriptorDoor:
 
     def watch(self, fd: int, events: int) -> None:
         """Watch a descriptor for these events (from now on instead of others); 0: no more."""
-        key = self._kernel.keys.get(fd)
+        key = self._kernel.key_of(fd)
         if not events:
             if key is not None:
                 self._kernel.unregister(fd)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actors.bases.descriptors import DescriptorTable
@@ -65,7 +65,6 @@ class VirtualKernel(selectors.BaseSelector):
         """``tell`` puts a key into the mailbox of who watches; never called for one that ``is_told``."""
         self._next_fd = FIRST_FD
         self.files: dict[int, VirtualFile] = {}
-        self.keys: dict[int, WatchKey] = {}
         self.tell = tell
 
     # ---- files
@@ -79,14 +78,19 @@ class VirtualKernel(selectors.BaseSelector):
 
     def close_fd(self, fd: int) -> None:
         """Take a descriptor back; as with epoll, it leaves every watch without anybody being told."""
-        del self.files[fd]
         self.unregister(fd)
+        del self.files[fd]
 
     def touch(self, fd: int) -> None:
         """The readiness of this descriptor may have changed."""
-        key = self.keys.get(fd)
+        key = self.key_of(fd)
         if key is not None and not key.is_told:
             self.tell(key)
+
+    def key_of(self, fd: int) -> WatchKey | None:
+        """Who watches this descriptor; None if nobody does, or there is none."""
+        file = self.files.get(fd)
+        return None if file is None else file.key
 
     # ---- the selector
 
@@ -98,52 +102,56 @@ class VirtualKernel(selectors.BaseSelector):
         file = self.files.get(fd)
         if file is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        if fd in self.keys:
+        if file.key is not None:
             raise KeyError(f"{fd} is registered already")
-        key = self.keys[fd] = file.key = WatchKey(fd, file, events, data)
+        key = file.key = WatchKey(fd, file, events, data)
         if key.ready():
             self.tell(key)
         return key
 
     def unregister(self, fileobj: Any) -> Any:
         """Watch it no more; a descriptor that was closed meanwhile is fine."""
-        key = self.keys.pop(cast(int, fileobj), None)
+        key = self.key_of(cast(int, fileobj))
         if key is not None:
             key.file.key = None
         return key
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> Any:
         """Watch it for something else. Raises KeyError if it is not watched."""
-        if fileobj not in self.keys:
+        if self.key_of(fileobj) is None:
             raise KeyError(f"{fileobj} is not registered")
         self.unregister(fileobj)
         return self.register(fileobj, events, data)
 
     def is_watched(self, fd: int, events: int, data: Any) -> bool:
         """Whether ``data`` watches this descriptor for exactly these events."""
-        key = self.keys.get(fd)
+        key = self.key_of(fd)
         return key is not None and key.events == events and key.data is data
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """What is ready now, as (key, mask). Never waits."""
-        return [(key, mask) for key in self.keys.values() if (mask := key.ready())]
+        return [(key, mask) for key in self._keys() if (mask := key.ready())]
+
+    def _keys(self) -> Iterator[WatchKey]:
+        return (file.key for file in self.files.values() if file.key is not None)
 
     def close(self) -> None:
-        self.keys.clear()
+        for key in list(self._keys()):
+            self.unregister(key.fd)
 
     def get_map(self) -> Mapping[Any, Any]:
-        return self.keys
+        return {key.fd: key for key in self._keys()}
 
 
 class Watchers(dict[int, Any]):
     """Who watches which descriptor, read from the kernel's own keys instead of kept a second time."""
 
-    def __init__(self, keys: Mapping[int, WatchKey]) -> None:
+    def __init__(self, kernel: VirtualKernel) -> None:
         super().__init__()
-        self._keys = keys
+        self._kernel = kernel
 
     def get(self, fd: int, default: Any = None) -> Any:
-        key = self._keys.get(fd)
+        key = self._kernel.key_of(fd)
         return default if key is None else key.data
 
     def pop(self, fd: int, default: Any = None) -> Any:
@@ -151,7 +159,7 @@ class Watchers(dict[int, Any]):
         return default
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._kernel.get_map())
 
     def __setitem__(self, fd: int, cell: Any) -> None:
         """The kernel has noted it already."""
@@ -167,7 +175,7 @@ class VirtualDescriptors(DescriptorTable):
 
     def __init__(self, selector: VirtualKernel) -> None:
         super().__init__(selector)
-        self._owners = Watchers(selector.keys)
+        self._owners = Watchers(selector)
 
     def _refresh(self, cell: ActorCell, fd: int, before: int, events: int) -> None:
         if not self._selector.is_watched(fd, events, cell):

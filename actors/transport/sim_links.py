@@ -41,6 +41,9 @@ __all__ = [
 LatencyOf = Callable[[str, str], float]
 """Seconds from the first node to the second, by their names."""
 
+REMEMBERED_PAIRS = 16_384
+"""Latencies that are kept where connections ask for theirs only once: 150 bytes each."""
+
 NO_JITTER = Constant(0.0)
 USUAL_LATENCY = Constant(0.05)
 
@@ -131,6 +134,8 @@ class LinkTable:
         pair = (source, target)
         latency = self._latencies.get(pair)
         if latency is None:
+            if len(self._latencies) >= REMEMBERED_PAIRS and self.is_plain:
+                self._latencies.clear()  # a draw for a pair gives the same again, and each connection knows its own
             latency = self._latencies[pair] = self._draw(source, target)
         return latency
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +118,7 @@ class SimListener:
     def __init__(self, internet: Internet, host: Host, endpoint: Endpoint, backlog: int) -> None:
         self.endpoint = endpoint
         self.backlog = max(1, backlog)
-        self.queue: deque[End] = deque()
+        self.queue: list[End] = NO_ITEMS
         self.key: Any = None
         self._internet = internet
         self._host = host
@@ -135,7 +134,7 @@ class SimListener:
     def accept(self) -> SimStream | None:
         if self._fd < 0:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        return SimStream(self.queue.popleft()) if self.queue else None
+        return SimStream(self.queue.pop(0)) if self.queue else None
 
     def close(self) -> None:
         """Stop listening; connections that nobody took are reset."""
@@ -145,4 +144,4 @@ class SimListener:
         self._fd = -1
         self._host.listeners.pop(self.endpoint, None)
         while self.queue:
-            self.queue.popleft().vanish(silent=not self._host.powered)
+            self.queue.pop(0).vanish(silent=not self._host.powered)

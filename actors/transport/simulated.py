@@ -25,6 +25,7 @@ from actors.transport.sim_cuts import Cut, Cuts
 from actors.transport.sim_links import Links, LinkTable
 from actors.transport.sim_sockets import SimListener, SimStream
 from actors.transport.sim_tcp import End, Packet
+from core.empty import NO_ITEMS
 from core.ids import Endpoint
 from core.netgroup import is_loopback
 
@@ -297,6 +298,8 @@ class Internet:
             life_s = self.links.life_s()
             if life_s is not None:
                 self.call_at(self.clock.now + life_s, _breaks, opener, end)
+            if listener.queue is NO_ITEMS:
+                listener.queue = []
             listener.queue.append(end)
             self.kernel.touch(listener.fileno())
 

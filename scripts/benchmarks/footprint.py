@@ -181,7 +181,7 @@ def ledger_of(sim: Simulation) -> Ledger:
         for end in host.ends:  # of connections that no peer has yet
             ledger.fix((node.name, "server"), end)
     _fix_events(ledger, base.timers, owners)
-    for key in base.kernel.keys.values():
+    for key in base.kernel.get_map().values():
         ledger.fix(owners.get(id(key.data), ()), key)
     ledger.walk()
     return ledger
