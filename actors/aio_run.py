@@ -241,7 +241,7 @@ class AsyncRun:
             chunk = self._chunk = self.client.queue.take(CHUNK)
             chunk.reverse()
         answers = REQUESTS_TOGETHER
-        self.client.hold_back()
+        was_pending = self.client.hold_back()
         try:
             while chunk and answers:
                 answers -= type(chunk[-1]) is IncomingRequest
@@ -249,7 +249,7 @@ class AsyncRun:
                 if self._unstarted:
                     return
         finally:
-            self.client.let_go()
+            self.client.let_go(was_pending, again=True)
         if chunk or len(self.client.queue):
             self._session.after_turn(self._run_handlers)
 
@@ -284,7 +284,11 @@ class AsyncRun:
         except Exception as error:
             self._listeners.raised(item, entry, error)
         else:
-            self._listeners.returned(item, entry, result)
+            was_pending = self.client.hold_back()  # if it is the only one that returns now, its answer goes out at once
+            try:
+                self._listeners.returned(item, entry, result)
+            finally:
+                self.client.let_go(was_pending, again=False)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]

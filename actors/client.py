@@ -335,15 +335,14 @@ class Client:
 
     # -- for IncomingRequest
 
-    def hold_back(self) -> None:
+    def hold_back(self) -> bool:
         """Handlers are about to run in the thread that drives the actors: what they send waits for :meth:`let_go`."""
-        if self._outbox is not None:
-            self._outbox.hold_back()
+        return self._outbox is not None and self._outbox.hold_back()
 
-    def let_go(self) -> None:
-        """They have run."""
+    def let_go(self, was_pending: bool, again: bool) -> None:
+        """They have run; see :meth:`actors.outbox.Outbox.let_go`."""
         if self._outbox is not None:
-            self._outbox.let_go()
+            self._outbox.let_go(was_pending, again)
 
     def reply(self, address: Any, message: m.ActorMessage) -> None:
         """Answer the peer actor at ``address``. Raises NotActive."""

@@ -136,23 +136,26 @@ class Outbox:
         route = None if peer_id is None else self._routes.get(peer_id)
         if route is None or route.address is None or route.search or route.is_behind:
             return False
-        if not self._hand(route.address, message, False):
-            return False
-        self._expect((id(route.address), type(message)))
-        return True
+        self._expect((id(route.address), type(message)))  # before: then the loop comes to rest
+        return self._hand(route.address, message, False)
 
-    def hold_back(self) -> None:
-        """Until :meth:`let_go` nothing is sent: the program's handlers run, in the loop."""
-        self._is_pending = True
+    def hold_back(self) -> bool:
+        """Until :meth:`let_go`, which gets the result, nothing is sent: handlers of the program run, in the loop."""
+        was_pending, self._is_pending = self._is_pending, True
+        return was_pending
 
-    def let_go(self) -> None:
-        """The handlers have run: what they answered goes out, a single answer the shortest way."""
+    def let_go(self, was_pending: bool, again: bool) -> None:
+        """The handlers have run: what they answered goes out, a single answer the shortest way.
+
+        ``again``: even if the last one has just gone that way.
+        """
+        if was_pending:
+            return  # a flush is coming anyway
         entries = self._entries
         if len(entries) == 1 and entries[0][1] is not None:
             _, address, message = entry = entries.popleft()
-            if self._hand(address, message, True):
-                self._expect((id(address), type(message)))
-            else:
+            self._expect((id(address), type(message)))  # before: then the loop comes to rest
+            if not self._hand(address, message, again):
                 entries.appendleft(entry)
         self._is_pending = False
         if entries:  # looked at after that: another thread may have added one meanwhile
