@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -80,6 +80,19 @@ class Calls:
             return False
         call.set_result(answer)
         return True
+
+    def resolve_all(self, answers: Iterable[m.Query]) -> int:
+        """As :meth:`resolve` for each; how many belong to nobody."""
+        late, take = 0, self._pending.pop
+        for answer in answers:
+            call = take(answer.request_id, None)
+            if call is None or call.done():
+                late += 1
+            elif type(answer) is m.Failed:
+                call.set_exception(answer.error)
+            else:
+                call.set_result(answer)
+        return late
 
     def fail(self, number: int, error: BaseException) -> bool:
         """End a call with an error. False if there is none."""
@@ -252,9 +265,7 @@ class Client:
         if type(message) is m.EventBatch:
             self._on_events(message.events, sender)
         elif type(message) is m.Answers:
-            for answer in message.answers:
-                if not self.calls.resolve(answer):
-                    self._counters.late_answers_total += 1
+            self._counters.late_answers_total += self.calls.resolve_all(message.answers)
         elif type(message) is m.PeerFound:
             self._on_found(message, sender)
         elif isinstance(message, m.Query):

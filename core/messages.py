@@ -321,3 +321,8 @@ class RefuseCall(ActorMessage, frozen=True):
 
     call_id: int
     message: str
+
+    @property
+    def data(self) -> None:
+        """Nothing, where other commands have a payload."""
+        return None
