@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from actors.simulation import roles
@@ -14,7 +14,7 @@ from core.scenario.actions import Attack
 from core.scenario.expect import ExpectAnchor, ExpectEventually, Formula
 from core.scenario.fields import Faults, Path
 from core.scenario.plan import MAX_NODES, Group, Scenario
-from core.scenario.selectors import unknown_names
+from core.scenario.selectors import parse_selector, unknown_names
 
 RESERVED = frozenset({"all", "running", "stopped", "random", "end", "honest"})
 
@@ -39,10 +39,11 @@ def problems_of(scenario: Scenario) -> Iterator[Problem]:
     for index, group in enumerate(scenario.nodes):
         yield from _config(group, ("nodes", index))
         yield from _regions(scenario, group, ("nodes", index))
-    yield from _attackers(scenario)
+    yield from _attackers(scenario, known)
     yield from _events(scenario)
+    attackers = [plan.name for plan in scenario.attackers]
     for formula in formulas(scenario):
-        yield from _measures(formula)
+        yield from _measures(formula, known, attackers)
     for index, expectation in enumerate(scenario.expect):
         if isinstance(expectation, ExpectAnchor):
             try:
@@ -111,7 +112,7 @@ def _regions(scenario: Scenario, group: Group, path: Path) -> Iterator[Problem]:
             yield Problem((*path, "region"), f"there is no region called {name!r}{hint}")
 
 
-def _attackers(scenario: Scenario) -> Iterator[Problem]:
+def _attackers(scenario: Scenario, known_nodes: Sequence[str]) -> Iterator[Problem]:
     names: list[str] = []
     for plan in scenario.attackers:
         if plan.name in {*names, *RESERVED, *scenario.node_names(), *(group.group for group in scenario.nodes)}:
@@ -124,7 +125,7 @@ def _attackers(scenario: Scenario) -> Iterator[Problem]:
             yield Problem((*plan.path, "kind"), f"{error.args[0]}; known: {known or 'none'}")
             continue
         try:
-            f.section(kind.options)(plan.options, plan.path)
+            yield from unknown_names(f.section(kind.options)(plan.options, plan.path), known_nodes)
         except Faults as faults:
             yield from faults.problems
     for index, entry in enumerate(scenario.timeline):
@@ -159,7 +160,11 @@ def formulas(value: Any) -> Iterator[Formula]:
             yield from formulas(item)
 
 
-def _measures(formula: Formula) -> Iterator[Problem]:
+SELECTS = frozenset({"who", "one", "other"})
+"""Parameters of measures that say which nodes are meant."""
+
+
+def _measures(formula: Formula, nodes: Sequence[str], attackers: Sequence[str]) -> Iterator[Problem]:
     for call in formula.expression.calls():
         try:
             measure = roles.measure_of(call.name)
@@ -167,6 +172,20 @@ def _measures(formula: Formula) -> Iterator[Problem]:
             yield Problem(formula.path, str(error.args[0]))
             continue
         try:
-            inspect.signature(measure.function).bind(None, *call.arguments, **dict(call.named))
+            bound = inspect.signature(measure.function).bind(None, *call.arguments, **dict(call.named))
         except TypeError as error:
             yield Problem(formula.path, f"{call.name}: {error}; {measure.meaning}")
+            continue
+        for name, value in bound.arguments.items():
+            if name in SELECTS and isinstance(value, str) and value:
+                yield from _selected(value, formula.path, nodes)
+            elif name == "attacker" and value and value not in attackers:
+                hint = f.nearest(str(value), attackers) or f"; there are {', '.join(attackers) or 'none'}"
+                yield Problem(formula.path, f"there is no attacker {value!r}{hint}")
+
+
+def _selected(text: str, path: Path, nodes: Sequence[str]) -> Iterator[Problem]:
+    try:
+        yield from unknown_names(parse_selector(text, path), nodes)
+    except Faults as faults:
+        yield from faults.problems
