@@ -180,7 +180,7 @@ def _spy(siege: Siege, asks_from: int) -> None:
 
 
 SCORED = {
-    "networks": ("all-on", "no-group-weights", "no-test-before-evict", "all-off"),
+    "networks": ("all-on", "all-off"),
     "patient": ("all-on", "all-off"),
     "botnet": ("all-on", "no-tried-first"),
     "provider": ("only-group-limit", "all-off"),
@@ -206,7 +206,23 @@ register(
         "eclipse of a whole node by five attackers for half a day, then restarts: the attacker's shares",
         "nodes",
         _besieged,
-        (between("eclipse-networks-all-on-tried", 0.0, 0.06, "occupants that answer are not evicted"),),
+        (
+            between("eclipse-networks-all-on-tried", 0.0, 0.06, "occupants that answer are not evicted"),
+            between("eclipse-networks-all-on-drawn", 0.0, 0.2, MEASURED),
+            between("eclipse-networks-all-on-inbound", 0.0, 0.3, "the youngest of the largest group goes"),
+            between("eclipse-networks-all-on-outbound", 0.0, 0.2, MEASURED),
+            between("eclipse-networks-all-on-eclipsed", 0.0, 0.0, "p^20"),
+            between("eclipse-networks-all-off-outbound", 0.3, 0.8, MEASURED),
+            between("eclipse-networks-all-off-inbound", 0.4, 1.0, "uniform victims"),
+            between("eclipse-patient-all-on-before", 0.0, 0.45, MEASURED),
+            between("eclipse-patient-all-off-before", 0.5, 1.0, MEASURED),
+            between("eclipse-botnet-all-on-outbound", 0.0, 0.25, MEASURED),
+            between("eclipse-botnet-no-tried-first-outbound", 0.15, 0.5, MEASURED),
+            between("eclipse-provider-only-group-limit-outbound", 0.2, 0.46, "3 of each of 3 groups, of 20"),
+            between("eclipse-provider-all-off-outbound", 0.5, 1.0, MEASURED),
+            between("eclipse-spy-all-on-outbound", 0.0, 0.15, MEASURED),
+            between("eclipse-spy-no-kept-answers-outbound", 0.08, 0.5, MEASURED),
+        ),
         runs=1,
         quick_runs=0,
     )

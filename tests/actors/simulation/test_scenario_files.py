@@ -85,7 +85,7 @@ def test_parameters_and_every_other_value_can_be_set() -> None:
         ("expect:", "attackers: {name: a, kind: nobody}\nexpect:", "there is no kind of attacker called 'nobody'"),
         ("expect:", "attackers: {name: a, kind: eclipse, victim: hubb}\nexpect:",
          "attackers.victim: there is no group or node called 'hubb'; did you mean hub?"),
-        ("expect: [", "expect: [outbound(fulll).min > 0, ", "there is no group or node called 'fulll'; did you mean full?"),
+        ("expect: [", "expect: [outbound(fulll).min > 0, ", "no group or node called 'fulll'; did you mean full?"),
         ("expect: [", "expect: ['outbound_held(hub, foe).mean < 1', ", "there is no attacker 'foe'; there are none"),
         ("scenario: good\n", "", "expected a scenario: a mapping with the keys scenario, duration"),
         ("scenario: good", "scenario: [", "not valid YAML"),
