@@ -48,25 +48,18 @@ class SimMailboxes(InProcessBase):
             self.ready.append(cell)
 
     def _finish_instant(self) -> None:
-        """Run the actors until none has mail and nothing that is watched is ready."""
-        ready, incoming = self.ready, self.incoming
-        limit = self.delivered + self._messages_per_instant
-        while ready or incoming:
-            if incoming:
-                self._take_incoming()
-            self._run_mailboxes(limit - self.delivered)
-            if self.delivered >= limit:
-                raise StandStill(f"{self._messages_per_instant} messages without a moment passing, at {self._now()} s")
-
-    def _run_mailboxes(self, budget: int) -> None:
-        """As the reactor's, with a trace and without a clock. The hot path."""
+        """Run the actors until none has mail and nothing that is watched is ready. As the reactor's mailboxes, with a
+        trace and without a clock. The hot path."""
         ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
+        incoming, note = self.incoming, trace.lines.append
         delivered = 0
         if trace.instant != self.clock.now:
             trace.stamp()
-        note = trace.lines.append
         try:
-            while ready and delivered < budget:
+            while ready or incoming:
+                if incoming:
+                    self._take_incoming()
+                    continue
                 cell: Any = ready.popleft()
                 if frozen and (parked := frozen.get(getattr(cell, "identity", self._home))) is not None:
                     parked.append(cell)  # still marked as scheduled, so that it is not queued twice
@@ -112,6 +105,9 @@ class SimMailboxes(InProcessBase):
                         ready.append(cell)
                     else:
                         cell.scheduled = False
+                if delivered >= self._messages_per_instant:
+                    many = f"{self._messages_per_instant} messages without a moment passing"
+                    raise StandStill(f"{many}, at {self._now()} s")
         finally:
             self.delivered += delivered
             if len(trace.lines) >= TRACE_BATCH:
