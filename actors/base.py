@@ -250,8 +250,16 @@ class HouseActor(Actor):  # type: ignore[misc]
             self.send(target, effect.message)
 
     def do_emit(self, effect: Emit) -> None:
-        """Give events to the subscribers."""
-        self.emit(effect.events)
+        """Give events to every subscriber that wants them, one message each."""
+        events = effect.events
+        for subscriber in self.subscribers:
+            names = subscriber.names
+            if names is None or (len(events) == 1 and events[0].NAME in names):
+                wanted = events
+            else:
+                wanted = tuple([event for event in events if event.NAME in names])
+            if wanted:
+                self._myRef.actor_send(subscriber.address, EventBatch(wanted))  # all that send() does
 
     def do_record(self, effect: Record) -> None:
         """Tell the node why something was done. Minds know monotonic time at most: records get Unix time here."""
@@ -268,17 +276,8 @@ class HouseActor(Actor):  # type: ignore[misc]
         return any(one.names is None or kind.NAME in one.names for one in self.subscribers)
 
     def emit(self, events: tuple[Event, ...]) -> None:
-        """Give events to every subscriber that wants them, one message each."""
-        for subscriber in self.subscribers:
-            names = subscriber.names
-            if names is None or (len(events) == 1 and events[0].NAME in names):
-                wanted = events
-            else:
-                wanted = tuple([event for event in events if event.NAME in names])
-            if wanted:
-                self._myRef.actor_send(
-                    subscriber.address, EventBatch(wanted)
-                )  # what send() does, once for each message
+        """As the effect."""
+        self.do_emit(Emit(events))
 
     def remember_asker(self, asker: Any, request_id: int) -> int:
         """Keep who asked; the returned number goes to the mind, which answers with a Reply. 0 if nobody waits."""

@@ -411,6 +411,11 @@ class LinkBase:
         self._step_deadline = deadline
         self.sooner = True
 
+    def _may_be_sooner(self, at: float) -> None:
+        """Something is due at ``at`` that was not before."""
+        if self._said_at is None or at < self._said_at:
+            self.sooner = True
+
     def _put(self, effect: Effect) -> None:
         if self._out:
             self._out.append(effect)

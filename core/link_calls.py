@@ -59,8 +59,7 @@ class LinkCalls(LinkBase):
             self._count_traffic(now)
         self.traffic.requests_sent += 1
         request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
-        if self._said_at is None or request.deadline < self._said_at:
-            self.sooner = True
+        self._may_be_sooner(request.deadline)
         self._send(self._dialect.encode_request(procedure, data, request.cid))
         return self._flush()
 

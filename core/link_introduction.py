@@ -147,7 +147,7 @@ class LinkIntroduction(LinkCalls):
 
     def _on_pong(self, request: PendingRequest, now: float) -> None:
         self._heartbeat.ponged(now - request.sent_at, now)
-        self.sooner = True
+        self._may_be_sooner(self._heartbeat.next_deadline())
         self._tell_standing()
 
     def _on_own_request_failed(self, request: PendingRequest, why: str, now: float) -> None:

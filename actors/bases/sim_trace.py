@@ -82,7 +82,9 @@ def line_of(message: Any, sender: Any, cell: Any) -> str:
     """The line of the trace for a message that is delivered."""
     kind = type(message)
     if kind is EventBatch:
-        what = f"EventBatch {','.join([type(event).__name__ for event in message.events])}"
+        events = message.events
+        names = type(events[0]).__name__ if len(events) == 1 else ",".join([type(event).__name__ for event in events])
+        what = f"EventBatch {names}"
     elif message is WATCH_TOKEN:
         what = "WatchReady"
     else:
