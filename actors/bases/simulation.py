@@ -33,12 +33,16 @@ from actors.bases.sim_collector import BIRTHS_PER_COLLECTION, QuietCollector
 from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualDescriptors, VirtualKernel
 from actors.bases.sim_mailboxes import SimMailboxes, StandStill
+from actors.bases.sim_pages import use_large_pages
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import LineSink, Trace
 from actors.bases.timers import wakeup_of
 from core.empty import NO_ENTRIES
 
 T = TypeVar("T")
+
+LARGE_FROM_ACTORS = 5_000
+"""From so many actors on, which take some 50 MB, it matters where in memory they are."""
 
 WALL_START = 1_700_000_000.0
 """What the calendar says when a simulation begins (14 November 2023), unless told otherwise."""
@@ -257,6 +261,8 @@ class SimulationBase(SimMailboxes):
                 self.turning = False
             if self._births_left < 0:
                 self._births_left = self._quiet_collector.collect(len(self.cells))
+                if len(self.cells) >= LARGE_FROM_ACTORS:
+                    use_large_pages()
         return False
 
     def _run_on(self, end: float) -> None:
