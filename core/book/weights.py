@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import attrgetter
 from random import Random
 
 from core.book.entry import Entry
@@ -20,6 +21,9 @@ from core.netgroup import NetGroup
 
 MAX_TRIES = 64
 """Draws of one entry before its table is weighed in full: hardly ever needed while more than one draw in ten counts."""
+
+
+_GROUP_OF = attrgetter("info.group")
 
 
 class Weights:
@@ -37,7 +41,8 @@ class Weights:
         """Groups with more entries than count."""
         self.total = float(len(entries))
         """The weight of the whole table."""
-        if limit:
+        # In most simulations, and in small books, everybody is alone in a group: that is seen soonest.
+        if limit and len(set(map(_GROUP_OF, entries))) < len(entries):
             counts = Counter(entry.info.group for entry in entries if not entry.exempt_port)
             self._crowded = {group: count for group, count in counts.items() if count > limit}
             self.total -= sum(count - limit for count in self._crowded.values())
