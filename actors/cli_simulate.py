@@ -52,6 +52,7 @@ def add_parser(commands: Any) -> None:
     add("--set", action="append", default=[], type=_assignment, dest="assignments", metavar="NAME=VALUE", help=help_set)
     add("--out", type=Path, metavar="DIR", help=f"where results are written (default: {RESULTS}/NAME)")
     add("--no-out", action="store_true", help="write no files")
+    add("--junit", type=Path, metavar="FILE", help="write the expectations as JUnit's XML, for continuous integration")
     add("--json", action="store_true", help="print the results as JSON, for programs")
     add("--quiet", action="store_true", help="show no progress")
     add("--only", action="append", default=[], metavar="NAME", help="of the validations, only this one")
@@ -156,6 +157,10 @@ def _run(parsed: argparse.Namespace, file: ScenarioFile, output: TextIO) -> int:
     directory = None if parsed.no_out else parsed.out or RESULTS / jobs[0].scenario.scenario
     if directory is not None:
         write_results(directory, manifest.end(results, watch.wall_s), jobs, points)
+    if parsed.junit is not None:
+        from actors.simulation.junit import cases_of, write_junit
+
+        write_junit(parsed.junit, cases_of(points))
     _show(parsed, points, directory, output)
     return 0 if all_hold(points) else EXIT_FAILED
 
@@ -238,4 +243,8 @@ def _validate(parsed: argparse.Namespace, output: TextIO) -> int:
         print(f"\n{len(checks) - bad} of {len(checks)} figures agree", file=output)
     if parsed.out is not None:
         write_validation(parsed.out, checks)
+    if parsed.junit is not None:
+        from actors.simulation.junit import cases_of_checks, write_junit
+
+        write_junit(parsed.junit, cases_of_checks(checks))
     return 0 if checks and all(check.holds for check in checks) else EXIT_FAILED
