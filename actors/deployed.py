@@ -24,6 +24,7 @@ from actors.edge import (
     PeerPlaced,
     ServedBy,
     ServersKnown,
+    StillThere,
 )
 from actors.node import Node
 from actors.peer_pool import PeerPool
@@ -70,6 +71,9 @@ class DeployedPool(PeerPool):
         for server, name in self._servers:
             if name == host:
                 self.send(server, message)
+
+    def receiveMsg_StillThere(self, message: StillThere, sender: Any) -> None:
+        """Yes."""
 
     def do_dial_peer(self, effect: DialPeer) -> None:
         """On the host that has the fewest peers."""

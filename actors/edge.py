@@ -5,16 +5,16 @@ See :mod:`actors.deployed` and :mod:`actors.store_away`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from thespian.actors import ActorExitRequest
+from thespian.actors import ActorExitRequest, PoisonMessage
 
 from actors.base import HouseActor
 from actors.bases.watch import Watch
-from actors.peer import InboundPeer, OutboundPeer
+from actors.peer import InboundPeer, OutboundPeer, PeerActor
 from actors.peer_book import PeerBook
 from actors.peer_server import PeerServer
-from actors.wiring import Init, Rooms
+from actors.wiring import Init, PrepareInbound, Rooms, StartOutbound
 from core.deadlines import earliest
 from core.messages import ActorMessage
 
@@ -23,6 +23,9 @@ HOST_LOST_S = 4.0
 
 STARTING_S = 10.0
 """A new server has so long for its first answer: its process has to be made first."""
+
+ASK_INTERVAL_S = 2.0
+"""How often a peer asks for its pool; should both pool and server have died at once, nobody else ends it."""
 
 EDGE = "edge"
 """Capability of a host that may hold sockets: the IP address to listen at."""
@@ -40,6 +43,9 @@ HOST = "host"
 
 class HostPing(ActorMessage, frozen=True):
     """ServerGroup -> EdgeServer, AwayNode -> StoredBook, every second."""
+
+    RETURNS_IF_DEAD: ClassVar[bool] = True
+    """Comes back as a PoisonMessage: who took over what another has made is not its parent."""
 
     number: int
 
@@ -92,22 +98,59 @@ def lives_at(capabilities: dict[str, Any], requirements: dict[str, Any] | None) 
     return wanted is None or capabilities.get(HOST) == wanted
 
 
-class EdgeOutbound(OutboundPeer):
+class StillThere(ActorMessage, frozen=True):
+    """EdgeOutbound, EdgeInbound -> DeployedPool: nothing to do. Who gets it back has outlived its pool."""
+
+    RETURNS_IF_DEAD: ClassVar[bool] = True
+
+
+class Lodger(PeerActor):
+    """A peer on another host than its pool: it does not outlive it, though no parent's death is told it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ask_at: float | None = None
+
+    @staticmethod
+    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
+        """Thespian asks."""
+        return lives_at(capabilities, requirements)
+
+    def deadline(self) -> float | None:
+        """The peer's, or when the pool is to be asked for."""
+        return earliest(super().deadline(), self._ask_at)
+
+    def on_time(self, now: float) -> None:
+        """Ask whether the pool is there."""
+        if self._ask_at is not None and self._ask_at <= now:
+            self._ask_at = now + ASK_INTERVAL_S
+            self.send(self.need_charter().rooms.pool, StillThere())
+        super().on_time(now)
+
+    def receiveMsg_PoisonMessage(self, message: PoisonMessage, sender: Any) -> None:
+        """The pool is dead."""
+        if isinstance(message.poisonMessage, StillThere):
+            self.leave()
+        else:
+            super().receiveMsg_PoisonMessage(message, sender)
+
+
+class EdgeOutbound(Lodger, OutboundPeer):
     """An OutboundPeer on an edge host."""
 
-    @staticmethod
-    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
-        """Thespian asks."""
-        return lives_at(capabilities, requirements)
+    def receiveMsg_StartOutbound(self, message: StartOutbound, sender: Any) -> None:
+        """Dial."""
+        super().receiveMsg_StartOutbound(message, sender)
+        self._ask_at = self.now() + ASK_INTERVAL_S
 
 
-class EdgeInbound(InboundPeer):
+class EdgeInbound(Lodger, InboundPeer):
     """An InboundPeer on the host where its connection was accepted."""
 
-    @staticmethod
-    def actorSystemCapabilityCheck(capabilities: dict[str, Any], requirements: dict[str, Any] | None) -> bool:
-        """Thespian asks."""
-        return lives_at(capabilities, requirements)
+    def receiveMsg_PrepareInbound(self, message: PrepareInbound, sender: Any) -> None:
+        """Wait for the connection."""
+        super().receiveMsg_PrepareInbound(message, sender)
+        self._ask_at = self.now() + ASK_INTERVAL_S
 
 
 class Guest(HouseActor):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from thespian.actors import ActorSystemConventionUpdate, ChildActorExited
+from thespian.actors import ActorSystemConventionUpdate, ChildActorExited, PoisonMessage
 
 from actors.base import HouseActor
 from actors.edge import (
@@ -246,13 +246,24 @@ class ServerGroup(HouseActor):
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """A server has crashed; its host may be well."""
         edge = self._edge_of(message.childAddress)
-        if edge is not None and self._listen is not None:
-            self.log.warning("the server of host %s crashed and is replaced", edge.name)
-            edge.server = self.createActor(EdgeServer, {HOST: edge.name})
-            edge.is_listening = False
+        if edge is not None:
             edge.answered_at = self.now() + STARTING_S - HOST_LOST_S
-            self.send(edge.server, ServedBy(edge.name))
-            self.send(edge.server, Listen(edge.ip, self._listen.port))
+            self._replace_server(edge)
+
+    def receiveMsg_PoisonMessage(self, message: PoisonMessage, sender: Any) -> None:
+        """A server is dead that another group has made. Should its host be so, too, it will be silent."""
+        edge = self._edge_of(sender)
+        if edge is not None and isinstance(message.poisonMessage, HostPing):
+            self._replace_server(edge)
+        elif not isinstance(message.poisonMessage, HostPing):
+            super().receiveMsg_PoisonMessage(message, sender)
+
+    def _replace_server(self, edge: Edge) -> None:
+        self.log.warning("the server of host %s crashed and is replaced", edge.name)
+        edge.server = self.createActor(EdgeServer, {HOST: edge.name})
+        edge.is_listening = False
+        self.send(edge.server, ServedBy(edge.name))
+        self.send(edge.server, Listen(edge.ip, self._need_listen().port))
 
     def _need_listen(self) -> Listen:
         if self._listen is None:

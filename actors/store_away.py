@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from thespian.actors import ActorSystemConventionUpdate
+from thespian.actors import ActorSystemConventionUpdate, PoisonMessage
 
 from actors.deployed import DeployedNode
 from actors.edge import (
@@ -53,6 +53,7 @@ class AwayNode(DeployedNode):
         self._wait_until: float | None = None
         self._book_host = ""
         self._answered_at = 0.0
+        self._has_answered = False
         self._ping_at: float | None = None
         self._number = 0
 
@@ -140,6 +141,7 @@ class AwayNode(DeployedNode):
         self._book_host = name = min(self._stores)
         self.log.info("the peer book is on host %s", name)
         self._answered_at = self.now() + STARTING_S - HOST_LOST_S
+        self._has_answered = False
         self._ping_at = self.now()
         return self.createActor(StoredBook, {HOST: name})
 
@@ -153,6 +155,19 @@ class AwayNode(DeployedNode):
         """It is alive."""
         if self._is_room("book", sender):
             self._answered_at = max(self._answered_at, self.now())
+            self._has_answered = True
+
+    def receiveMsg_PoisonMessage(self, message: PoisonMessage, sender: Any) -> None:
+        """A book that does not get its ping is dead, which is told in other ways."""
+        if not isinstance(message.poisonMessage, HostPing):
+            super().receiveMsg_PoisonMessage(message, sender)
+
+    def _crashed(self, name: str) -> None:
+        host = self._book_host
+        if name == "book" and host in self._stores and not self._has_answered and self._running:
+            self._lose(host, "no book can be made there")  # it ends, or has ended: as long as it has not come anew
+        else:
+            super()._crashed(name)
 
     def _ping(self) -> None:
         if self._rooms is not None:

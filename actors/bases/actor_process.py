@@ -21,7 +21,7 @@ from thespian.system import logdirector
 from thespian.system.addressManager import ActorLocalAddress
 from thespian.system.messages.multiproc import EndpointConnected, LoggerConnected
 from thespian.system.systemCommon import actorStartupFailed
-from thespian.system.transport import ReceiveEnvelope, TransmitIntent
+from thespian.system.transport import ReceiveEnvelope, SendStatus, TransmitIntent
 
 from actors.bases.environment import SystemEnvironment
 from actors.bases.hygiene import die_with_adopter, die_with_parent, drop_inheritance, name_process
@@ -191,6 +191,9 @@ class ProcessActor(parts.MultiProcManager):  # type: ignore[misc]
             if isinstance(message, Forwarded) and isinstance(message.message, Query) and message.message.request_id:
                 error = EnsembleError("an actor of the node has crashed and is being replaced: try again")
                 self.actor_send(message.asker, Failed(message.message.request_id, error))
+            elif getattr(message, "RETURNS_IF_DEAD", False) and result == SendStatus.DeadTarget:
+                poison = PoisonMessage(message, "the receiver has died")
+                self._receiveQueue.append(ReceiveEnvelope(intent.targetAddr, poison))
             else:
                 self.actor_send_fail(result, TransmitIntent(intent.targetAddr, message))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from thespian.actors import ActorSystemConventionUpdate
+from thespian.actors import ActorExitRequest, ActorSystemConventionUpdate
 
 from actors.edge import HOST, HOST_LOST_S, INCARNATION, STARTING_S, STORE, StoredBook
 from actors.store_away import STORE_WAIT_S, AwayNode
@@ -152,6 +152,28 @@ def test_a_store_that_comes_anew_has_lost_the_book(node: Away, complaints: Compl
     node.member("b", "2")
     node.world.run(2)
     complaints.expect("it has come anew")
+    complaints.expect("crashed and is replaced")
+    assert isinstance(node.ask(GetBans), BanList)
+    assert isinstance(node.stop(), Done)
+
+
+def test_a_member_where_no_book_can_be_made_is_not_tried_again_until_it_comes_anew(
+    node: Away, complaints: Complaints
+) -> None:
+    begin(node)
+    node.world.run(STARTING_S)
+    (book,) = node.books()
+    node.world.base.capabilities[HOST] = "elsewhere"  # its system is ending, and makes no actors any more
+    node.program.tell(book.myAddress, ActorExitRequest())
+    node.world.run(1.5)
+    complaints.expect("crashed and is replaced")
+    complaints.expect("no book can be made there")
+    for text in ("refused", "could not"):
+        complaints.records = [one for one in complaints.records if text not in one.getMessage()]
+    node.world.run(10)
+    assert node.books() == []
+    node.member("b", "2")
+    node.world.run(1)
     complaints.expect("crashed and is replaced")
     assert isinstance(node.ask(GetBans), BanList)
     assert isinstance(node.stop(), Done)

@@ -193,29 +193,6 @@ def test_a_killed_host_is_noticed_and_its_peers_are_dialled_from_elsewhere(
     assert deployment.node.is_active
 
 
-def test_a_host_behind_a_link_that_was_cut_begins_anew(
-    deployment: Deployment, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its processes are halted, as if no packet came or went, and then go on: nobody else knows them any more."""
-    deployment.join("b", EDGE_B)
-    deployment.start()
-    partner = deployment.partner("127.0.0.11", fixed_peers=[f"{EDGE_B}:{deployment.port}"])
-    wait_until(lambda: deployment.node.get_connected_peers(), "the partner is not connected")
-    (old,) = deployment.named("b", "EdgeServer")
-    halted = deployment.pids("b")
-    for pid in halted:
-        os.kill(pid, signal.SIGSTOP)
-    took = wait_until(lambda: "host b is lost: silent" in caplog.text, "nobody notices", 10.0)
-    assert took < NOTICED_S
-    wait_until(lambda: not deployment.node.get_connected_peers(), "its peers linger", 2.0)
-    for pid in halted:
-        os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: not alive([old]), "the host goes on as if nothing had happened", 10.0)
-    wait_until(deployment.members["b"].has_ended, "its system lives on", 10.0)
-    deployment.join("b", EDGE_B)  # what `ensemble deploy` does there
-    wait_until(lambda: EDGE_B in connected(partner), "the host is not used again")
-
-
 def test_a_killed_pool_costs_the_connections_and_no_host(deployment: Deployment) -> None:
     deployment.join("b", EDGE_B)
     targets = [deployment.partner(f"127.0.0.{20 + number}", **IMPATIENT) for number in range(2)]
