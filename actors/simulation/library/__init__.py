@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from actors.simulation.library import (
     churning,
+    crowded,
     discovery,
     eclipse,
     eviction,
@@ -28,6 +29,7 @@ from actors.simulation.library import (
 MODULES = (
     gossip,
     discovery,
+    crowded,
     overlays,
     rumours,
     selection,
