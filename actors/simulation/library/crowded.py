@@ -1,7 +1,8 @@
 """Discovery where honest peers crowd in few networks: what it costs them that a draw counts groups.
 
 60 whole nodes in 20 /16, the largest with a quarter of them, start within a minute and know one seed. Each has to find
-its 8 outbound peers, of which at most 3 are in one /16, whether draws count groups (the default) or addresses (LIP 0004).
+its 8 outbound peers, of which at most 3 are in one /16, whether draws count groups (the default) or addresses (LIP
+0004).
 """
 
 from __future__ import annotations
