@@ -115,18 +115,25 @@ class Outbox:
         self._batches: dict[int, tuple[Any, list[ActorMessage]]] = {}  # by id(): addresses have no hash
 
     def add(
-        self, message: ActorMessage, peer_id: PeerId | None = None, address: Any = None, *, hurry: bool = False
+        self,
+        message: ActorMessage,
+        peer_id: PeerId | None = None,
+        address: Any = None,
+        *,
+        hurry: bool = False,
+        alone: bool = True,
     ) -> None:
         """Take a message: for a peer, for the peer actor at an address, or (neither) for the node.
 
-        Any thread; ``hurry``, for somebody who will wait for an answer, only in the loop's.
+        Any thread; ``hurry``, for somebody who will wait for an answer, only in the loop's. ``alone``: it need not wait
+        for others, since there are few.
         """
-        if hurry and not self._is_pending and self._hand_to_peer(message, peer_id):
+        if hurry and alone and not self._is_pending and self._hand_to_peer(message, peer_id):
             return
         self._entries.append((peer_id, address, message))
         if not self._is_pending:  # looked at after appending: the flush lowers it before it takes
             self._is_pending = True
-            if not (hurry and self._hurry(self.flush, False)):
+            if not (hurry and alone and self._hurry(self.flush, False)):
                 self._soon(self.flush)
         elif hurry and len(self._entries) >= TOGETHER:
             self._hurry(self.flush, True)

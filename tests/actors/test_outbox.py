@@ -129,6 +129,18 @@ def test_who_waits_for_an_answer_need_not_wait_for_the_turn() -> None:
     assert house.to_peers[1][1] == m.PeerCommands((message(3), m.SendRequest(4, "p", None)))
 
 
+def test_who_is_in_a_hurry_among_many_leaves_with_them() -> None:
+    house = House().routed()
+    house.is_willing = True
+    for number in (1, 2, 3):
+        house.outbox.add(m.SendRequest(number, "p", None), A, hurry=True, alone=False)
+    assert (house.handed, house.to_peers) == ([], [])
+    house.turn()
+    ((_, sent),) = house.to_peers
+    assert isinstance(sent, m.PeerCommands)
+    assert len(sent.commands) == 3
+
+
 def test_who_is_in_a_hurry_waits_behind_a_message_to_many() -> None:
     house = House().routed()
     house.is_willing = True
