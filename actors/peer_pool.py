@@ -96,6 +96,7 @@ class PeerPool(HouseActor):
         self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
         self._unserved: list[CreateInbound] = []  # those who wait for one, in order
         self._refill_at: float | None = None
+        self._is_as_before = False  # nothing is due earlier than before this message
 
     @property
     def pool(self) -> GuardedPool:
@@ -128,6 +129,13 @@ class PeerPool(HouseActor):
     def deadline(self) -> float | None:
         """The pool's, or when a spare peer is to be made."""
         return earliest(self._pool.next_deadline(), self._refill_at) if self._pool is not None else None
+
+    def _arm(self) -> None:
+        """Not after what brings nothing forward, which most messages are."""
+        if self._is_as_before:
+            self._is_as_before = False
+        else:
+            super()._arm()
 
     def on_time(self, now: float) -> None:
         """Populate, shuffle, redial, rediscover."""
@@ -192,6 +200,7 @@ class PeerPool(HouseActor):
     def receiveMsg_PeerUpdated(self, message: PeerUpdated, sender: Any) -> None:
         """What is known of a peer changed."""
         self.apply(self.pool.on_updated(message.peer))
+        self._is_as_before = True
 
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
         """A peer's last message: it only refuses what is still on its way to it, until it may go."""
@@ -229,6 +238,7 @@ class PeerPool(HouseActor):
     def receiveMsg_SendMessage(self, message: SendMessage, sender: Any) -> None:
         """To one peer, or a selection."""
         self.apply(self.pool.send(message, self.remember_asker(sender, message.request_id)))
+        self._is_as_before = True
 
     def receiveMsg_BroadcastMessage(self, message: BroadcastMessage, sender: Any) -> None:
         """To all."""

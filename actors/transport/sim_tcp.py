@@ -48,7 +48,7 @@ class State(enum.Enum):
     """Nobody here has it any more."""
 
 
-_OPEN = State.OPEN
+_OPEN, _CLOSED = State.OPEN, State.CLOSED
 
 
 class End:
@@ -210,7 +210,7 @@ class End:
             arrival = self._earliest_arrival
         self._earliest_arrival = arrival + APART_S
         self._under_way += 1
-        internet.call_at(arrival, _arrives, self, item)
+        internet.call_at(arrival, End._arrives, self, item)
 
     def release(self, earliest: float) -> None:
         """The cut that held our packets is healed; they arrive at ``earliest``, and later ones not before."""
@@ -255,9 +255,12 @@ class End:
             self._held = [item]
             self.internet.hold(self)
 
-    def _deliver(self, item: bytes | Packet) -> None:
-        """A packet has reached the other host."""
+    def _arrives(self, item: bytes | Packet) -> None:
+        """A packet that we have sent would reach the other host now."""
         internet, peer = self.internet, self.peer
+        if self._held or (internet.is_cut_anywhere and internet.is_cut(self.host, self.remote_host)):
+            self._hold(item)
+            return
         self._under_way -= 1
         internet.packets += 1
         if type(item) is bytes:
@@ -265,26 +268,27 @@ class End:
             internet.bytes_carried += size
             internet.note(f"{self.label} {size} bytes")
             if peer is None or not peer.host.powered:
-                return
-            if peer.state is not _OPEN or peer.is_shut:
+                pass
+            elif peer.state is not _OPEN or peer.is_shut:
                 peer._take(item)
-                return
-            if peer.inbox:
-                peer.inbox.append(item)
             else:
-                peer.inbox = [item]
-            for stream in peer.streams:
-                key = stream.key
-                if key is not None and not key.is_told:
-                    internet.tell(key)
-        elif item is Packet.SYN:
-            internet.note(f"{self.label} syn")
-            if self.state is State.CONNECTING and not self.is_shut:
-                internet.syn_arrives(self)
+                if peer.inbox:
+                    peer.inbox.append(item)
+                else:
+                    peer.inbox = [item]
+                for stream in peer.streams:
+                    key = stream.key
+                    if key is not None and not key.is_told:
+                        internet.tell(key)
         elif isinstance(item, Packet):
             internet.note(f"{self.label} {item.value}")
-            if peer is not None and peer.host.powered:
+            if item is Packet.SYN:
+                if self.state is State.CONNECTING and not self.is_shut:
+                    internet.syn_arrives(self)
+            elif peer is not None and peer.host.powered:
                 peer._take(item)
+        if self.state is _CLOSED and not self._under_way:
+            self._part()
 
     def _take(self, item: bytes | Packet) -> None:
         """A packet of the other end has reached us."""
@@ -324,17 +328,6 @@ class End:
         self.internet.touch(self)
 
 
-def _arrives(end: End, item: bytes | Packet) -> None:
-    """A packet that ``end`` has sent would reach the other host now."""
-    internet = end.internet
-    if end._held or (internet.is_cut_anywhere and internet.is_cut(end.host, end.remote_host)):
-        end._hold(item)
-        return
-    end._deliver(item)
-    if end.state is State.CLOSED and not end._under_way:
-        end._part()
-
-
 def _held_arrive(end: End, _: Any) -> None:
     """A cut was healed a while ago: what it held gets through, unless the link has been cut again."""
     if end.internet.is_cut(end.host, end.remote_host):
@@ -342,6 +335,4 @@ def _held_arrive(end: End, _: Any) -> None:
         return
     held, end._held = end._held, NO_ITEMS
     for item in held:
-        end._deliver(item)
-    if end.state is State.CLOSED and not end._under_way:
-        end._part()
+        end._arrives(item)
