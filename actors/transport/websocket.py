@@ -225,9 +225,9 @@ class ListenerChannel(Channel):
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
     ) -> None:
-        server = ServerProtocol(max_size=max_message_bytes, logger=QUIET)
-        super().__init__(stream, server, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
-        self._server = server
+        super().__init__(stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
+        self._open = False
+        self._server: ServerProtocol | None = None  # from the first byte until the answer
         self._path = path
         self._phase = _Phase.HEAD
         self._is_upgrading = True
@@ -245,13 +245,16 @@ class ListenerChannel(Channel):
 
     def accept(self, extra_headers: ExtraHeaders = ()) -> list[ChannelEvent]:
         """Answer ``UpgradeRequested`` with 101. Returns what a hasty opener has sent already."""
-        if self._phase is not _Phase.ASKED or self._response is None or self._closed:
+        server, response = self._server, self._response
+        if self._phase is not _Phase.ASKED or response is None or server is None or self._closed:
             raise RuntimeError("accept() answers UpgradeRequested, once")
         for name, value in extra_headers:
-            self._response.headers[name] = value
-        self._server.send_response(self._response)
-        for data in self._server.data_to_send():
+            response.headers[name] = value
+        server.send_response(response)
+        for data in server.data_to_send():
             self._queue(data)
+        self._server = self._response = None
+        self._drop_core()  # and with it the request: 7 KB that a mute opener would hold
         self.flush()
         self._phase = _Phase.FIRST
         self._open = True
@@ -338,25 +341,28 @@ class ListenerChannel(Channel):
             self._refuse(431, events, f"HTTP head of more than {MAX_HEAD_BYTES} bytes")
             return
         upto = end if complete else len(self._raw)
-        self._server.receive_data(self._raw[self._scanned : upto])
+        server = self._server
+        if server is None:
+            self._protocol = self._server = server = ServerProtocol(max_size=self._max_message_bytes, logger=QUIET)
+        server.receive_data(self._raw[self._scanned : upto])
         self._scanned = upto
-        received = self._server.events_received()
-        error = self._server.handshake_exc
+        received = server.events_received()
+        error = server.handshake_exc
         if error is not None:
             too_large = isinstance(error, (RequestLineTooLong, HeaderLineTooLong, TooManyHeaders))
             self._refuse(431 if too_large else 400, events, text_of(error.__cause__ or error))
         elif received and isinstance(received[0], Request):
             del self._raw[:upto]
-            self._on_request(received[0], events)
+            self._on_request(server, received[0], events)
 
-    def _on_request(self, request: Request, events: list[ChannelEvent]) -> None:
+    def _on_request(self, server: ServerProtocol, request: Request, events: list[ChannelEvent]) -> None:
         if request.path.partition("?")[0] != self._path:
             self._refuse(400, events, f"no WebSocket at {request.path[:80]}")
             return
-        response = self._server.accept(request)
+        response = server.accept(request)
         del response.headers["Date"]  # needs a clock, and lisk-p2p sends none
         if response.status_code != 101:
-            why = self._server.handshake_exc or ValueError(response.reason_phrase)
+            why = server.handshake_exc or ValueError(response.reason_phrase)
             self._respond_and_abort(response)
             reason = f"answered with HTTP status {response.status_code}: {text_of(why)}"
             events.append(Closed(CloseCode.ABNORMAL, False, reason))
