@@ -220,7 +220,7 @@ register(
             between("eclipse-botnet-no-tried-first-outbound", 0.15, 0.5, MEASURED),
             between("eclipse-provider-only-group-limit-outbound", 0.2, 0.46, "3 of each of 3 groups, of 20"),
             between("eclipse-provider-all-off-outbound", 0.5, 1.0, MEASURED),
-            between("eclipse-spy-all-on-outbound", 0.0, 0.15, MEASURED),
+            between("eclipse-spy-all-on-outbound", 0.0, 0.17, MEASURED),
             between("eclipse-spy-no-kept-answers-outbound", 0.08, 0.5, MEASURED),
         ),
         runs=1,
