@@ -1,6 +1,6 @@
 """kill -9, at any moment, of every kind of process that a node in processes has.
 
-Three of each kind in CI; ``CHAOS_KILLS=100`` for the full run (25 minutes on two busy cores).
+Three of each kind in CI; ``CHAOS_KILLS=100`` for the full run (half an hour on two busy cores).
 """
 
 from __future__ import annotations
