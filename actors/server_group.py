@@ -281,8 +281,9 @@ class ServerGroup(HouseActor):
     # ---- the clock ----
 
     def deadline(self) -> float | None:
-        """The next ping, or the end of a wait."""
-        return earliest(self._ping_at, self._look_by)
+        """The next ping, the end of a wait, or when the first host is silent for too long."""
+        lost_at = min((edge.answered_at + HOST_LOST_S for edge in self._edges.values()), default=None)
+        return earliest(earliest(self._ping_at, self._look_by), lost_at)
 
     def on_time(self, now: float) -> None:
         """Ping everybody; give up who is silent."""
@@ -292,14 +293,14 @@ class ServerGroup(HouseActor):
                 self.notifyOnSystemRegistrationChanges(True)
             self._found = {}
             self._tell_pool()
-        if self._ping_at is None or self._ping_at > now:
-            return
-        self._ping_at = now + PING_INTERVAL_S
-        self._number += 1
+        is_ping_due = self._ping_at is not None and self._ping_at <= now
+        if is_ping_due:
+            self._ping_at = now + PING_INTERVAL_S
+            self._number += 1
         for edge in list(self._edges.values()):
-            if now - edge.answered_at > HOST_LOST_S:
+            if edge.answered_at + HOST_LOST_S <= now:
                 self._lost[edge.name] = edge.incarnation
                 self._lose(edge, "it has gone" if edge.said_goodbye else f"silent for {HOST_LOST_S:g} s")
                 self.deRegisterRemoteSystem(edge.admin)
-            elif edge.is_listening:
+            elif is_ping_due and edge.is_listening:
                 self.send(edge.server, HostPing(self._number))

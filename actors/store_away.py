@@ -177,17 +177,17 @@ class AwayNode(DeployedNode):
     # ---- the clock ----
 
     def deadline(self) -> float | None:
-        """The node's, the next ping, or the end of a wait."""
-        return earliest(earliest(super().deadline(), self._ping_at), self._wait_until)
+        """The node's, the next ping, the end of a wait, or when the book is silent for too long."""
+        lost_at = self._answered_at + HOST_LOST_S if self._ping_at is not None else None
+        return earliest(earliest(super().deadline(), self._ping_at), earliest(self._wait_until, lost_at))
 
     def on_time(self, now: float) -> None:
         """Ping the book; give up what takes too long."""
-        if self._ping_at is not None and self._ping_at <= now:
+        if self._ping_at is not None and self._answered_at + HOST_LOST_S <= now:
+            self._lose(self._book_host, f"silent for {HOST_LOST_S:g} s")
+        elif self._ping_at is not None and self._ping_at <= now:
             self._ping_at = now + PING_INTERVAL_S
-            if now - self._answered_at > HOST_LOST_S:
-                self._lose(self._book_host, f"silent for {HOST_LOST_S:g} s")
-            else:
-                self._ping()
+            self._ping()
         if self._wait_until is not None and self._wait_until <= now:
             self._wait_until = None
             reason = f"no member with store: true has joined within {STORE_WAIT_S:g} s"
