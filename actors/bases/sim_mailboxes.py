@@ -53,6 +53,8 @@ class SimMailboxes(InProcessBase):
         ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
         incoming, note = self.incoming, trace.lines.append
         delivered = 0
+        if not ready and not incoming:
+            return  # somebody only looks: an instant without a message must not be in the trace
         if trace.instant != self.clock.now:
             trace.stamp()
         try:
