@@ -131,6 +131,8 @@ class PeerActor(PeerDesk):
             if isinstance(event, ControlFrame):
                 self.apply(link.on_control_frame(now))
             elif isinstance(event, Opened):
+                if isinstance(self._channel, OpenerChannel):
+                    self._channel = self._channel.as_plain()
                 self._speak(self._languages.of_opener(event.headers))
                 self.apply(link.on_opened(now))
             elif isinstance(event, UpgradeRefused):
