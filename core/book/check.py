@@ -8,6 +8,7 @@ from core.book.config import Identity
 from core.book.entry import Entry, Table
 from core.book.shelves import Shelves
 from core.book.table import BucketTable
+from core.book.weights import GroupCounts
 
 
 def problems(shelves: Shelves) -> list[str]:
@@ -35,6 +36,11 @@ def _table_problems(table: BucketTable, kind: Table) -> Iterator[str]:
             yield f"{kind.value}: {entry.endpoint} at {position} of the dense array believes it is elsewhere"
     if table.whitelisted_count != sum(entry.whitelisted for entry in table.entries):
         yield f"{kind.value}: wrong count of whitelisted entries"
+    kept = table.groups
+    if kept is not None:
+        counted = GroupCounts(table.entries, kept.limit)
+        if (kept.of, kept.beyond) != (counted.of, counted.beyond):
+            yield f"{kind.value}: wrong counts of net groups"
 
 
 def _index_problems(shelves: Shelves) -> Iterator[str]:

@@ -20,7 +20,6 @@ from core.book import rules
 from core.book.config import BookConfig
 from core.book.entry import Entry, EntryView, Table
 from core.book.table import BucketTable
-from core.book.weights import Weights
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
 from core.ids import Endpoint
 from core.netgroup import NetGroup, is_exempt
@@ -95,8 +94,8 @@ class OutboundDraw:
         self._tried = tried
         self._rng = rng
         self._limits = constraints
-        self._weights_new = Weights(new.entries, config.max_weight_per_group)
-        self._weights_tried = Weights(tried.entries, config.max_weight_per_group)
+        self._weights_new = new.weights(config.max_weight_per_group)
+        self._weights_tried = tried.weights(config.max_weight_per_group)
         self._tried_share = tried_share(self._weights_new.total, self._weights_tried.total, len(tried.entries), config)
         self._group_counts = dict(constraints.group_counts)
         self._endpoints: set[Endpoint] = set()

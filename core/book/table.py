@@ -11,6 +11,7 @@ from __future__ import annotations
 from random import Random
 
 from core.book.entry import Entry, Table
+from core.book.weights import GroupCounts, Weights, crowds
 from core.empty import NO_ITEMS
 
 _numbers: list[int] = []
@@ -27,7 +28,7 @@ def _number(value: int) -> int:
 class BucketTable:
     """One of the two collections. A bucket holds ``bucket_size`` entries; more only if all of them are whitelisted."""
 
-    __slots__ = ("bucket_size", "buckets", "entries", "kind", "whitelisted_count")
+    __slots__ = ("bucket_size", "buckets", "entries", "groups", "kind", "whitelisted_count")
 
     def __init__(self, kind: Table, bucket_count: int, bucket_size: int) -> None:
         self.kind = kind
@@ -35,6 +36,8 @@ class BucketTable:
         self.buckets: list[list[Entry]] = [NO_ITEMS] * bucket_count
         self.entries: list[Entry] = []
         self.whitelisted_count = 0
+        self.groups: GroupCounts | None = None
+        """Kept from the first draw on that finds two entries of one net group."""
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -55,6 +58,8 @@ class BucketTable:
             self.buckets[bucket] = [entry]
         self.entries.append(entry)
         self.whitelisted_count += entry.whitelisted
+        if self.groups is not None:
+            self.groups.add(entry)
 
     def take(self, entry: Entry) -> None:
         """Take an entry of this table out of it."""
@@ -67,6 +72,14 @@ class BucketTable:
             last.table_pos = entry.table_pos
             self.entries[entry.table_pos] = last
         self.whitelisted_count -= entry.whitelisted
+        if self.groups is not None:
+            self.groups.remove(entry)
+
+    def weights(self, limit: int) -> Weights:
+        """What the entries count for in a draw if a net group counts for ``limit`` of its addresses; 0: for all."""
+        if self.groups is None or self.groups.limit != limit:
+            self.groups = crowds(self.entries, limit)
+        return Weights(self.entries, self.groups)
 
     def random_victim(self, bucket: int, rng: Random) -> Entry | None:
         """A uniformly chosen occupant that may be evicted; None if all are whitelisted."""

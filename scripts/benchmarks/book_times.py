@@ -17,6 +17,7 @@ from collections.abc import Callable
 from random import Random
 
 from core.book import Book, BookConfig, Constraints
+from core.config import NodeConfig
 from core.ids import Endpoint
 from core.netgroup import net_group
 
@@ -33,9 +34,11 @@ def random_endpoint(rng: Random) -> Endpoint:
 
 
 def full_book(seed: int = 1) -> Book:
-    """A book whose 2,048 tried and 4,096 new places are all taken."""
+    """A book whose 2,048 tried and 4,096 new places are all taken. It draws as that of a node does by default."""
     rng = Random(seed)
-    book = Book(BookConfig(), rng.randbytes(32), rng)
+    node = BookConfig.from_config(NodeConfig())
+    config = BookConfig(max_weight_per_group=node.max_weight_per_group, least_tried_share=node.least_tried_share)
+    book = Book(config, rng.randbytes(32), rng)
     while book.counts().tried < 64 * 32:
         book.connected(random_endpoint(rng), NOW_S)
     while book.counts().new < 128 * 32:

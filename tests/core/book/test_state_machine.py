@@ -45,8 +45,14 @@ class Twin:
 class BookAndTwin(RuleBasedStateMachine):
     endpoints: Bundle[Endpoint] = Bundle("endpoints")
 
-    @initialize(seed=st.integers(0, 9), by_endpoint=st.booleans(), private_exempt=st.booleans(), strict=st.booleans())
-    def begin(self, seed: int, by_endpoint: bool, private_exempt: bool, strict: bool) -> None:
+    @initialize(
+        seed=st.integers(0, 9),
+        by_endpoint=st.booleans(),
+        private_exempt=st.booleans(),
+        strict=st.booleans(),
+        weight=st.integers(0, 2),
+    )
+    def begin(self, seed: int, by_endpoint: bool, private_exempt: bool, strict: bool, weight: int) -> None:
         self.config = BookConfig(
             new_bucket_count=NEW_BUCKETS,
             tried_bucket_count=TRIED_BUCKETS,
@@ -55,6 +61,7 @@ class BookAndTwin(RuleBasedStateMachine):
             private_networks_exempt=private_exempt,
             refuse_narrower_reach=strict,
             min_tried_to_weigh=3,
+            max_weight_per_group=weight,
         )
         self.book = CheckedBook(self.config, SECRET, Random(seed))
         self.hash = LipHash(SECRET, NEW_BUCKETS, TRIED_BUCKETS)

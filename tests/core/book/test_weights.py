@@ -14,7 +14,7 @@ from core.book import Book, BookConfig, Constraints
 from core.book.choice import tried_share
 from core.book.entry import Entry
 from core.book.hashing import NO_SOURCE
-from core.book.weights import Weights
+from core.book.weights import GroupCounts, Weights, crowds
 from core.config import NodeConfig
 from core.ids import Endpoint
 from core.netgroup import address_info, net_group
@@ -34,6 +34,10 @@ def share_of_crowd(draw: Callable[[], Endpoint]) -> float:
     return sum(draw() in CROWD for _ in range(DRAWS)) / DRAWS
 
 
+def weighed(them: list[Entry], limit: int) -> Weights:
+    return Weights(them, crowds(them, limit))
+
+
 def drawn(weights: Weights, rng: Random) -> Endpoint:
     entry = weights.draw(rng)
     assert entry is not None
@@ -44,14 +48,14 @@ def drawn(weights: Weights, rng: Random) -> Endpoint:
     ("limit", "total", "share"), [(0, 117, 90 / 117), (1, 28, 1 / 28), (3, 30, 0.1), (90, 117, 90 / 117)]
 )
 def test_a_group_counts_for_so_many_of_its_addresses(limit: int, total: float, share: float) -> None:
-    weights, rng = Weights(entries(*CROWD, *ALONE), limit), Random(1)
+    weights, rng = weighed(entries(*CROWD, *ALONE), limit), Random(1)
     assert weights.total == pytest.approx(total)
     deviation = (share * (1.0 - share) / DRAWS) ** 0.5
     assert share_of_crowd(lambda: drawn(weights, rng)) == pytest.approx(share, abs=4 * deviation)
 
 
 def test_all_of_a_group_are_drawn_alike() -> None:
-    weights, rng = Weights(entries(*CROWD[:10], *ALONE[:3]), 3), Random(2)
+    weights, rng = weighed(entries(*CROWD[:10], *ALONE[:3]), 3), Random(2)
     counts = Counter(drawn(weights, rng) for _ in range(DRAWS))
     for endpoint in CROWD[:10]:
         assert counts[endpoint] == pytest.approx(DRAWS * 0.05, abs=4 * (DRAWS * 0.05) ** 0.5)
@@ -59,25 +63,46 @@ def test_all_of_a_group_are_drawn_alike() -> None:
 
 def test_a_table_of_one_network_alone_is_drawn_from_too() -> None:
     """More tries than one makes would be needed: the table is weighed in full."""
-    weights = Weights(entries(*in_group(5000)), 1)
+    weights = weighed(entries(*in_group(5000)), 1)
     assert len({drawn(weights, Random(seed)) for seed in range(20)}) == 20
-    assert Weights([], 3).draw(Random(1)) is None
+    assert weighed([], 3).draw(Random(1)) is None
 
 
 def test_exempt_addresses_count_for_one_each() -> None:
     loopback = entries(*(at("127.0.0.1", port) for port in range(1, 50)), exempt_port=1)
-    weights = Weights(loopback, 3)
+    weights = weighed(loopback, 3)
     assert (weights.total, weights.sum_of(loopback), weights.of(loopback[0])) == (49.0, 49.0, 1.0)
 
 
 @given(st.lists(st.integers(0, 7), max_size=60), st.integers(0, 6))
 def test_weights_add_up(groups: list[int], limit: int) -> None:
     them = entries(*(at(f"30.{group}.1.{number}") for number, group in enumerate(groups)))
-    weights = Weights(them, limit)
+    weights = weighed(them, limit)
     assert weights.sum_of(them) == pytest.approx(weights.total)
     for count in Counter(groups).values():
         assert not limit or weights.total <= len(them) - max(0, count - limit)
     assert all(0.0 < weights.of(entry) <= 1.0 for entry in them)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=80), st.integers(1, 4))
+def test_counts_are_kept_as_the_table_changes(steps: list[tuple[bool, int]], limit: int) -> None:
+    them = entries(*(at(f"30.{group}.1.{number}") for group in range(6) for number in range(2)))
+    counts = GroupCounts(them, limit)
+    for number, (comes, group) in enumerate(steps):
+        if comes:
+            them += entries(at(f"30.{group}.2.{number}"))
+            counts.add(them[-1])
+        elif them:
+            counts.remove(them.pop(group % len(them)))
+        again = GroupCounts(them, limit)
+        assert (counts.of, counts.beyond) == (again.of, again.beyond)
+
+
+def test_a_table_where_nobody_shares_a_group_keeps_no_counts() -> None:
+    assert crowds(entries(*ALONE), 3) is None
+    assert crowds(entries(*CROWD), 0) is None
+    assert crowds(entries(*ALONE, *CROWD[:1]), 3) is None
+    assert crowds(entries(*ALONE, *CROWD[:2]), 3) is not None
 
 
 def besieged(limit: int, tried: int = 0) -> Book:
