@@ -123,3 +123,12 @@ class Endpoint(NamedTuple):
 
 
 _parsed = functools.lru_cache(maxsize=REMEMBERED_TEXTS)(Endpoint._read)
+
+
+@functools.lru_cache(maxsize=REMEMBERED_TEXTS)
+def shared_peer_id(endpoint: Endpoint) -> PeerId:
+    """``endpoint.peer_id``, mostly one text for all tables that know a peer by it.
+
+    Not by ``sys.intern``: remotes choose these texts, and Python 3.12.0 to 3.12.4 never forget an interned one.
+    """
+    return PeerId(endpoint.peer_id)

@@ -1,13 +1,13 @@
-"""What every connection has, whatever it carries: its stages, its deadlines, its way to the end, its output.
+"""What every connection has, whatever it carries: its stages, its deadlines, its way to the end.
 
 The peer protocol is built on it in layers, each on the one before: :mod:`core.link_calls` (requests both ways),
-:mod:`core.link_introduction` (node infos, and what an opener asks first), :mod:`core.link` (what drives it all).
+:mod:`core.link_introduction` (node infos, and what an opener asks first), :mod:`core.link` (what drives it all). What
+it decides goes out by :mod:`core.link_output`.
 """
 
 from __future__ import annotations
 
 import enum
-import sys
 from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, TypeAlias
@@ -16,9 +16,8 @@ from core import rules
 from core.calls import OpenCalls, PendingRequests, ResponseRate
 from core.conduct import Conduct
 from core.deadlines import earliest
-from core.decisions import Decision, DecisionKind, Rule, decided
-from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Reply, Room, SendPacket, SendPackets, Tell
-from core.empty import NO_ITEMS
+from core.decisions import DecisionKind, Rule
+from core.effects import AbortChannel, CloseChannel, Effect, Reply, Room
 from core.errors import ConnectionLost
 from core.events import (
     CloseInbound,
@@ -38,15 +37,15 @@ from core.house_messages import (
     PeerMisbehaved,
     PeerUpdated,
 )
-from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
+from core.ids import CloseCode, Direction, Endpoint, PeerKind, shared_peer_id
+from core.link_output import LinkOutput
 from core.link_settings import LinkSettings
 from core.messages import (
-    ActorMessage,
     Failed,
 )
 from core.outflow import Outflow
 from core.traffic import TrafficCount
-from core.wire.dialect import Dialect, Outgoing
+from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
 from core.wire.query import Refusal
 
@@ -97,7 +96,7 @@ class Retirement(NamedTuple):
     until: float
 
 
-class LinkBase:
+class LinkBase(LinkOutput):
     """Stages, deadlines, conduct and the end of one connection.
 
     ``review`` may overrule the dialect's verdict on a remote's node info; None: the verdict stands.
@@ -108,15 +107,10 @@ class LinkBase:
         "_calls",
         "_conduct",
         "_connected_at",
-        "_corked",
-        "_decisions",
         "_dialect",
         "_end",
-        "_events",
         "_heartbeat",
         "_is_held",
-        "_last",
-        "_out",
         "_own",
         "_own_pushes",
         "_pending",
@@ -136,7 +130,6 @@ class LinkBase:
         "endpoint",
         "kind",
         "outflow",
-        "peer_id",
         "sooner",
         "stage",
         "traffic",
@@ -155,9 +148,9 @@ class LinkBase:
         wall_offset_s: float = 0.0,
         review: Review | None = None,
     ) -> None:
+        super().__init__(shared_peer_id(endpoint))
         self.direction = direction
         self.endpoint = endpoint
-        self.peer_id = PeerId(sys.intern(endpoint.peer_id))  # by which many a table knows it
         self.kind = kind
         self.stage = Stage.CONNECTING
         self.traffic = TrafficCount()
@@ -186,11 +179,6 @@ class LinkBase:
         self._end: End | None = None
         self._said_goodbye = False
         self._is_held = False  # nothing is read at the moment
-        self._corked: list[Outgoing] | None = None  # packets of calls that go out together
-        self._out: list[Effect] = NO_ITEMS
-        self._events: list[Event] = NO_ITEMS
-        self._decisions: list[Decision] = NO_ITEMS
-        self._last: CloseChannel | AbortChannel | None = None
 
     # ---- what others may know ----
 
@@ -416,34 +404,6 @@ class LinkBase:
         if self._said_at is None or at < self._said_at:
             self.sooner = True
 
-    def _put(self, effect: Effect) -> None:
-        if self._out:
-            self._out.append(effect)
-        else:
-            self._out = [effect]
-
-    def _event_list(self) -> list[Event]:
-        if self._events is NO_ITEMS:
-            self._events = []
-        return self._events
-
-    def _emit(self, event: Event) -> None:
-        self._event_list().append(event)
-
-    def _send(self, packet: Outgoing) -> None:
-        if self._corked is not None:
-            self._corked.append(packet)
-        elif self._out:
-            self._out.append(SendPacket(packet))
-        else:
-            self._out = [SendPacket(packet)]
-
-    def _tell(self, room: Room, message: ActorMessage) -> None:
-        self._put(Tell(room, message))
-
-    def _record(self, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> None:
-        self._decisions = [*self._decisions, decided(self.peer_id, decision, rule, *numbers)]
-
     def _count_traffic(self, now: float) -> None:
         if self._traffic_at is None:
             self._traffic_at = now + self._settings.traffic_report_interval_s
@@ -454,36 +414,3 @@ class LinkBase:
         report = self.traffic.take()
         if report is not None:
             self._tell(Room.NODE, report)
-
-    def cork(self) -> None:
-        """Until :meth:`uncork` what is decided stays here: requests and answers that come together go out together."""
-        self._corked = []
-
-    def uncork(self) -> list[Effect]:
-        """Everything that was decided since, in order."""
-        packets, self._corked = self._corked, None
-        if packets:
-            self._put(SendPacket(packets[0]) if len(packets) == 1 else SendPackets(packets))
-        return self._flush()
-
-    def _flush(self) -> list[Effect]:
-        """What was decided, in order: packets and messages, then events, then the end of the channel.
-
-        Events come after the messages, so that a program which hears "connected" finds the peer in the pool; and
-        before the end, because the channel's end is an input of its own, with events of its own.
-        """
-        if self._corked is not None:
-            return []
-        out = self._out or []
-        if self._decisions:
-            # Before what follows from them: the ban that a penalty leads to comes after it in the peer's story.
-            out.insert(0, Record(tuple(self._decisions)))
-            self._decisions = NO_ITEMS
-        if self._events:
-            out.append(Emit(tuple(self._events)))
-        self._events = NO_ITEMS
-        if self._last is not None:
-            out.append(self._last)
-            self._last = None
-        self._out = NO_ITEMS
-        return out

@@ -6,7 +6,6 @@ moment in which two nodes dial each other both exist, and the pool ends one of t
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -14,7 +13,7 @@ import msgspec
 
 from core.decisions import Rule
 from core.events import PeerInfo
-from core.ids import Direction, Endpoint, PeerKind
+from core.ids import Direction, Endpoint, PeerKind, shared_peer_id
 from core.netgroup import host_key, is_exempt, net_group
 
 
@@ -55,7 +54,7 @@ class Slots:
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
-        self._by_id[sys.intern(slot.endpoint.peer_id)] = slot.endpoint  # the same text as in its link
+        self._by_id[shared_peer_id(slot.endpoint)] = slot.endpoint
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""

@@ -1,0 +1,86 @@
+"""What one connection has decided and not handed out yet: effects, events, decisions, and the end of the channel."""
+
+from __future__ import annotations
+
+from core.decisions import Decision, DecisionKind, Rule, decided
+from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Room, SendPacket, SendPackets, Tell
+from core.empty import NO_ITEMS
+from core.events import Event
+from core.ids import PeerId
+from core.messages import ActorMessage
+from core.wire.dialect import Outgoing
+
+
+class LinkOutput:
+    """Gathers what follows from one input, and hands it out in order. Lists are made when something comes into them."""
+
+    __slots__ = ("_corked", "_decisions", "_events", "_last", "_out", "peer_id")
+
+    def __init__(self, peer_id: PeerId) -> None:
+        self.peer_id = peer_id
+        self._corked: list[Outgoing] | None = None  # packets of calls that go out together
+        self._out: list[Effect] = NO_ITEMS
+        self._events: list[Event] = NO_ITEMS
+        self._decisions: list[Decision] = NO_ITEMS
+        self._last: CloseChannel | AbortChannel | None = None
+
+    def _put(self, effect: Effect) -> None:
+        if self._out:
+            self._out.append(effect)
+        else:
+            self._out = [effect]
+
+    def _event_list(self) -> list[Event]:
+        if self._events is NO_ITEMS:
+            self._events = []
+        return self._events
+
+    def _emit(self, event: Event) -> None:
+        self._event_list().append(event)
+
+    def _send(self, packet: Outgoing) -> None:
+        if self._corked is not None:
+            self._corked.append(packet)
+        elif self._out:
+            self._out.append(SendPacket(packet))
+        else:
+            self._out = [SendPacket(packet)]
+
+    def _tell(self, room: Room, message: ActorMessage) -> None:
+        self._put(Tell(room, message))
+
+    def _record(self, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> None:
+        self._decisions = [*self._decisions, decided(self.peer_id, decision, rule, *numbers)]
+
+    def cork(self) -> None:
+        """Until :meth:`uncork` what is decided stays here: requests and answers that come together go out together."""
+        self._corked = []
+
+    def uncork(self) -> list[Effect]:
+        """Everything that was decided since, in order."""
+        packets, self._corked = self._corked, None
+        if packets:
+            self._put(SendPacket(packets[0]) if len(packets) == 1 else SendPackets(packets))
+        return self._flush()
+
+    def _flush(self) -> list[Effect]:
+        """What was decided, in order: packets and messages, then events, then the end of the channel.
+
+        Events come after the messages, so that a program which hears "connected" finds the peer in the pool; and
+        before the end, because the channel's end is an input of its own, with events of its own.
+        """
+        if self._corked is not None:
+            return []
+        out = self._out or []
+        if self._decisions:
+            # Before what follows from them: the ban that a penalty leads to comes after it in the peer's story.
+            out.insert(0, Record(tuple(self._decisions)))
+            self._decisions = NO_ITEMS
+        if self._events:
+            out.append(Emit(tuple(self._events)))
+        self._events = NO_ITEMS
+        if self._last is not None:
+            out.append(self._last)
+            self._last = None
+        self._out = NO_ITEMS
+        return out
