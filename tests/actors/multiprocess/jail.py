@@ -25,6 +25,8 @@ PR_SET_MDWE = 65
 SCRIPT = """
 root=$1; state=$2; settings=$3; shift 3
 mount -t tmpfs -o mode=755 none "$root"
+mkdir "$root/tmp"
+mount -t tmpfs -o mode=1777 none "$root/tmp"  # first: the project itself may lie in it
 show() { mkdir -p "$root$2"; mount --rbind "$1" "$root$2"; mount -o remount,bind,ro "$root$2"; }
 for one in %(linux)s; do
     if [ -L "$one" ]; then ln -s "$(readlink "$one")" "$root$one"; elif [ -d "$one" ]; then show "$one" "$one"; fi
@@ -34,10 +36,9 @@ show %(project)s %(project)s
 show %(environment)s /opt/ensemble
 show "$settings" /etc/ensemble
 cp /etc/ld.so.cache "$root/etc/"
-mkdir -p "$root/proc" "$root/dev" "$root/tmp" "$root/var/lib/ensemble"
+mkdir -p "$root/proc" "$root/dev" "$root/var/lib/ensemble"
 mount --rbind /proc "$root/proc"
 for one in %(devices)s; do touch "$root/dev/$one"; mount --bind "/dev/$one" "$root/dev/$one"; done
-mount -t tmpfs -o mode=1777 none "$root/tmp"
 mount --bind "$state" "$root/var/lib/ensemble"
 mount -o remount,ro "$root"
 exec chroot "$root" setpriv --reuid=%(user)d --regid=%(user)d --clear-groups \\
