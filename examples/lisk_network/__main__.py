@@ -62,7 +62,7 @@ class Client:
     async def run(self, seconds: float, enough: frozenset[str]) -> None:
         """Show events for so long, or until there was one of each kind in ``enough`` (if that names any)."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds), self.p2p, self.p2p.events(*SHOWN) as events:
+            async with asyncio.timeout(seconds), self.p2p.events(*SHOWN) as events, self.p2p:
                 async for event in events:
                     self.show(event)
                     if isinstance(event, ConnectOutbound):
