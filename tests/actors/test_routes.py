@@ -98,7 +98,8 @@ def test_a_peer_that_goes_is_refused_and_one_that_comes_back_is_reached() -> Non
         await there.start()
         target = peer_id(there)
         options = {"port": 0, "fixed_peers": [target], "populator_interval_s": 0.1}
-        async with aio.P2P(**COMMON, **options) as here, here.events(RemovePeer, ConnectOutbound) as events:
+        here = aio.P2P(**COMMON, **options)
+        async with here.events(RemovePeer, ConnectOutbound) as events, here:
             assert isinstance(await events.get(), ConnectOutbound)
             await here.request_from_peer(target, "note", b"one")
             await here.send_to_peer(target, "two")  # straight to the peer's actor
