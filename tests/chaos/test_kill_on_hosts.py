@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from core.errors import EnsembleError
-from tests.actors.multiprocess.kernel import kill, tree, wait_until
-from tests.actors.multiprocess.test_hosts import EDGE_B, EDGE_C, IMPATIENT, Deployment, connected, name_of
+from tests.actors.multiprocess.kernel import kill, name_of, tree, wait_until
+from tests.actors.multiprocess.test_hosts import EDGE_B, EDGE_C, IMPATIENT, Deployment, connected
 from tests.chaos.victims import random_moment
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "3"))

@@ -16,18 +16,10 @@ from typing import Any
 
 from actors import P2P
 from core.events import RemovePeer
-from tests.actors.multiprocess.kernel import alive, kill, listening, tree, wait_until
+from tests.actors.multiprocess.kernel import alive, kill, listening, name_of, tree, wait_until
 
 ROOT = Path(__file__).parents[2]
 RATE = 1e9
-
-
-def name_of(pid: int) -> str:
-    """What a process calls itself; "" if it has gone."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
 
 
 def start_program(options: dict[str, Any]) -> subprocess.Popen[str]:

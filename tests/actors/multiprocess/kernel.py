@@ -31,6 +31,15 @@ def _state(pid: int) -> str:
         return ""
 
 
+def name_of(pid: int) -> str:
+    """What a process calls itself; "" if it has gone, as the one between a nursery and what it forks has soon."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def listening(pids: Iterable[int]) -> dict[tuple[str, int], int]:
     """Where these processes listen for TCP connections: IP address and port -> process id."""
     inodes = {}

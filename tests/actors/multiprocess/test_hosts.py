@@ -21,7 +21,7 @@ from actors.bases.process_system import ProcessSystem
 from actors.host_place import HostPlace
 from core.errors import EnsembleError
 from core.events import MessageReceived, RemovePeer
-from tests.actors.multiprocess.kernel import abstract_names, alive, kill, listening, tree, wait_until
+from tests.actors.multiprocess.kernel import abstract_names, alive, kill, listening, name_of, tree, wait_until
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow, pytest.mark.chaos]
 
@@ -39,14 +39,6 @@ IMPATIENT = {
 a connection seems to stand, another one is a duplicate."""
 
 OPTIONS = {"populator_interval_s": 0.2, "max_restarts": 50}
-
-
-def name_of(pid: int) -> str:
-    """What a process calls itself; "" if it has gone."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""
 
 
 def free_port(*ips: str) -> int:

@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.actors.multiprocess.conftest import Rig
-from tests.actors.multiprocess.kernel import alive, kill, wait_until
+from tests.actors.multiprocess.kernel import alive, kill, name_of, wait_until
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
-
-
-def name_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def named(rig: Rig, name: str) -> list[int]:
