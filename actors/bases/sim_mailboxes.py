@@ -124,16 +124,6 @@ class SimMailboxes(InProcessBase):
         self.trace.lines.append(f"{cell.label} > {cell.label} WatchReady")
         fd = key.fd
         message = WatchReady([fd] if mask & EVENT_READ else [], (fd,) if mask & EVENT_WRITE else ())
-        try:
-            result = cell.instance.receiveMessage(message, cell.address)
-        except Exception:
-            self._retry(cell, message, cell.address)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            self._crash(cell)
-        else:
-            if result is not cell.watch:
-                self.descriptors.replace(cell, result)
+        self._attempt(cell, message, cell.address)
         if file.key is key and file.readiness() & watched and not key.is_told:
             self._tell(key)
