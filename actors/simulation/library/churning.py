@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from actors.bases.sim_churn import Churn, Leave
 from actors.bases.sim_node import SimNode
-from actors.bases.sim_nodes import DEFAULT_PORT, Simulation, default_ip
+from actors.bases.sim_nodes import Simulation
 from actors.simulation.library.experiment import Experiment, Samples, about, between, register
 from actors.simulation.library.gossip import constant_links
-from actors.simulation.library.overlays import STILL, Relaying
+from actors.simulation.library.overlays import STILL, Relaying, acquaintances
 from actors.transport.sim_distributions import Exponential
-from core.events import CloseOutbound, Event, MessageReceived
-from core.ids import CloseCode, Direction, Endpoint
+from core.events import CloseOutbound, Event
+from core.ids import CloseCode, Direction
 from core.theory import churn
 
 NODES = 48
@@ -44,19 +44,10 @@ def _outbound(node: SimNode) -> int:
 
 
 def _run(seed: int) -> Samples:
-    everybody = [Endpoint(default_ip(number), DEFAULT_PORT) for number in range(NODES)]
     with Simulation(f"churning {seed}", links=constant_links()) as sim:
-        nodes = [
-            sim.add_node(
-                collect=(),
-                listen_to=[MessageReceived.NAME, CloseOutbound.NAME],
-                previous_peers=[it for it in everybody if it != own],
-                max_outbound_connections=OUTBOUND,
-                data_dir="kept",
-                **STILL,
-            )
-            for own in everybody
-        ]
+        nodes = acquaintances(
+            sim, NODES, CloseOutbound.NAME, max_outbound_connections=OUTBOUND, data_dir="kept", **STILL
+        )
         relaying, losses = Relaying(nodes), Losses(nodes)
         sim.start_all()
         lives = Churn(sim, nodes, session=Exponential(SESSION_S), absence=Exponential(ABSENCE_S), leave=Leave.CRASH)

@@ -8,12 +8,10 @@ After the cut nobody has a free slot, so that nothing but shuffling makes connec
 from __future__ import annotations
 
 from actors.bases.sim_node import SimNode
-from actors.bases.sim_nodes import DEFAULT_PORT, Simulation, default_ip
+from actors.bases.sim_nodes import Simulation
 from actors.simulation.library.experiment import Expected, Experiment, Samples, about, exactly, register
 from actors.simulation.library.gossip import constant_links
-from actors.simulation.library.overlays import STILL, Relaying, edges_of
-from core.events import MessageReceived
-from core.ids import Endpoint
+from actors.simulation.library.overlays import STILL, Relaying, acquaintances, edges_of
 from core.theory import overlay
 
 SIDE = 50
@@ -32,18 +30,8 @@ def crossing(nodes: list[SimNode]) -> float:
 
 
 def _run(seed: int) -> Samples:
-    everybody = [Endpoint(default_ip(number), DEFAULT_PORT) for number in range(2 * SIDE)]
     with Simulation(f"healing {seed}", links=constant_links()) as sim:
-        nodes = [
-            sim.add_node(
-                collect=(),
-                listen_to=[MessageReceived.NAME],
-                previous_peers=[it for it in everybody if it != own],
-                max_outbound_connections=OUTBOUND,
-                **SHUFFLING,
-            )
-            for own in everybody
-        ]
+        nodes = acquaintances(sim, 2 * SIDE, max_outbound_connections=OUTBOUND, **SHUFFLING)
         relaying = Relaying(nodes)
         sim.start_all()
         sim.run_for(45.0)

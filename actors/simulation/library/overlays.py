@@ -53,6 +53,20 @@ class Relaying:
                 node.send("block", event.data)
 
 
+def acquaintances(sim: Simulation, count: int, *also_hear: str, **options: Any) -> list[SimNode]:
+    """So many nodes, not started, that all know each other. They hear messages, and the events named ``also_hear``."""
+    everybody = [Endpoint(default_ip(number), DEFAULT_PORT) for number in range(count)]
+    return [
+        sim.add_node(
+            collect=(),
+            listen_to=[MessageReceived.NAME, *also_hear],
+            previous_peers=[it for it in everybody if it != own],
+            **options,
+        )
+        for own in everybody
+    ]
+
+
 def edges_of(nodes: list[SimNode]) -> list[graph.Edge]:
     """Who has opened a connection to whom, as the openers count."""
     numbers = {node.endpoint: number for number, node in enumerate(nodes)}
@@ -65,18 +79,8 @@ def edges_of(nodes: list[SimNode]) -> list[graph.Edge]:
 
 
 def _run(seed: int) -> Samples:
-    everybody = [Endpoint(default_ip(number), DEFAULT_PORT) for number in range(NODES)]
     with Simulation(f"overlay {seed}", links=constant_links()) as sim:
-        nodes = [
-            sim.add_node(
-                collect=(),
-                listen_to=[MessageReceived.NAME],
-                previous_peers=[it for it in everybody if it != own],
-                send_peer_limit=FANOUT,
-                **STILL,
-            )
-            for own in everybody
-        ]
+        nodes = acquaintances(sim, NODES, send_peer_limit=FANOUT, **STILL)
         relaying = Relaying(nodes)
         sim.start_all()
         sim.run_for(45.0)
