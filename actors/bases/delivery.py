@@ -36,7 +36,7 @@ from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
 from thespian.system.timing import ExpirationTimer  # type: ignore[import-untyped, unused-ignore]
 
 from actors.bases.cell import ActorCell, Cell
-from actors.bases.reactor import WATCH_TOKEN, Reactor, WatchToken
+from actors.bases.reactor import WATCH_TOKEN, Reactor, WatchMark
 from actors.bases.watch import WatchReady
 from core.empty import NO_ENTRIES
 
@@ -197,7 +197,7 @@ class Delivery(Reactor):
                 self._tell_leaving(cell, message, sender)
             elif cell.leaving is not None and isinstance(message, Thespian_StatusReq):
                 cell.actor_send(sender, self._status_of(cell))
-            elif isinstance(message, WatchToken | WakeupMessage):
+            elif isinstance(message, WatchMark | WakeupMessage):
                 continue
             elif isinstance(message, ActorExitRequest) and (cell.leaving is not None or sender is self.root.address):
                 continue  # it is on its way already

@@ -55,7 +55,13 @@ class ReadyQueue(Protocol):
     def __len__(self) -> int: ...
 
 
-class WatchToken(ActorSystemMessage):  # type: ignore[misc, unused-ignore]
+class WatchMark:
+    """In a mailbox: something may be ready of what the actor watches."""
+
+    __slots__ = ()
+
+
+class WatchToken(WatchMark, ActorSystemMessage):  # type: ignore[misc, unused-ignore]
     """Stands in a mailbox for the WatchReady that is made up when its turn comes, from what is ready by then."""
 
 

@@ -35,7 +35,7 @@ class _DoorCell(EndpointCell):
         while self.inbox and count < limit:
             key, _ = self.inbox.popleft()
             count += 1
-            if type(key) is WatchKey:
+            if isinstance(key, WatchKey):
                 key.is_told = False
                 mask = key.ready()
                 if mask:

@@ -6,10 +6,10 @@ import errno
 import os
 import selectors
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from actors.bases.descriptors import DescriptorTable
-from actors.bases.reactor import WatchToken
+from actors.bases.reactor import WatchMark
 from actors.bases.waker import Waker
 
 if TYPE_CHECKING:
@@ -18,60 +18,67 @@ if TYPE_CHECKING:
 FIRST_FD = 3
 
 
-class WatchKey(WatchToken):
-    """A watched descriptor, as :class:`selectors.SelectorKey`. In a mailbox: something may be ready of it.
+class WatchKey(WatchMark):
+    """What a virtual descriptor stands for, and at the same time who watches it, as :class:`selectors.SelectorKey`.
 
-    ``is_told`` while it is in the mailbox of who watches (``data``: its cell). Spent once it is no longer its file's.
+    In a mailbox: something may be ready of it. ``is_told`` while it is in the mailbox of who watches (``data``: its
+    cell). One object for both: each connection of a simulation has two.
     """
 
-    __slots__ = ("data", "events", "fd", "file", "is_told")
+    __slots__ = ("data", "events", "fd", "is_told")
 
-    def __init__(self, fd: int, file: VirtualFile, events: int, data: Any) -> None:
-        self.fd = fd
-        self.file = file
-        self.events = events
-        self.data = data
+    KINDS: ClassVar[set[type]] = set()
+    """This class and those made of it: what a mailbox tells such a mark by."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        WatchKey.KINDS.add(cls)
+
+    def __init__(self) -> None:
+        self.fd = -1
+        self.data: Any = None
+        self.events = 0
         self.is_told = False
 
     @property
     def fileobj(self) -> int:
         return self.fd
 
-    def ready(self) -> int:
-        """Event mask of what is ready now of what is watched."""
-        return self.file.readiness() & self.events if self.file.key is self else 0
-
-
-class VirtualFile(Protocol):
-    """What a virtual descriptor stands for."""
-
-    key: WatchKey | None
-    """Who watches it; the kernel's to set."""
-
     def readiness(self) -> int:
         """Event mask of :mod:`selectors`: what would not block now. Errors and ends count as both."""
+        return 0
+
+    def ready(self) -> int:
+        """Event mask of what is ready now of what is watched."""
+        return self.readiness() & self.events
+
+
+WatchKey.KINDS.add(WatchKey)
+
+SPENT = WatchKey()
+"""Stands in a mailbox in the place of a descriptor that is watched no more: nothing is ever ready of it."""
 
 
 class VirtualKernel(selectors.BaseSelector):
     """The descriptor table of the simulated machine, and the selector over it.
 
     One table for all nodes; a number is never used twice, so a stale one never stands for another file. Whoever changes
-    a file calls :meth:`touch`, or ``tell`` with the key of who watches it: the key goes into that mailbox. Who takes it
-    out looks whether something is ready, and tells it again if there still is something afterwards, which makes
-    watches level-triggered.
+    a file calls :meth:`touch`, or ``tell``, if somebody watches it: the file goes into that mailbox. Who takes it out
+    looks whether something is ready, and tells it again if there still is something afterwards, which makes watches
+    level-triggered.
     """
 
     def __init__(self, tell: Callable[[WatchKey], None] = lambda key: None) -> None:
-        """``tell`` puts a key into the mailbox of who watches; never called for one that ``is_told``."""
+        """``tell`` puts a file into the mailbox of who watches it; never called for one that ``is_told``."""
         self._next_fd = FIRST_FD
-        self.files: dict[int, VirtualFile] = {}
+        self.files: dict[int, WatchKey] = {}
         self.tell = tell
 
     # ---- files
 
-    def open(self, file: VirtualFile) -> int:
+    def open(self, file: WatchKey) -> int:
         """Give ``file`` a descriptor."""
-        fd = self._next_fd
+        fd = file.fd = self._next_fd
         self._next_fd += 1
         self.files[fd] = file
         return fd
@@ -90,7 +97,7 @@ class VirtualKernel(selectors.BaseSelector):
     def key_of(self, fd: int) -> WatchKey | None:
         """Who watches this descriptor; None if nobody does, or there is none."""
         file = self.files.get(fd)
-        return None if file is None else file.key
+        return None if file is None or not file.events else file
 
     # ---- the selector
 
@@ -102,19 +109,28 @@ class VirtualKernel(selectors.BaseSelector):
         file = self.files.get(fd)
         if file is None:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        if file.key is not None:
+        if file.events:
             raise KeyError(f"{fd} is registered already")
-        key = file.key = WatchKey(fd, file, events, data)
-        if key.ready():
-            self.tell(key)
-        return key
+        file.data, file.events = data, events
+        if file.ready():
+            self.tell(file)
+        return file
 
     def unregister(self, fileobj: Any) -> Any:
         """Watch it no more; a descriptor that was closed meanwhile is fine."""
         key = self.key_of(cast(int, fileobj))
-        if key is not None:
-            key.file.key = None
-        return key
+        if key is None:
+            return None
+        before = selectors.SelectorKey(key.fd, key.fd, key.events, key.data)
+        if key.is_told:
+            # It must not be taken for what a later watch, perhaps another's, is told.
+            inbox = key.data.inbox
+            for place, (message, sender) in enumerate(inbox):
+                if message is key:
+                    inbox[place] = SPENT, sender
+            key.is_told = False
+        key.data, key.events = None, 0
+        return before
 
     def modify(self, fileobj: Any, events: int, data: Any = None) -> Any:
         """Watch it for something else. Raises KeyError if it is not watched."""
@@ -133,7 +149,7 @@ class VirtualKernel(selectors.BaseSelector):
         return [(key, mask) for key in self._keys() if (mask := key.ready())]
 
     def _keys(self) -> Iterator[WatchKey]:
-        return (file.key for file in self.files.values() if file.key is not None)
+        return (file for file in self.files.values() if file.events)
 
     def close(self) -> None:
         for key in list(self._keys()):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from thespian.actors import ActorSystemMessage, WakeupMessage  # type: ignore[import-untyped, unused-ignore]
 
 from actors.bases.inproc import InProcessBase
-from actors.bases.sim_kernel import WatchKey
+from actors.bases.sim_kernel import SPENT, WatchKey
 from actors.bases.sim_time import VirtualClock
 from actors.bases.sim_trace import TRACE_BATCH, Trace, line_of
 from actors.bases.watch import WatchReady
@@ -51,7 +51,7 @@ class SimMailboxes(InProcessBase):
         """Run the actors until none has mail and nothing that is watched is ready. As the reactor's mailboxes, with a
         trace and without a clock. The hot path."""
         ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
-        incoming, note = self.incoming, trace.lines.append
+        incoming, note, marks = self.incoming, trace.lines.append, WatchKey.KINDS
         delivered = 0
         if not ready and not incoming:
             return  # somebody only looks: an instant without a message must not be in the trace
@@ -74,14 +74,14 @@ class SimMailboxes(InProcessBase):
                 try:
                     if cell.instance is None:
                         for message, sender in islice(inbox, count):
-                            note(line_of(message, sender, cell))
+                            note(line_of(SPENT if type(message) in marks else message, sender, cell))
                         cell.drain(count)
                         continue
                     while count:
                         count -= 1
                         message, sender = inbox.pop(0)
                         kind = type(message)
-                        if kind is WatchKey:
+                        if kind in marks:
                             self._deliver_ready(cell, message)
                         elif isinstance(message, ActorSystemMessage) and kind is not WakeupMessage:
                             note(line_of(message, sender, cell))
@@ -118,12 +118,12 @@ class SimMailboxes(InProcessBase):
     def _deliver_ready(self, cell: Any, key: WatchKey) -> None:
         """Say what is ready now of a descriptor, and again later if something of it still is."""
         key.is_told = False
-        file, watched = key.file, key.events
-        if file.key is not key or not (mask := file.readiness() & watched):
+        mask = key.readiness() & key.events
+        if not mask:
             return
         self.trace.lines.append(f"{cell.label} > {cell.label} WatchReady")
         fd = key.fd
         message = WatchReady([fd] if mask & EVENT_READ else [], (fd,) if mask & EVENT_WRITE else ())
         self._attempt(cell, message, cell.address)
-        if file.key is key and file.readiness() & watched and not key.is_told:
+        if key.events and not key.is_told and key.readiness() & key.events:
             self._tell(key)

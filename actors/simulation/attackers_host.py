@@ -17,7 +17,7 @@ from actors.transport.events import Closed, ControlFrame, MessageReceived, Opene
 from actors.transport.handover import HandOver
 from actors.transport.port import ListenSocket
 from actors.transport.sim_sockets import SimStream
-from actors.transport.sim_tcp import End, Packet
+from actors.transport.sim_tcp import End
 from actors.transport.websocket import Channel, ChannelEvent, ListenerChannel, OpenerChannel
 from core.ids import Endpoint
 from core.wire import packets as p
@@ -49,19 +49,17 @@ class FromAddress:
         self._network = network
         self._ip = ip
 
-    def connect(self, endpoint: Endpoint, /) -> SimStream:
+    def connect(self, endpoint: Endpoint, /) -> End:
         """Start connecting."""
         internet, host = self._network.internet, self._network.host
         target = internet.host_at(endpoint.ip, host)
-        end = End(internet, host, self._ip, host.free_port(self._ip), endpoint.ip, endpoint.port, target)
-        end.transmit(Packet.SYN)
-        return SimStream(end)
+        return End(internet, host, self._ip, host.free_port(self._ip), endpoint.ip, endpoint.port, target).dial()
 
     def listen(self, host_ip: str, port: int, backlog: int) -> ListenSocket:
         """As the host's own."""
         return self._network.listen(host_ip, port, backlog)
 
-    def adopt(self, hand_over: HandOver, received_fd: int | None = None) -> SimStream:
+    def adopt(self, hand_over: HandOver, received_fd: int | None = None) -> End | SimStream:
         """As the host's own."""
         return self._network.adopt(hand_over, received_fd)
 
@@ -207,7 +205,7 @@ class ScriptedHost:
         self._add(line)
         return line
 
-    def connect_raw(self, ip: str, to: Endpoint) -> SimStream:
+    def connect_raw(self, ip: str, to: Endpoint) -> End:
         """Open a bare TCP connection, and say nothing on it."""
         return FromAddress(self.network, ip).connect(to)
 

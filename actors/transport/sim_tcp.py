@@ -12,8 +12,10 @@ from __future__ import annotations
 import enum
 import errno
 import os
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING, Any
 
+from actors.bases.sim_kernel import WatchKey
 from core.empty import NO_ITEMS
 
 if TYPE_CHECKING:
@@ -48,34 +50,64 @@ class State(enum.Enum):
     """Nobody here has it any more."""
 
 
-_OPEN, _CLOSED = State.OPEN, State.CLOSED
+_CONNECTING, _OPEN, _LOST, _CLOSED = State.CONNECTING, State.OPEN, State.LOST, State.CLOSED
+_BOTH = EVENT_READ | EVENT_WRITE
 
 
-class End:
-    """One end of a connection, as its host's kernel has it. Several descriptors may stand for it (``streams``)."""
+class Strain:
+    """What an end of a connection is not for most of its life: held up, shut, ending, or held by more than one."""
+
+    __slots__ = ("copies", "error", "fin_received", "held", "is_shut", "is_waiting_for_room", "read_again_at")
+
+    def __init__(self) -> None:
+        self.copies: tuple[SimStream, ...] = ()  # descriptors besides the end's own
+        self.error = 0
+        self.fin_received = False
+        self.held: list[bytes | Packet] = NO_ITEMS  # packets under way that wait for a cut to be healed
+        self.is_shut = False
+        self.is_waiting_for_room = False
+        self.read_again_at = 0.0
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is any."""
+        return bool(
+            self.copies
+            or self.error
+            or self.fin_received
+            or self.held
+            or self.is_shut
+            or self.is_waiting_for_room
+            or self.read_again_at
+        )
+
+
+AT_EASE = Strain()
+"""That of nearly all ends; never to be changed."""
+
+
+class End(WatchKey):
+    """One end of a connection, as its host's kernel has it, and the descriptor by which a program holds it
+    (:class:`~actors.transport.port.StreamSocket`). One object for both: it is touched for each packet. While it is
+    handed over, say, there are further descriptors (:class:`~actors.transport.sim_sockets.SimStream`).
+    """
 
     __slots__ = (
         "_earliest_arrival",
-        "_held",
         "_latency_s",
         "_under_way",
-        "error",
-        "fin_received",
         "host",
         "inbox",
         "internet",
-        "is_shut",
-        "is_waiting_for_room",
         "label",
         "local_ip",
         "local_port",
         "peer",
-        "read_again_at",
         "remote_host",
         "remote_ip",
         "remote_port",
         "state",
-        "streams",
+        "strain",
         "unread_at_peer",
     )
 
@@ -89,6 +121,7 @@ class End:
         remote_port: int,
         remote_host: Host,
     ) -> None:
+        super().__init__()
         self.internet = internet
         self.host = host
         self.local_ip = local_ip
@@ -99,68 +132,178 @@ class End:
         self.label = f"net {host.name}:{local_port} > {remote_host.name}:{remote_port}"
         self.state = State.CONNECTING
         self.peer: End | None = None
-        self.streams: tuple[SimStream, ...] = ()
         self.inbox: list[bytes] = NO_ITEMS
-        self.fin_received = False
-        self.is_shut = False
-        self.error = 0
+        self.strain = AT_EASE
         self._under_way = 0  # packets
-        self._held: list[bytes | Packet] = NO_ITEMS  # those of them that wait for a cut to be healed
         self._earliest_arrival = 0.0  # of the next
         links = internet.links
         self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
         self.unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
-        self.is_waiting_for_room = False
-        self.read_again_at = 0.0
         host.ends[self] = None
 
-    # ---- for programs, which read and write through their descriptors (:mod:`actors.transport.sim_sockets`)
+    def strained(self) -> Strain:
+        """Its strain, to be changed. Whoever lessens it calls :meth:`ease`."""
+        if self.strain is AT_EASE:
+            self.strain = Strain()
+        return self.strain
 
-    def nothing_to_read(self) -> bytes:
+    def ease(self) -> None:
+        """Give up a strain that is none any more."""
+        if not self.strain.is_any:
+            self.strain = AT_EASE
+
+    # ---- the descriptor
+
+    def opened(self) -> End:
+        """Have a descriptor of its own; none must be open."""
+        self.internet.kernel.open(self)
+        return self
+
+    def dial(self) -> End:
+        """Ask the other side for the connection, for a program that has the descriptor."""
+        self.transmit(Packet.SYN)
+        return self.opened()
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def readiness(self) -> int:
+        strain = self.strain
+        if self.state is not _OPEN or strain.is_shut:
+            return 0 if self.state is _CONNECTING else _BOTH
+        mask = EVENT_READ if self.inbox or strain.fin_received else 0
+        if mask and strain.read_again_at and strain.read_again_at > self.internet.clock.now:
+            mask = 0
+        return mask | EVENT_WRITE if self.unread_at_peer < self.internet.buffer_bytes else mask
+
+    def recv(self, max_bytes: int, /) -> bytes:
+        inbox = self.inbox
+        if not inbox:
+            return self._nothing_to_read()
+        rate = self.host.read_bytes_per_s
+        # What is lost or shut is ready whatever the rate: a program that may not read then would try for ever.
+        if rate is not None and self.state is not _LOST and not self.strain.is_shut:
+            max_bytes = self._read_slowly(max_bytes, rate)
+        data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
+        if len(data) <= max_bytes:
+            self.inbox = NO_ITEMS
+        else:
+            self.inbox = [data[max_bytes:]]
+            data = data[:max_bytes]
+        peer = self.peer
+        if peer is not None and not peer.strain.is_waiting_for_room and not self.internet.is_cut_anywhere:
+            peer.unread_at_peer -= len(data)
+        else:
+            self.report_room(len(data))
+        return data
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        count = len(data)
+        room = self.internet.buffer_bytes - self.unread_at_peer
+        if self.state is not _OPEN or self.strain.is_shut or count > room:
+            count = self._cannot_send_all(count, room)
+            data = data[:count]
+        self.unread_at_peer += count
+        if count:
+            self.transmit(data if type(data) is bytes else bytes(data))
+        return count
+
+    def connect_error(self) -> OSError | None:
+        self._must_be_held()
+        return self.take_error()
+
+    def shutdown(self) -> None:
+        if self.fd >= 0:
+            self.shut()
+
+    def close(self) -> None:
+        fd = self.fd
+        if fd >= 0:
+            self.fd = -1
+            self.internet.kernel.close_fd(fd)
+            if not self.strain.copies:
+                self._let_go()
+
+    def copy_closed(self, copy: SimStream) -> None:
+        """One of the other descriptors is closed."""
+        strain = self.strain
+        strain.copies = tuple(other for other in strain.copies if other is not copy)
+        self.ease()
+        if self.fd < 0 and not strain.copies:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """The last descriptor is closed, and so is the connection."""
+        if self.state is _CLOSED:
+            return
+        if self.state is _OPEN:
+            if self.inbox:
+                self.transmit(Packet.RST)
+            elif not self.strain.is_shut:
+                self.transmit(Packet.FIN)
+        self._forget()
+
+    def _must_be_held(self) -> None:
+        """Raises OSError (EBADF) if no descriptor is open."""
+        if self.fd < 0 and not self.strain.copies:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    # ---- what programs meet seldom
+
+    def _nothing_to_read(self) -> bytes:
         """What a program gets that reads when there is nothing: the end of the stream, or OSError is raised."""
-        if self.error:
+        self._must_be_held()
+        strain = self.strain
+        if strain.error:
             self.raise_error()
-        if self.fin_received or self.is_shut or self.state is State.LOST:
+        if strain.fin_received or strain.is_shut or self.state is _LOST:
             return b""
-        if self.state is State.CONNECTING:
+        if self.state is _CONNECTING:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    def read_slowly(self, max_bytes: int, rate: float) -> int:
+    def _read_slowly(self, max_bytes: int, rate: float) -> int:
         """How much may be read now by a program that is slow; the next time is planned. Raises BlockingIOError."""
         now = self.internet.clock.now
-        if now < self.read_again_at:
+        if now < self.strain.read_again_at:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         count = max(1, min(max_bytes, int(rate * SLOW_READ_S), sum(map(len, self.inbox))))
-        self.read_again_at = now + count / rate
-        self.internet.call_at(self.read_again_at, self._may_read_again)
+        self.strained().read_again_at = at = now + count / rate
+        self.internet.call_at(at, self._may_read_again)
         return count
 
     def _may_read_again(self, _: Any, __: Any) -> None:
-        if self.read_again_at <= self.internet.clock.now:
+        if self.strain.read_again_at <= self.internet.clock.now:
             self.read_at_once()
 
     def read_at_once(self) -> None:
         """The program does not have to wait before it reads again."""
-        self.read_again_at = 0.0
+        if self.strain.read_again_at:
+            self.strain.read_again_at = 0.0
+            self.ease()
         self.internet.touch(self)
 
-    def cannot_send_all(self, count: int, room: int) -> int:
+    def _cannot_send_all(self, count: int, room: int) -> int:
         """How many of so many bytes can be sent. Raises OSError."""
-        if self.error:
+        self._must_be_held()
+        if self.strain.error:
             self.raise_error()
-        if self.is_shut or self.state is State.LOST:
+        if self.strain.is_shut or self.state is _LOST:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         if room < count:
-            self.is_waiting_for_room = True
-        if self.state is State.CONNECTING or room <= 0:
+            self.strained().is_waiting_for_room = True
+        if self.state is _CONNECTING or room <= 0:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return min(count, room)
 
     def take_error(self) -> OSError | None:
         """The pending error, which is told once."""
-        code, self.error = self.error, 0
-        return OSError(code, os.strerror(code)) if code else None
+        code = self.strain.error
+        if not code:
+            return None
+        self.strain.error = 0
+        self.ease()
+        return OSError(code, os.strerror(code))
 
     def raise_error(self) -> None:
         error = self.take_error()
@@ -172,30 +315,18 @@ class End:
 
     def shut(self) -> None:
         """End both directions, for every descriptor."""
-        if not self.is_shut and self.state in (State.CONNECTING, State.OPEN):
-            if self.state is State.OPEN:
+        if not self.strain.is_shut and self.state in (_CONNECTING, _OPEN):
+            if self.state is _OPEN:
                 self.transmit(Packet.FIN)
-            self.is_shut = True
+            self.strained().is_shut = True
             self.internet.touch(self)
-
-    def drop(self, stream: SimStream) -> None:
-        """A descriptor is closed; with the last one, the connection is."""
-        self.streams = tuple(other for other in self.streams if other is not stream)
-        if self.streams or self.state is State.CLOSED:
-            return
-        if self.state is State.OPEN:
-            if self.inbox:
-                self.transmit(Packet.RST)
-            elif not self.is_shut:
-                self.transmit(Packet.FIN)
-        self._forget()
 
     # ---- for the network
 
     def accept_from(self, opener: End) -> None:
         """Be the listener's end of a connection that ``opener`` asks for."""
         self.peer = opener
-        self.state = State.OPEN
+        self.state = _OPEN
         opener.peer = self
         self.transmit(Packet.ACCEPTED)
 
@@ -218,24 +349,28 @@ class End:
         self.internet.call_at(earliest, _held_arrive, self)
 
     def vanish(self, *, silent: bool) -> None:
-        """Our host has crashed."""
-        if not silent and self.state is State.OPEN:
+        """Our host has crashed: there is no such connection any more, nor any descriptor of it."""
+        if not silent and self.state is _OPEN:
             self.transmit(Packet.RST)
-        for stream in self.streams:
-            stream.vanish()
-        self.streams = ()
+        for held in (self, *self.strain.copies):
+            if held.fd >= 0:
+                self.internet.kernel.close_fd(held.fd)
+                held.fd = -1
+        if self.strain.copies:
+            self.strain.copies = ()
+            self.ease()
         self._forget()
 
     def lose(self, code: int) -> None:
         """The connection is gone, with this error."""
-        if self.state in (State.CONNECTING, State.OPEN):
-            self.state = State.LOST
-            self.error = code
+        if self.state in (_CONNECTING, _OPEN):
+            self.state = _LOST
+            self.strained().error = code
             self.internet.note(f"{self.label} lost {errno.errorcode[code]}")
             self.internet.touch(self)
 
     def _forget(self) -> None:
-        self.state = State.CLOSED
+        self.state = _CLOSED
         self.inbox = NO_ITEMS
         self.host.ends.pop(self, None)
         self._part()
@@ -243,22 +378,22 @@ class End:
     def _part(self) -> None:
         """If nothing can pass between the two ends any more, let go: each goes with the last who holds it."""
         peer = self.peer
-        if peer is not None and peer.state is State.CLOSED and not self._under_way and not peer._under_way:
+        if peer is not None and peer.state is _CLOSED and not self._under_way and not peer._under_way:
             self.peer = peer.peer = None
 
     def _hold(self, item: bytes | Packet) -> None:
         """It has come as far as a cut, or behind others that have."""
         self.internet.note(f"{self.label} held")
-        if self._held:
-            self._held.append(item)
+        if self.strain.held:
+            self.strain.held.append(item)
         else:
-            self._held = [item]
+            self.strained().held = [item]
             self.internet.hold(self)
 
     def _arrives(self, item: bytes | Packet) -> None:
         """A packet that we have sent would reach the other host now."""
         internet, peer = self.internet, self.peer
-        if self._held or (internet.is_cut_anywhere and internet.is_cut(self.host, self.remote_host)):
+        if self.strain.held or (internet.is_cut_anywhere and internet.is_cut(self.host, self.remote_host)):
             self._hold(item)
             return
         self._under_way -= 1
@@ -269,21 +404,19 @@ class End:
             internet.note(f"{self.label} {size} bytes")
             if peer is None or not peer.host.powered:
                 pass
-            elif peer.state is not _OPEN or peer.is_shut:
+            elif peer.state is not _OPEN or peer.strain is not AT_EASE:
                 peer._take(item)
             else:
                 if peer.inbox:
                     peer.inbox.append(item)
                 else:
                     peer.inbox = [item]
-                for stream in peer.streams:
-                    key = stream.key
-                    if key is not None and not key.is_told:
-                        internet.tell(key)
+                if peer.events and not peer.is_told:
+                    internet.tell(peer)
         elif isinstance(item, Packet):
             internet.note(f"{self.label} {item.value}")
             if item is Packet.SYN:
-                if self.state is State.CONNECTING and not self.is_shut:
+                if self.state is _CONNECTING and not self.strain.is_shut:
                     internet.syn_arrives(self)
             elif peer is not None and peer.host.powered:
                 peer._take(item)
@@ -291,8 +424,8 @@ class End:
             self._part()
 
     def _take(self, item: bytes | Packet) -> None:
-        """A packet of the other end has reached us."""
-        if self.state is State.CLOSED:
+        """A packet of the other end has reached us: no data, or one that has not the usual way."""
+        if self.state is _CLOSED:
             if item is not Packet.RST and item is not Packet.FIN:
                 self.transmit(Packet.RST)  # nobody here: tell whoever goes on sending
             return
@@ -300,10 +433,15 @@ class End:
             self.lose(errno.ECONNRESET)
             return
         if item is Packet.ACCEPTED:
-            if self.state is State.CONNECTING:
-                self.state = State.OPEN
+            if self.state is _CONNECTING:
+                self.state = _OPEN
         elif item is Packet.FIN:
-            self.fin_received = True
+            self.strained().fin_received = True
+        elif self.state is _OPEN and not self.strain.is_shut and isinstance(item, bytes):
+            if self.inbox:
+                self.inbox.append(item)
+            else:
+                self.inbox = [item]
         self.internet.touch(self)
 
     # ---- room
@@ -311,12 +449,12 @@ class End:
     def report_room(self, count: int) -> None:
         """Our program has read ``count`` bytes. A sender that waits hears of it a latency later."""
         peer = self.peer
-        if peer is None or peer.state is not State.OPEN:
+        if peer is None or peer.state is not _OPEN:
             return
         internet = self.internet
         if internet.is_cut_anywhere and internet.is_cut(self.host, peer.host):
             internet.hold_room(self, count)
-        elif peer.is_waiting_for_room:
+        elif peer.strain.is_waiting_for_room:
             latency_s = internet.links.latency_s(self.host.name, peer.host.name)
             internet.call_at(internet.clock.now + latency_s, peer._hear_of_room, count)
         else:
@@ -324,7 +462,8 @@ class End:
 
     def _hear_of_room(self, count: int, _: Any) -> None:
         self.unread_at_peer -= count
-        self.is_waiting_for_room = False
+        self.strain.is_waiting_for_room = False
+        self.ease()
         self.internet.touch(self)
 
 
@@ -333,6 +472,8 @@ def _held_arrive(end: End, _: Any) -> None:
     if end.internet.is_cut(end.host, end.remote_host):
         end.internet.hold(end)
         return
-    held, end._held = end._held, NO_ITEMS
+    strain = end.strain
+    held, strain.held = strain.held, NO_ITEMS
+    end.ease()
     for item in held:
         end._arrives(item)

@@ -24,7 +24,7 @@ from actors.transport.handover import HandOver
 from actors.transport.sim_cuts import Cut, Cuts
 from actors.transport.sim_links import Links, LinkTable
 from actors.transport.sim_sockets import SimListener, SimStream
-from actors.transport.sim_tcp import End, Packet
+from actors.transport.sim_tcp import End
 from core.empty import NO_ITEMS
 from core.ids import Endpoint
 from core.netgroup import is_loopback
@@ -135,7 +135,7 @@ class Internet:
         self.names: dict[str, Sequence[str]] = {}
         """DNS: host name to addresses, the same for everybody. Fill it in."""
         self.tell = kernel.tell
-        """Put the key of a watched descriptor into the mailbox of who watches."""
+        """Put a watched descriptor into the mailbox of who watches it."""
         self.call_at = events.call_at
         """Have a function of two arguments called at a time: the heap's own method, once for each packet."""
         self._hosts: dict[str, Host] = {}
@@ -277,10 +277,11 @@ class Internet:
 
     def touch(self, end: End) -> None:
         """Something about an end has changed that those who watch it may care for."""
-        for stream in end.streams:
-            key = stream.key
-            if key is not None and not key.is_told:
-                self.tell(key)
+        if end.events and not end.is_told:
+            self.tell(end)
+        for copy in end.strain.copies:
+            if copy.events and not copy.is_told:
+                self.tell(copy)
 
     def syn_arrives(self, opener: End) -> None:
         """Somebody wants to connect: queue it, refuse it, or, where nobody is, say nothing."""
@@ -325,7 +326,7 @@ class SimNetwork:
         """What DNS knows: host name to addresses (:func:`actors.transport.resolver.resolver_of` asks)."""
         return self.internet.names
 
-    def connect(self, endpoint: Endpoint, /) -> SimStream:
+    def connect(self, endpoint: Endpoint, /) -> End:
         host = self.host
         local_ip = host.own_ip(endpoint.ip)
         if local_ip is None:
@@ -333,8 +334,7 @@ class SimNetwork:
         target = self.internet.host_at(endpoint.ip, host)
         port = host.free_port(local_ip)
         end = End(self.internet, host, local_ip, port, endpoint.ip, endpoint.port, target)
-        end.transmit(Packet.SYN)
-        return SimStream(end)
+        return end.dial()
 
     def listen(self, host_ip: str, port: int, backlog: int) -> SimListener:
         ip = str(ipaddress.ip_address(host_ip))
@@ -346,10 +346,11 @@ class SimNetwork:
             raise os_error(errno.EADDRINUSE)
         return SimListener(self.internet, self.host, Endpoint(ip, port), backlog)
 
-    def adopt(self, hand_over: HandOver, received_fd: int | None = None) -> SimStream:
-        stream = self.internet.kernel.files.get(hand_over.fd) if received_fd is None else None
-        if not isinstance(stream, SimStream) or stream.end.host is not self.host:
+    def adopt(self, hand_over: HandOver, received_fd: int | None = None) -> End | SimStream:
+        file = self.internet.kernel.files.get(hand_over.fd) if received_fd is None else None
+        end = file.end if isinstance(file, SimStream) else file
+        if not isinstance(end, End) or end.host is not self.host:
             raise os_error(errno.EBADF)
-        if (stream.remote_ip, stream.remote_port) != (hand_over.remote_ip, hand_over.remote_port):
+        if (end.remote_ip, end.remote_port) != (hand_over.remote_ip, hand_over.remote_port):
             raise OSError(errno.ESTALE, "the connection handed over is gone")
-        return SimStream(stream.end)
+        return end.opened() if end.fd < 0 else SimStream(end)

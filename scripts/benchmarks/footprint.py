@@ -58,7 +58,8 @@ class Ledger:
     def fix(self, owner: Owner, *objects: Any) -> None:
         """Say whose these are; they are walked by :meth:`walk`."""
         for one in objects:
-            if self._fixed.setdefault(id(one), owner) is owner:
+            if id(one) not in self._fixed:
+                self._fixed[id(one)] = owner
                 self._kept.append(one)
 
     def walk(self) -> None:
@@ -169,7 +170,7 @@ def ledger_of(sim: Simulation) -> Ledger:
         ledger.fix(owner, cell, cell.instance)
         channel = getattr(cell.instance, "_channel", None)
         if channel is not None:
-            end = channel._stream.end
+            end = getattr(channel._stream, "end", channel._stream)
             owners[id(end)] = owner
             ledger.fix(owner, end)
         if part == "pool":

@@ -15,7 +15,7 @@ from thespian.actors import ActorExitRequest, ActorSystem, ChildActorExited, Poi
 from actors.bases.environment import environment_of
 from actors.bases.sim_cell import Identity, LotQueue, Reordering
 from actors.bases.sim_environment import derive_rng
-from actors.bases.sim_kernel import VirtualKernel
+from actors.bases.sim_kernel import VirtualKernel, WatchKey
 from actors.bases.sim_time import TICK_S, EventHeap, VirtualClock, round_up
 from actors.bases.simulation import SimulationBase, StandStill
 from actors.bases.watch import Watch, WatchReady
@@ -393,12 +393,11 @@ def test_the_lot_queue_draws_each_once() -> None:
 # ---- descriptors -------------------------------------------------------------------------------------------------
 
 
-class File:
+class File(WatchKey):
     """A file that is ready for what it is told."""
 
-    key: Any = None
-
     def __init__(self, mask: int) -> None:
+        super().__init__()
         self.mask = mask
 
     def readiness(self) -> int:
@@ -429,6 +428,23 @@ def test_a_watch_is_served_until_the_file_is_not_ready(base: SimulationBase) -> 
     base.run_for(1.0)
     assert actor.seen[-1][0].ready == [fd]
     assert len(actor.seen) == 5, "None ended the watch"
+
+
+def test_a_mark_of_a_watch_that_has_ended_wakes_nobody_for_a_later_one(base: SimulationBase) -> None:
+    _, alice = puppet(base, "alice")
+    _, bob = puppet(base, "bob")
+    kernel, file = base.kernel, File(1)
+    first, second = alice._myRef, bob._myRef
+    fd = kernel.open(file)
+    kernel.register(fd, 1, first)
+    kernel.unregister(fd)
+    kernel.register(fd, 1, second)
+    assert [message is file for message, _ in first.inbox] == [False]
+    assert [message is file for message, _ in second.inbox] == [True]
+    file.mask = 0
+    base.run_for(1.0)
+    assert (alice.seen, bob.seen) == ([], [])
+    assert not file.is_told
 
 
 def test_the_kernel_refuses_what_a_selector_refuses() -> None:

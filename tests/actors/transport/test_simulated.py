@@ -15,7 +15,7 @@ from actors.transport.handover import HandOver
 from actors.transport.port import ListenSocket, Network, StreamSocket
 from actors.transport.sim_links import Constant, Distribution, Links, LogNormal, Uniform
 from actors.transport.sim_sockets import SimListener, SimStream
-from actors.transport.sim_tcp import APART_S
+from actors.transport.sim_tcp import APART_S, End
 from actors.transport.simulated import Internet, SimNetwork
 from core.ids import Endpoint
 
@@ -46,7 +46,7 @@ class World:
             self.events.run_next()
         self.clock.now = end
 
-    def connect(self) -> tuple[SimStream, SimStream, SimListener]:
+    def connect(self) -> tuple[End, SimStream, SimListener]:
         """The opener's stream at ann, the listener's at ben, and the listener."""
         listener = self.ben.listen("0.0.0.0", 5001, 8)
         opener = self.ann.connect(Endpoint(BEN, 5001))
@@ -64,7 +64,7 @@ def world() -> Iterator[World]:
     assert len(world.events) == 0, "something goes on for ever"
 
 
-def arrival_times(world: World, stream: SimStream, count: int) -> list[float]:
+def arrival_times(world: World, stream: End | SimStream, count: int) -> list[float]:
     """When each of ``count`` further pieces can be read."""
     times = []
     while len(times) < count:
