@@ -128,14 +128,19 @@ class HouseActor(Actor):  # type: ignore[misc]
                 self._before_init.append((message, sender))
             self._arm()
         except Exception:
-            self.log.exception("%s failed on %s", type(self).__name__, type(message).__name__)
+            self.log.exception("%s failed on %s", self.kind, type(message).__name__)
             self.leave()
         return self.watch
 
     @property
     def log(self) -> logging.Logger:
         """The actor's logger, asked for anew: loggers of a module's import bypass Thespian's in its processes."""
-        return logging.getLogger(f"ensemble.{_snake(type(self).__name__)}")
+        return logging.getLogger(f"ensemble.{_snake(self.kind)}")
+
+    @property
+    def kind(self) -> str:
+        """What this actor was created as, for logs."""
+        return type(self).__name__
 
     @property
     def environment(self) -> Environment:
@@ -307,7 +312,7 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def need_charter(self) -> Charter:
         if self.charter is None:
-            raise RuntimeError(f"{type(self).__name__} got work before its charter")
+            raise RuntimeError(f"{self.kind} got work before its charter")
         return self.charter
 
     def _adopt_charter(self, charter: Charter) -> None:
@@ -339,7 +344,7 @@ class HouseActor(Actor):  # type: ignore[misc]
         return found
 
     def _receive_unknown(self, message: Any, sender: Any) -> None:
-        self.log.error("%s does not know the message %s", type(self).__name__, type(message).__name__)
+        self.log.error("%s does not know the message %s", self.kind, type(message).__name__)
 
 
 def _snake(name: str) -> str:

@@ -23,7 +23,7 @@ from core.messages import (
     StopNode,
     Subscribe,
 )
-from tests.actors.world import AnyWorld
+from tests.actors.world import AnyWorld, lives_as
 
 
 class TestNode:
@@ -113,9 +113,7 @@ class TestNode:
     def children(self, kind: type) -> list[Any]:
         root = str(self.address.addressDetails)
         cells = self.world.base.cells.items()
-        return [
-            cell.instance for text, cell in cells if text.startswith(root + "/") and isinstance(cell.instance, kind)
-        ]
+        return [cell.instance for text, cell in cells if text.startswith(root + "/") and lives_as(cell, kind)]
 
     def poison(self, kind: type, message: ActorMessage) -> None:
         """Send a message to a child of the node that its handler cannot bear."""

@@ -228,6 +228,11 @@ class Probe:
         return self.of(kind)[count - 1]
 
 
+def lives_as(cell: Any, kind: type) -> bool:
+    """Whether a mailbox is that of a living actor which was created as this class (an open peer is of another)."""
+    return cell.instance is not None and issubclass(cell.actor_class, kind)
+
+
 class AnyWorld:
     """A base in the test's hands, and ways to look into it."""
 
@@ -257,7 +262,7 @@ class AnyWorld:
 
     def alive(self, kind: type) -> list[Any]:
         """All living actors of a class."""
-        return [cell.instance for cell in self.base.cells.values() if isinstance(cell.instance, kind)]
+        return [cell.instance for cell in self.base.cells.values() if lives_as(cell, kind)]
 
     def close(self) -> None:
         self.system.shutdown()

@@ -21,6 +21,7 @@ from core import messages as m
 from core.events import BanPeer, CloseInbound, CloseOutbound, NodeFailed, RemovePeer
 from core.house_messages import PeerMisbehaved
 from core.ids import PeerId, PeerKind
+from tests.actors.world import lives_as
 from tests.sim.conftest import MakeSimulation, all_connected, one_seed_network
 
 A = TypeVar("A")
@@ -33,14 +34,14 @@ BUDGET = {"max_restarts": 1000}
 
 def actor_of(node: SimNode, kind: type[A]) -> A:
     """The node's actor of this class."""
-    found = [c.instance for c in node.sim.base.population(node.identity).values() if isinstance(c.instance, kind)]
+    found = [c.instance for c in node.sim.base.population(node.identity).values() if lives_as(c, kind)]
     return found[0]
 
 
 def strike(node: SimNode, kind: type, number: int = 0) -> bool:
     """End one actor of this class as a kill ends its process: the kernel closes what it had. False if there is none."""
     base = node.sim.base
-    cells = [cell for cell in base.population(node.identity).values() if isinstance(cell.instance, kind)]
+    cells = [cell for cell in base.population(node.identity).values() if lives_as(cell, kind)]
     if not cells:
         return False
     cell = cells[number % len(cells)]
