@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import gc
 
-BIRTHS_PER_COLLECTION = 10_000
-"""At least so many actors are born between two collections; each leaves a few kilobytes behind."""
+BIRTHS_PER_LOOK = 10_000
+"""So many actors are born until somebody looks whether to collect; each leaves a few kilobytes behind."""
 
 
 class QuietCollector:
@@ -19,6 +19,7 @@ class QuietCollector:
 
     def __init__(self) -> None:
         self._was_enabled: list[bool] = []
+        self._births = 0  # since the last collection, as far as they have been told
 
     def __enter__(self) -> QuietCollector:
         self._was_enabled.append(gc.isenabled())
@@ -29,8 +30,12 @@ class QuietCollector:
         if self._was_enabled.pop():
             gc.enable()
 
-    def collect(self, living: int) -> int:
-        """Collect, and return how many births may follow until the next time."""
-        if self._was_enabled and self._was_enabled[0]:
-            gc.collect()
-        return max(BIRTHS_PER_COLLECTION, living)
+    def look(self, living: int) -> int:
+        """After so many births as were returned the last time (the first: :data:`BIRTHS_PER_LOOK`): collect if there
+        have been as many as actors are ``living``, and return how many may follow until the next look."""
+        self._births += BIRTHS_PER_LOOK
+        if self._births >= living:
+            self._births = 0
+            if self._was_enabled and self._was_enabled[0]:
+                gc.collect()
+        return BIRTHS_PER_LOOK

@@ -29,11 +29,11 @@ from actors.bases.cell import ActorCell
 from actors.bases.descriptors import DescriptorTable
 from actors.bases.reactor import MESSAGES_PER_VISIT, ReadyQueue
 from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, UnkindSimActorCell
-from actors.bases.sim_collector import BIRTHS_PER_COLLECTION, QuietCollector
+from actors.bases.sim_collector import BIRTHS_PER_LOOK, QuietCollector
 from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualDescriptors, VirtualKernel
 from actors.bases.sim_mailboxes import SimMailboxes, StandStill
-from actors.bases.sim_pages import use_large_pages
+from actors.bases.sim_pages import LargePages
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import LineSink, Trace
 from actors.bases.timers import wakeup_of
@@ -84,7 +84,8 @@ class SimulationBase(SimMailboxes):
         change nothing: it is no event, and no part of the trace."""
         self.inspect_at = math.inf
         self._quiet_collector = QuietCollector()
-        self._births_left = BIRTHS_PER_COLLECTION
+        self._births_left = BIRTHS_PER_LOOK
+        self._pages = LargePages()
         self._home = Identity("system", self.make_environment("system"))
         self.birthplace = self._home
         super().__init__(logDefs=False, strict=strict, drive="caller", environment=self._home.environment)
@@ -236,8 +237,13 @@ class SimulationBase(SimMailboxes):
         """
         self.forbid_in_loop()
         end = math.inf if timeout_s is None else round_up(self.clock.now + max(timeout_s, 0.0))
+        self._see_to_pages()
         with self._quiet_collector:
             return self._run(condition, end)
+
+    def _see_to_pages(self) -> None:
+        if len(self.cells) >= LARGE_FROM_ACTORS:
+            self._pages.keep_up()
 
     def _run(self, condition: Callable[[], bool] | None, end: float) -> bool:
         while not self.closed:
@@ -260,9 +266,8 @@ class SimulationBase(SimMailboxes):
             finally:
                 self.turning = False
             if self._births_left < 0:
-                self._births_left = self._quiet_collector.collect(len(self.cells))
-                if len(self.cells) >= LARGE_FROM_ACTORS:
-                    use_large_pages()
+                self._births_left = self._quiet_collector.look(len(self.cells))
+                self._see_to_pages()
         return False
 
     def _run_on(self, end: float) -> None:

@@ -52,7 +52,7 @@ class Parent(Actor):  # type: ignore[misc]
 
 
 def test_actors_that_are_gone_are_collected_during_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sim_collector, "BIRTHS_PER_COLLECTION", 50)
+    monkeypatch.setattr(sim_collector, "BIRTHS_PER_LOOK", 50)
     base = SimulationBase()
     base._births_left = 50
     parent = base.create_on(Identity("node", base.make_environment("node")), Parent)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import mmap
 import re
+import resource
 import sys
 from pathlib import Path
 
 import pytest
 
 from actors.bases import sim_pages
-from actors.bases.sim_pages import PAGE_BYTES, use_large_pages
+from actors.bases.sim_pages import PAGE_BYTES, LargePages, use_large_pages
 
 
 def huge_bytes() -> int:
@@ -37,3 +38,25 @@ def test_a_system_that_tells_nothing_is_left_alone(lines: str, tmp_path: Path, m
     assert use_large_pages() == 0
     monkeypatch.setattr(sim_pages, "MAPS", str(tmp_path / "none"))
     assert use_large_pages() == 0
+
+
+def test_growth_is_seen_to_when_there_is_enough_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen_to: list[int] = []
+    monkeypatch.setattr(sim_pages, "use_large_pages", lambda: seen_to.append(1))
+    monkeypatch.setattr(sim_pages, "SIZES", str(tmp_path / "sizes"))
+    pages = LargePages()
+    resident_mib = [10, 63, 64, 100, 127, 128, 90, 191, 192]
+    looks = []
+    for mib in resident_mib:
+        (tmp_path / "sizes").write_text(f"999999 {mib * 1024 * 1024 // resource.getpagesize()} 3 4\n")
+        looks.append(pages.keep_up())
+    assert [mib for mib, grown in zip(resident_mib, looks, strict=True) if grown] == [64, 128, 192]
+    assert len(seen_to) == 3
+
+
+def test_a_system_that_does_not_tell_its_size_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in (None, "", "12", "a b"):
+        if text is not None:
+            (tmp_path / "sizes").write_text(text)
+        monkeypatch.setattr(sim_pages, "SIZES", str(tmp_path / "sizes"))
+        assert not LargePages().keep_up()
