@@ -1,17 +1,23 @@
-"""What a connection takes in a simulation, counted object by object: it may not grow unnoticed."""
+"""What a connection and an address take in a simulation, counted object by object: they may not grow unnoticed."""
 
 from __future__ import annotations
 
 import sys
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
 
+from core.book import Book, BookConfig
+from core.ids import Endpoint
 from scripts.benchmarks.footprint import Ledger, footprint, ledger_of, lines_of, size_of
 from scripts.benchmarks.simulation import build
 
 BYTES_PER_END = 3150
 """With CPython 3.11; docs/simulation.md, "Memory", says what it is made of. Other versions have other objects."""
+
+BYTES_PER_ADDRESS = 80
+"""In the peer book, if many books know the same addresses. Text and pair of an address are there once."""
 
 PARTS = {"end", "book", "pool", "server", "node", "host", "program", "common", "shared"}
 SLACK = 1.0 if sys.version_info[:2] == (3, 11) else 1.2
@@ -52,6 +58,24 @@ def test_the_parts_are_all_there_and_add_up(counted: Counted) -> None:
 def test_a_connection_at_rest_has_no_container_of_its_own(counted: Counted, kind: str) -> None:
     # One in each of ten connections may just be doing something.
     assert sum(line.count for line in lines_of(counted.ledger, "end") if line.kind == kind) <= 0.1
+
+
+def test_an_address_in_the_book_takes_no_more_than_is_stated() -> None:
+    endpoints = [Endpoint(f"{20 + number // 250}.{number % 250}.7.9", 5001) for number in range(500)]
+    books = [Book(BookConfig(max_weight_per_group=3), bytes(32), Random(number)) for number in range(3)]
+    for book in books[:2]:
+        for number, endpoint in enumerate(endpoints):
+            book.add(endpoint, f"66.{number % 40}.1.1", 1_700_000_000.0 + number)
+        for number, endpoint in enumerate(endpoints[::10]):
+            book.connected(endpoint, 1_700_001_000.0 + number)
+        assert len(book) == 500
+        assert len(book.choose(5, 1_700_002_000.0).endpoints) == 5
+    ledger = Ledger()
+    for name, book in zip(("alice", "bob", "empty"), books, strict=True):
+        ledger.fix((name, "book"), book)
+    ledger.walk()
+    sizes = ledger.by_owner()
+    assert 50.0 < (sizes["alice", "book"] - sizes["empty", "book"]) / 500 <= BYTES_PER_ADDRESS * SLACK
 
 
 def test_what_two_share_belongs_to_what_is_above_both() -> None:

@@ -69,13 +69,15 @@ class KeptAnswers:
 
 
 def fit_for(requester_ip: str | None, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    """What of an answer this asker gets: not itself, nor what it cannot reach (as :mod:`core.book.sample`).
+    """What of an answer this asker gets: not itself, nor what it could not reach anyway (private or loopback addresses,
+    asked from further away), which would only draw a map of our LAN.
 
     Raises ValueError if ``requester_ip`` is no address.
     """
     if requester_ip is None:
         return endpoints
     asker = address_info(requester_ip)
+    # On loopback or a LAN several nodes may share an address, and which of them asks is not known here.
     own = asker.text if asker.net_class is NetClass.PUBLIC else None
     reach = asker.net_class
     return tuple(it for it in endpoints if it.ip != own and address_info(it.ip).net_class <= reach)

@@ -25,10 +25,11 @@ from core.book.answers import KEPT_FROM_ANSWERS, KeptAnswers, asker_class, fit_f
 from core.book.check import problems
 from core.book.choice import Choice, Constraints, OutboundDraw
 from core.book.config import BookConfig
-from core.book.entry import BookCounts, Entry, EntryRecord, EntryView, Table
+from core.book.entry import BookCounts, EntryRecord, EntryView, Table
 from core.book.hashing import NO_SOURCE
 from core.book.records import restore, snapshot
 from core.book.refusals import port_kept, unusable
+from core.book.rows import ADVERTISED, IPV4, MAX_FAILURES_COUNTED, NO_BUCKET, OF_IP, WHITELISTED
 from core.book.sample import MIN_ANSWER, WIRE_CAP, sample_peers
 from core.book.shelves import Shelves
 from core.book.trial import Trials
@@ -51,8 +52,7 @@ class Book:
         self._config = config
         self._rng = rng
         self._shelves = Shelves(config, secret, rng)
-        self._by_endpoint = self._shelves.by_endpoint
-        self._by_ip = self._shelves.by_ip
+        self._rows = self._shelves.rows
         self._trials = Trials(self._shelves) if config.test_before_evict else None
         kept_s = (config.answer_kept_min_s, config.answer_kept_max_s)
         self._answers = KeptAnswers(*kept_s, rng) if config.answer_kept_max_s else None
@@ -61,7 +61,7 @@ class Book:
     # What is known
 
     def __len__(self) -> int:
-        return len(self._by_endpoint)
+        return len(self._rows)
 
     @property
     def config(self) -> BookConfig:
@@ -75,36 +75,33 @@ class Book:
 
     def has(self, endpoint: Endpoint) -> bool:
         """Whether exactly this address and port is known."""
-        return endpoint in self._by_endpoint
+        return self._rows.find(endpoint) is not None
 
     def unknown(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
         """Those that :meth:`has` does not know, in their order."""
-        known = self._by_endpoint
-        return [endpoint for endpoint in endpoints if endpoint not in known]
+        return self._rows.unknown(endpoints)
 
     def get(self, endpoint: Endpoint) -> EntryView | None:
         """What is known of exactly this address and port."""
-        entry = self._by_endpoint.get(endpoint)
-        return entry.view() if entry is not None else None
+        row = self._rows.find(endpoint)
+        return self._rows.view(row) if row is not None else None
 
     def find_ip(self, ip: str) -> tuple[EntryView, ...]:
         """All entries of an IP address (several only on exempt addresses, with whitelists, or by endpoint)."""
-        return tuple(entry.view() for entry in self._shelves.of_ip(ip))
+        return tuple(self._rows.view(self._rows.row(endpoint)) for endpoint in self._shelves.of_ip(ip))
 
     def tried(self) -> tuple[EntryView, ...]:
         """All tried addresses, in no particular order."""
-        return tuple(entry.view() for entry in self._shelves.tried.entries)
+        return tuple(map(self._rows.view, self._shelves.tried.extent))
 
     def all(self) -> tuple[EntryView, ...]:
         """All known addresses, tried ones first."""
-        shelves = self._shelves
-        return tuple(entry.view() for table in (shelves.tried, shelves.new) for entry in table.entries)
+        return tuple(map(self._rows.view, range(len(self._rows))))
 
     def counts(self) -> BookCounts:
         """How many addresses are new, tried, and hidden from others."""
-        shelves = self._shelves
-        told = len(shelves.pool_4.entries) + len(shelves.pool_6.entries)
-        return BookCounts(len(shelves.new), len(shelves.tried), len(self._by_endpoint) - told)
+        known, tried = len(self._rows), self._rows.tried_count
+        return BookCounts(known - tried, tried, known - self._rows.count(ADVERTISED))
 
     def check(self) -> list[str]:
         """Every invariant that does not hold, in words; an empty list if all is well. Slow: reads the whole book."""
@@ -117,7 +114,7 @@ class Book:
 
         Raises ValueError if ``source_ip`` is no address.
         """
-        if endpoint in self._by_endpoint:
+        if self._rows.find(endpoint) is not None:
             return ()
         return self._admit(endpoint, source_ip, now, advertise, rules.ADVERTISED)
 
@@ -125,7 +122,7 @@ class Book:
         """The addresses of one `getPeers` answer. Raises ValueError if ``source_ip`` is no address."""
         decisions: list[Decision] = []
         for endpoint in endpoints:
-            if endpoint not in self._by_endpoint:
+            if self._rows.find(endpoint) is None:
                 decisions += self._admit(endpoint, source_ip, now, True, rules.ADVERTISED)
         return tuple(decisions)
 
@@ -134,48 +131,50 @@ class Book:
 
         Its wish about advertising is remembered and counts for more than anybody's gossip.
         """
-        entry = self._by_endpoint.get(endpoint)
-        if entry is not None:
-            entry.last_seen = now
+        rows = self._rows
+        row = rows.find(endpoint)
+        if row is not None:
+            rows.seen_at[row] = now
             self.set_advertise(endpoint, advertise)
             return ()
-        entry = self._by_ip.get(endpoint.ip)
-        if entry is None:
+        row = rows.index.get(endpoint.ip)
+        if row is None:
             decisions = self._admit(endpoint, endpoint.ip, now, advertise, rules.INBOUND)
-            admitted = self._by_endpoint.get(endpoint)
+            admitted = rows.find(endpoint)
             if admitted is not None:
-                admitted.last_seen = now
+                rows.seen_at[admitted] = now
             return decisions
         if self._shelves.usable(endpoint) is None:
             return (unusable(endpoint, now),)
-        if entry.table is Table.TRIED:
+        if rows.table(row) is Table.TRIED:
             # Whoever shares the address (a NAT neighbour) must not turn our verified port into his own.
-            return (port_kept(entry, endpoint, now),)
-        decision = self._change_port(entry, endpoint, rules.PORT_ANNOUNCED, now)
-        entry.last_seen = now
+            return (port_kept(rows.endpoints[row], endpoint, now),)
+        decision = self._change_port(row, endpoint, rules.PORT_ANNOUNCED, now)
+        rows.seen_at[row] = now
         self.set_advertise(endpoint, advertise)
         return (decision,)
 
     def connected(self, endpoint: Endpoint, now: float) -> Decisions:
         """Our outbound handshake succeeded: the address is tried, its failures are forgotten."""
         decisions: list[Decision] = []
-        entry = self._by_endpoint.get(endpoint)
-        if entry is None:
+        rows = self._rows
+        row = rows.find(endpoint)
+        if row is None:
             info = self._shelves.usable(endpoint)
             if info is None:
                 return (unusable(endpoint, now),)
-            entry = self._by_ip.get(endpoint.ip)
-            if entry is not None:
-                decisions.append(self._change_port(entry, endpoint, rules.PORT_VERIFIED, now))
+            row = rows.index.get(endpoint.ip)
+            if row is not None:
+                decisions.append(self._change_port(row, endpoint, rules.PORT_VERIFIED, now))
             else:
                 # Nobody told us (a seed, a configured peer): no source.
-                entry = self._shelves.create(endpoint, info, NO_SOURCE, True)
-        if entry.table is Table.NEW:
-            self._promote(entry, decisions, now)
+                row = self._shelves.create(endpoint, info, NO_SOURCE, True)
+        rows.failures[row] = 0
+        rows.connected_at[row] = rows.seen_at[row] = now
+        if rows.table(row) is Table.NEW:
+            self._promote(row, decisions, now)
         elif self._trials is not None:
-            self._trials.passed(entry, decisions, now)
-        entry.failures = 0
-        entry.last_connected = entry.last_seen = now
+            self._trials.passed(endpoint, decisions, now)
         self._changes += 1
         return tuple(decisions)
 
@@ -184,52 +183,48 @@ class Book:
 
         A failure at another port than the known one says nothing about the entry.
         """
-        entry = self._by_endpoint.get(endpoint)
-        if entry is None:
+        rows = self._rows
+        row = rows.find(endpoint)
+        if row is None:
             return ()
         self._changes += 1
-        if entry.table is Table.NEW:
-            self._shelves.forget(entry)
+        if rows.table(row) is Table.NEW:
+            self._shelves.forget(row)
             return (decide(endpoint.peer_id, DecisionKind.FORGOTTEN, rules.FAILED_IN_NEW, now),)
         decisions: list[Decision] = []
-        if self._trials is not None and self._trials.failed(entry, decisions, now):
+        if self._trials is not None and self._trials.failed(endpoint, decisions, now):
             return tuple(decisions)
-        entry.failures += 1
-        numbers = (("failures", entry.failures), ("limit", self._config.max_failures))
-        if entry.failures < self._config.max_failures:
+        rows.failures[row] = failures = min(rows.failures[row] + 1, MAX_FAILURES_COUNTED)
+        numbers = (("failures", failures), ("limit", self._config.max_failures))
+        if failures < self._config.max_failures:
             return ()
-        if entry.whitelisted:
+        if rows.has(row, WHITELISTED):
             rule = rules.WHITELISTED
             return (decide(endpoint.peer_id, DecisionKind.KEPT, rule, now, *numbers),)
-        self._shelves.tried.take(entry)
-        self._shelves.demote(entry, decisions, now, rules.FAILED_IN_TRIED, *numbers)
+        self._shelves.tried.take(row)
+        self._shelves.demote(row, decisions, now, rules.FAILED_IN_TRIED, *numbers)
         return tuple(decisions)
 
     def remove(self, endpoint: Endpoint, now: float, rule: Rule = rules.REMOVED) -> Decisions:
         """Forget exactly this address and port (it is our own, ...). Whitelisted ones stay."""
         if self._answers is not None:
             self._answers.withdraw(endpoint.ip)
-        entry = self._by_endpoint.get(endpoint)
-        return () if entry is None else (self._remove(entry, now, rule),)
+        return () if self._rows.find(endpoint) is None else (self._remove(endpoint, now, rule),)
 
     def remove_ip(self, ip: str, now: float, rule: Rule = rules.REMOVED) -> Decisions:
         """Forget all entries of an IP address (it is banned). Whitelisted ones stay."""
         if self._answers is not None:
             self._answers.withdraw(ip)
-        return tuple(self._remove(entry, now, rule) for entry in self._shelves.of_ip(ip))
+        return tuple(self._remove(endpoint, now, rule) for endpoint in self._shelves.of_ip(ip))
 
     def set_advertise(self, endpoint: Endpoint, advertise: bool) -> bool:
         """Remember whether the peer wants to be given to others; False if it is not known."""
-        entry = self._by_endpoint.get(endpoint)
-        if entry is None:
+        row = self._rows.find(endpoint)
+        if row is None:
             return False
-        if entry.advertise != advertise:
-            entry.advertise = advertise
+        if self._rows.has(row, ADVERTISED) != advertise:
+            self._rows.flags[row] ^= ADVERTISED
             self._changes += 1
-            if entry.pool_pos >= 0:
-                self._shelves.hide(entry)
-            else:
-                self._shelves.show(entry)
         return True
 
     def whitelist(self, endpoint: Endpoint, now: float) -> Decisions:
@@ -238,21 +233,21 @@ class Book:
         Trust is for exactly this ip:port. What happens on other ports of the address has an entry of its own.
         """
         decisions: list[Decision] = []
-        shelves = self._shelves
-        entry = self._by_endpoint.get(endpoint)
-        if entry is None:
+        shelves, rows = self._shelves, self._rows
+        row = rows.find(endpoint)
+        if row is None:
             info = shelves.usable(endpoint)
             if info is None:
                 return (unusable(endpoint, now),)
-            entry = shelves.create(endpoint, info, NO_SOURCE, True, whitelisted=True)
-        elif entry.whitelisted:
+            row = shelves.create(endpoint, info, NO_SOURCE, True, whitelisted=True)
+        elif rows.has(row, WHITELISTED):
             return ()
         else:
-            if self._by_ip.get(endpoint.ip) is entry:
-                del self._by_ip[endpoint.ip]
-            shelves.table_of(entry).take(entry)
-            entry.whitelisted = True
-        shelves.enter_tried(entry, decisions, now, rules.WHITELISTED)
+            shelves.table_of(row).take(row)
+            if rows.table(row) is Table.TRIED:
+                row = rows.to_new(row)
+            rows.set_flags(row, (rows.flags[row] | WHITELISTED) & ~OF_IP)
+        shelves.enter_tried(row, decisions, now, rules.WHITELISTED)
         self._changes += 1
         return tuple(decisions)
 
@@ -289,20 +284,19 @@ class Book:
         With ``now``, and if the book keeps its answers, a large book gives the same one again for about a day
         (:mod:`core.book.answers`).
         """
-        shelves = self._shelves
-        pools = (shelves.pool_4,) if ipv4_only else (shelves.pool_4, shelves.pool_6)
-        known = sum(len(pool.entries) for pool in pools)
-        if self._answers is None or now is None or known < KEPT_FROM_ANSWERS * cap:
-            return sample_peers(pools, cap, requester_ip, self._rng, least)
+        rows, rng = self._rows, self._rng
+        told = rows.count(ADVERTISED | IPV4 if ipv4_only else ADVERTISED)
+        if self._answers is None or now is None or told < KEPT_FROM_ANSWERS * cap:
+            return fit_for(requester_ip, sample_peers(rows.told(ipv4_only), cap, rng, least))
         kept = self._answers.get(
-            asker_class(requester_ip), now, lambda: sample_peers(pools, cap, None, self._rng, least)
+            asker_class(requester_ip), now, lambda: sample_peers(rows.told(ipv4_only), cap, rng, least)
         )
         return tuple(endpoint for endpoint in fit_for(requester_ip, kept) if not self._hides(endpoint))
 
     def _hides(self, endpoint: Endpoint) -> bool:
         """Whether a known address has asked not to be told since an answer with it was made."""
-        entry = self._by_endpoint.get(endpoint)
-        return entry is not None and not entry.advertise
+        row = self._rows.find(endpoint)
+        return row is not None and not self._rows.has(row, ADVERTISED)
 
     def choose(
         self, count: int, now: float, constraints: Constraints = NO_CONSTRAINTS, only: Table | None = None
@@ -337,39 +331,41 @@ class Book:
         if source is not None and self._config.refuse_narrower_reach and info.net_class > source.net_class:
             numbers = (("reach", info.net_class), ("source_reach", source.net_class))
             return (decide(endpoint.peer_id, DecisionKind.REFUSED, rules.NARROWER_REACH, now, *numbers),)
-        occupant = self._by_ip.get(endpoint.ip)
+        occupant = self._rows.index.get(endpoint.ip)
         if occupant is not None:
-            return (port_kept(occupant, endpoint, now),)
+            return (port_kept(self._rows.endpoints[occupant], endpoint, now),)
         decisions: list[Decision] = []
         source_group = source.group if source is not None else NO_SOURCE
-        entry = self._shelves.create(endpoint, info, source_group, advertise)
-        self._shelves.enter_new(entry, decisions, now)
-        decisions.append(decide(endpoint.peer_id, DecisionKind.ADDED, rule, now, ("bucket", entry.bucket)))
+        row = self._shelves.create(endpoint, info, source_group, advertise)
+        bucket = self._shelves.enter_new(row, decisions, now)
+        decisions.append(decide(endpoint.peer_id, DecisionKind.ADDED, rule, now, ("bucket", bucket)))
         self._changes += 1
         return tuple(decisions)
 
-    def _promote(self, entry: Entry, decisions: list[Decision], now: float) -> None:
-        """Put an entry that is in `new`, or in no table yet, into `tried`, unless an occupant is to be tested first."""
+    def _promote(self, row: int, decisions: list[Decision], now: float) -> None:
+        """Put an entry of `new` into `tried`, unless an occupant is to be tested first. It may be in no bucket yet."""
         shelves = self._shelves
-        if self._trials is not None and self._trials.defers(entry, decisions, now):
-            if not entry.is_placed:
-                shelves.enter_new(entry, decisions, now)
+        is_placed = self._rows.buckets[row] != NO_BUCKET
+        if self._trials is not None and self._trials.defers(row, decisions, now):
+            if not is_placed:
+                shelves.enter_new(row, decisions, now)
             return
-        if entry.is_placed:
-            shelves.new.take(entry)
-        shelves.enter_tried(entry, decisions, now, rules.OUTBOUND_SUCCESS)
+        if is_placed:
+            shelves.new.take(row)
+        shelves.enter_tried(row, decisions, now, rules.OUTBOUND_SUCCESS)
 
-    def _remove(self, entry: Entry, now: float, rule: Rule) -> Decision:
-        subject = entry.endpoint.peer_id
-        if entry.whitelisted:
-            return decide(subject, DecisionKind.KEPT, rules.WHITELISTED, now)
-        self._shelves.forget(entry)
+    def _remove(self, endpoint: Endpoint, now: float, rule: Rule) -> Decision:
+        row = self._rows.row(endpoint)
+        if self._rows.has(row, WHITELISTED):
+            return decide(endpoint.peer_id, DecisionKind.KEPT, rules.WHITELISTED, now)
+        self._shelves.forget(row)
         self._changes += 1
-        return decide(subject, DecisionKind.FORGOTTEN, rule, now)
+        return decide(endpoint.peer_id, DecisionKind.FORGOTTEN, rule, now)
 
-    def _change_port(self, entry: Entry, endpoint: Endpoint, rule: Rule, now: float) -> Decision:
-        known_port = entry.endpoint.port
-        self._shelves.change_port(entry, endpoint)
+    def _change_port(self, row: int, endpoint: Endpoint, rule: Rule, now: float) -> Decision:
+        """Let the entry of an IP address stand for another port of it; it stays in its bucket."""
+        known_port = self._rows.endpoints[row].port
+        self._rows.endpoints[row] = endpoint
         self._changes += 1
         numbers = (("known_port", known_port), ("port", endpoint.port))
         return decide(endpoint.peer_id, DecisionKind.UPDATED, rule, now, *numbers)

@@ -5,90 +5,86 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.book.config import Identity
-from core.book.entry import Entry, Table
+from core.book.entry import Table
+from core.book.rows import ADVERTISED, EXEMPT, IPV4, NO_BUCKET, OF_IP, WHITELISTED
 from core.book.shelves import Shelves
 from core.book.table import BucketTable
 from core.book.weights import GroupCounts
 
+_ALL_FLAGS = ADVERTISED | EXEMPT | IPV4 | OF_IP | WHITELISTED
+
 
 def problems(shelves: Shelves) -> list[str]:
     """Every invariant that does not hold, in words; an empty list if all is well."""
+    rows = shelves.rows
+    lengths = {len(column) for column in rows.columns}
+    if len(lengths) > 1 or not 0 <= rows.tried_count <= min(lengths):
+        return [f"columns of {sorted(lengths)} rows, {rows.tried_count} of them tried"]
     return [
-        *_table_problems(shelves.new, Table.NEW),
-        *_table_problems(shelves.tried, Table.TRIED),
         *_index_problems(shelves),
-        *_pool_problems(shelves),
-        *(f"{entry.endpoint}: {text}" for entry in shelves.by_endpoint.values() for text in _faults(shelves, entry)),
+        *_table_problems(shelves.new),
+        *_table_problems(shelves.tried),
+        *(f"{rows.endpoints[row]}: {text}" for row in range(len(rows)) for text in _faults(shelves, row)),
     ]
 
 
-def _table_problems(table: BucketTable, kind: Table) -> Iterator[str]:
-    if sum(map(len, table.buckets)) != len(table.entries):
-        yield f"{kind.value}: buckets and dense array differ in size"
-    for bucket, occupants in enumerate(table.buckets):
-        if len(occupants) > table.bucket_size and not all(entry.whitelisted for entry in occupants):
-            yield f"{kind.value}: bucket {bucket} holds {len(occupants)} entries"
-        for entry in occupants:
-            if (entry.table, entry.bucket) != (kind, bucket):
-                yield f"{kind.value}: {entry.endpoint} in bucket {bucket} believes it is elsewhere"
-    for position, entry in enumerate(table.entries):
-        if entry.table_pos != position:
-            yield f"{kind.value}: {entry.endpoint} at {position} of the dense array believes it is elsewhere"
-    if table.whitelisted_count != sum(entry.whitelisted for entry in table.entries):
-        yield f"{kind.value}: wrong count of whitelisted entries"
-    kept = table.groups
-    if kept is not None:
-        counted = GroupCounts(table.entries, kept.limit)
-        if (kept.of, kept.beyond) != (counted.of, counted.beyond):
-            yield f"{kind.value}: wrong counts of net groups"
-
-
 def _index_problems(shelves: Shelves) -> Iterator[str]:
-    placed = [entry for table in (shelves.new, shelves.tried) for entry in table.entries]
-    if len({id(entry) for entry in placed}) != len(placed):
-        yield "an entry is in more than one place"
-    if {id(entry) for entry in placed} != {id(entry) for entry in shelves.by_endpoint.values()}:
-        yield "the index by endpoint and the tables hold different entries"
-    for endpoint, entry in shelves.by_endpoint.items():
-        if entry.endpoint != endpoint:
-            yield f"{endpoint} is the key of {entry.endpoint}"
-    for ip, entry in shelves.by_ip.items():
-        if entry.endpoint.ip != ip or shelves.by_endpoint.get(entry.endpoint) is not entry:
-            yield f"the index by IP has a ghost of {ip}"
+    rows = shelves.rows
+    keys = {rows.key(row): row for row in range(len(rows))}
+    if len(keys) < len(rows):
+        yield "an address is in more than one row"
+    if keys != rows.index:
+        yield "the index and the rows hold different entries"
 
 
-def _pool_problems(shelves: Shelves) -> Iterator[str]:
-    for pool in (shelves.pool_4, shelves.pool_6):
-        for position, entry in enumerate(pool.entries):
-            if entry.pool_pos != position:
-                yield f"{entry.endpoint} at {position} of its pool believes it is elsewhere"
-            if shelves.by_endpoint.get(entry.endpoint) is not entry:
-                yield f"a pool has a ghost of {entry.endpoint}"
-            if (len(entry.info.packed) == 4) != (pool is shelves.pool_4):
-                yield f"{entry.endpoint} is in the pool of the other family"
+def _table_problems(table: BucketTable) -> Iterator[str]:
+    rows, kind = table.rows, table.kind.value
+    whitelisted = [0] * len(table.sizes)
+    counted = [0] * len(table.sizes)
+    for row in table.extent:
+        bucket = rows.buckets[row]
+        if bucket >= len(counted):
+            yield f"{kind}: {rows.endpoints[row]} is in no bucket"
+            continue
+        counted[bucket] += 1
+        whitelisted[bucket] += rows.has(row, WHITELISTED)
+    if counted != list(table.sizes):
+        yield f"{kind}: wrong sizes of buckets"
+    for bucket, count in enumerate(counted):
+        if count > table.bucket_size and whitelisted[bucket] < count:
+            yield f"{kind}: bucket {bucket} holds {count} entries"
+    kept = table.groups
+    groups = list(rows.groups(slice(table.extent.start, table.extent.stop)))
+    if table.nobody_shares and len(set(groups)) < len(groups):
+        yield f"{kind}: some share a net group"
+    if kept is not None:
+        anew = GroupCounts(groups, kept.limit)
+        if (kept.of, kept.beyond) != (anew.of, anew.beyond):
+            yield f"{kind}: wrong counts of net groups"
 
 
-def _faults(shelves: Shelves, entry: Entry) -> Iterator[str]:
-    config = shelves.config
-    exempt = shelves.is_exempt(entry.info)
-    if shelves.usable(entry.endpoint) != entry.info:
-        yield "unusable address, or not the one it was parsed from"
-    if entry.exempt_port != (entry.endpoint.port if exempt else 0):
-        yield "wrong port in its bucket hash"
-    if entry.table is Table.TRIED:
-        if entry.bucket != shelves.hash.tried_bucket(entry.info, entry.exempt_port):
-            yield "wrong tried bucket"
-        if entry.failures >= config.max_failures and not entry.whitelisted:
-            yield f"{entry.failures} failures in tried"
-    else:
-        if entry.bucket != shelves.hash.new_bucket(entry.info, entry.source_group, entry.exempt_port):
-            yield "wrong new bucket"
-        if entry.failures:
-            yield "failures in new"
-        if entry.whitelisted:
-            yield "whitelisted, but not in tried"
-    covered = config.identity is Identity.IP and not exempt and not entry.whitelisted
-    if (shelves.by_ip.get(entry.endpoint.ip) is entry) != covered:
-        yield "more than one entry for its IP address, or missing from the index"
-    if (entry.pool_pos >= 0) != entry.advertise:
-        yield "in the pool of advertised entries against its wish, or missing from it"
+def _faults(shelves: Shelves, row: int) -> Iterator[str]:
+    config, rows = shelves.config, shelves.rows
+    table, flags = rows.table(row), rows.flags[row]
+    info = shelves.usable(rows.endpoints[row])
+    if info is None:
+        yield "unusable address"
+        return
+    exempt, trusted = shelves.is_exempt(info), bool(flags & WHITELISTED)
+    if bool(flags & EXEMPT) != exempt:
+        yield "exempt from grouping or not, against the rule"
+    if bool(flags & IPV4) != (len(info.packed) == 4):
+        yield "of the other family"
+    if bool(flags & OF_IP) != (config.identity is Identity.IP and not exempt and not trusted):
+        yield "the only entry of its IP address or not, against the rule"
+    if flags & ~_ALL_FLAGS:
+        yield "unknown flags"
+    if rows.buckets[row] not in (NO_BUCKET, shelves.bucket(row, table)):
+        yield f"wrong {table.value} bucket"
+    failures = rows.failures[row]
+    if table is Table.TRIED and failures >= config.max_failures and not trusted:
+        yield f"{failures} failures in tried"
+    if table is Table.NEW and failures:
+        yield "failures in new"
+    if table is Table.NEW and trusted:
+        yield "whitelisted, but not in tried"

@@ -18,11 +18,12 @@ from random import Random
 
 from core.book import rules
 from core.book.config import BookConfig
-from core.book.entry import Entry, EntryView, Table
+from core.book.entry import EntryView, Table
+from core.book.rows import EXEMPT
 from core.book.table import BucketTable
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
 from core.ids import Endpoint
-from core.netgroup import NetGroup, is_exempt
+from core.netgroup import NetGroup, address_info, is_exempt
 
 MAX_DRAWS = 32
 """Draws for one address before the eligible ones are listed. With a tenth of all addresses eligible, 1 choice in 29
@@ -75,8 +76,10 @@ class OutboundDraw:
         "_drawn",
         "_eligible",
         "_endpoints",
+        "_flags",
         "_group_counts",
         "_ips",
+        "_known",
         "_limits",
         "_new",
         "_passed_over",
@@ -92,16 +95,18 @@ class OutboundDraw:
     ) -> None:
         self._new = new
         self._tried = tried
+        self._known = new.rows.endpoints
+        self._flags = new.rows.flags
         self._rng = rng
         self._limits = constraints
-        self._weights_new = new.weights(config.max_weight_per_group)
-        self._weights_tried = tried.weights(config.max_weight_per_group)
-        self._tried_share = tried_share(self._weights_new.total, self._weights_tried.total, len(tried.entries), config)
+        self._weights_new = of_new = new.weights()
+        self._weights_tried = of_tried = tried.weights()
+        self._tried_share = tried_share(of_new.total, of_tried.total, of_tried.count, config)
         self._group_counts = dict(constraints.group_counts)
         self._endpoints: set[Endpoint] = set()
         self._ips: set[str] = set()
         self._passed_over: dict[Endpoint, Decision] = {}
-        self._eligible: tuple[list[Entry], list[Entry]] | None = None
+        self._eligible: tuple[list[int], list[int]] | None = None
         self._drawn = 0
 
     def run(self, count: int, now: float, only: Table | None) -> Choice:
@@ -111,38 +116,34 @@ class OutboundDraw:
         chosen: list[Endpoint] = []
         decisions: list[Decision] = []
         while len(chosen) < count:
-            entry = self._next(now)
-            if entry is None:
+            row = self._next(now)
+            if row is None:
                 break
-            self._take(entry)
-            chosen.append(entry.endpoint)
-            decisions.append(self._record(entry, now))
+            self._take(row)
+            chosen.append(self._known[row])
+            decisions.append(self._record(row, now))
         return Choice(tuple(chosen), (*self._passed_over.values(), *decisions))
 
-    def _next(self, now: float) -> Entry | None:
+    def _next(self, now: float) -> int | None:
         if self._eligible is None:
             for _ in range(MAX_DRAWS):
-                entry = self._draw()
-                if entry is None:
+                row = self._draw()
+                if row is None:
                     return None
                 self._drawn += 1
-                rule = self._obstacle(entry)
+                rule = self._obstacle(row)
                 if rule is None:
-                    return entry
-                self._pass_over(entry, rule, now)
+                    return row
+                self._pass_over(row, rule, now)
         return self._draw_exactly()
 
-    def _draw(self) -> Entry | None:
+    def _draw(self) -> int | None:
         rng = self._rng
         return (self._weights_tried if rng.random() < self._tried_share else self._weights_new).draw(rng)
 
-    def _draw_exactly(self) -> Entry | None:
-        if self._eligible is None:
-            tried, new = self._tried.entries, self._new.entries
-        else:
-            tried, new = self._eligible
-        tried = [entry for entry in tried if self._obstacle(entry) is None]
-        new = [entry for entry in new if self._obstacle(entry) is None]
+    def _draw_exactly(self) -> int | None:
+        before = (self._tried.extent, self._new.extent) if self._eligible is None else self._eligible
+        tried, new = ([row for row in some if self._obstacle(row) is None] for some in before)
         self._eligible = (tried, new)
         of_tried, of_new = self._weights_tried, self._weights_new
         weight_tried = self._tried_share * of_tried.sum_of(tried) / max(1.0, of_tried.total)
@@ -154,52 +155,55 @@ class OutboundDraw:
             return of_tried.draw_from(tried, self._rng)
         return of_new.draw_from(new, self._rng)
 
-    def _obstacle(self, entry: Entry) -> Rule | None:
-        """The rule that forbids dialling ``entry`` now, or None."""
-        endpoint, limits = entry.endpoint, self._limits
+    def _obstacle(self, row: int) -> Rule | None:
+        """The rule that forbids dialling this entry now, or None."""
+        endpoint, limits = self._known[row], self._limits
         if endpoint in self._endpoints or endpoint in limits.endpoints:
             return rules.NOT_NOW
         if limits.forbidden is not None:
             rule = limits.forbidden(endpoint)
             if rule is not None:
                 return rule
-        if entry.exempt_port:
+        if self._flags[row] & EXEMPT:
             return None
         if endpoint.ip in self._ips or endpoint.ip in limits.ips:
             return rules.IP_CONNECTED
-        if self._group_counts.get(entry.info.group, 0) >= limits.group_limit:
+        if self._group_counts.get(address_info(endpoint.ip).group, 0) >= limits.group_limit:
             return rules.GROUP_FULL
         return None
 
-    def _take(self, entry: Entry) -> None:
-        self._endpoints.add(entry.endpoint)
-        if not entry.exempt_port:
-            self._ips.add(entry.endpoint.ip)
-            group = entry.info.group
+    def _take(self, row: int) -> None:
+        endpoint = self._known[row]
+        self._endpoints.add(endpoint)
+        if not self._flags[row] & EXEMPT:
+            self._ips.add(endpoint.ip)
+            group = address_info(endpoint.ip).group
             self._group_counts[group] = self._group_counts.get(group, 0) + 1
 
-    def _pass_over(self, entry: Entry, rule: Rule, now: float) -> None:
+    def _pass_over(self, row: int, rule: Rule, now: float) -> None:
+        endpoint = self._known[row]
         # The addresses of this very call were chosen, not passed over; and one record for each address is enough.
-        if entry.endpoint in self._endpoints or entry.endpoint in self._passed_over:
+        if endpoint in self._endpoints or endpoint in self._passed_over:
             return
         numbers: tuple[tuple[str, float], ...] = ()
         if rule is rules.GROUP_FULL:
-            count = self._group_counts.get(entry.info.group, 0)
+            count = self._group_counts.get(address_info(endpoint.ip).group, 0)
             numbers = (("outbound_in_group", count), ("limit", self._limits.group_limit))
-        record = decide(entry.endpoint.peer_id, DecisionKind.PASSED_OVER, rule, now, *numbers)
-        self._passed_over[entry.endpoint] = record
+        record = decide(endpoint.peer_id, DecisionKind.PASSED_OVER, rule, now, *numbers)
+        self._passed_over[endpoint] = record
 
-    def _record(self, entry: Entry, now: float) -> Decision:
+    def _record(self, row: int, now: float) -> Decision:
+        is_tried = row < self._weights_tried.count
         return decide(
-            entry.endpoint.peer_id,
+            self._known[row].peer_id,
             DecisionKind.CHOSEN,
             rules.CHOSEN,
             now,
-            ("tried", len(self._tried.entries)),
-            ("new", len(self._new.entries)),
+            ("tried", self._weights_tried.count),
+            ("new", self._weights_new.count),
             ("tried_share", self._tried_share),
-            ("from_tried", entry.table is Table.TRIED),
-            ("weight", (self._weights_tried if entry.table is Table.TRIED else self._weights_new).of(entry)),
+            ("from_tried", is_tried),
+            ("weight", (self._weights_tried if is_tried else self._weights_new).of(row)),
             ("draws", self._drawn),
         )
 

@@ -18,6 +18,10 @@ KEPT_MAX_S = 27 * 3600.0
 """How long a `getPeers` answer is given again (Bitcoin Core PR #18991): about a day, at a moment nobody can foresee."""
 
 
+_MOST = {"new_bucket_count": 255, "tried_bucket_count": 255, "bucket_size": 65_535, "max_failures": 65_535}
+"""The number of a bucket is one byte of the book's rows (:mod:`core.book.rows`), the others are two."""
+
+
 class Hashing(enum.Enum):
     """How an address finds its bucket."""
 
@@ -73,10 +77,10 @@ class BookConfig:
     """How long a `getPeers` answer is given again, drawn anew for each (:mod:`core.book.answers`). 0: not at all."""
 
     def __post_init__(self) -> None:
-        for name in ("new_bucket_count", "tried_bucket_count", "bucket_size", "max_failures"):
+        for name, most in _MOST.items():
             value = getattr(self, name)
-            if not 1 <= value <= 65_536:
-                raise ValueError(f"{name}: expected 1 to 65536, got {value!r}")
+            if not 1 <= value <= most:
+                raise ValueError(f"{name}: expected 1 to {most}, got {value!r}")
         if not self.new_max_age_s > 0:
             raise ValueError(f"new_max_age_s: expected more than 0 seconds, got {self.new_max_age_s!r}")
         if self.min_tried_to_weigh < 0:

@@ -6,10 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import msgspec
-
 from core.ids import Endpoint
-from core.netgroup import AddressInfo, NetGroup
+from core.netgroup import NetGroup
 
 
 class Table(enum.Enum):
@@ -17,51 +15,6 @@ class Table(enum.Enum):
 
     NEW = "new"
     TRIED = "tried"
-
-
-class Entry(msgspec.Struct, eq=False, gc=False):
-    """The book's own, mutable record of an address. It never leaves :mod:`core.book`; others get an EntryView.
-
-    There are thousands, so it is a structure that Python's collector of cycles does not look at: it is part of none.
-    """
-
-    endpoint: Endpoint
-    info: AddressInfo
-    exempt_port: int
-    """The port, if the address is exempt from grouping (loopback, private by option); 0 otherwise."""
-    source_group: NetGroup
-    advertise: bool
-    whitelisted: bool = False
-    failures: int = 0
-    placed_at: float = 0.0
-    last_connected: float | None = None
-    last_seen: float | None = None
-    table: Table = Table.NEW
-    bucket: int = -1
-    table_pos: int = -1
-    pool_pos: int = -1
-    """Its place in the pool of its family; -1 while it is in none."""
-
-    @property
-    def is_placed(self) -> bool:
-        """Whether the entry has ever been put into a table."""
-        return self.bucket >= 0
-
-    def view(self) -> EntryView:
-        """A copy for the world outside the book."""
-        return EntryView(
-            self.endpoint,
-            self.table,
-            self.bucket,
-            self.info.group,
-            self.source_group,
-            self.failures,
-            self.placed_at,
-            self.last_connected,
-            self.last_seen,
-            self.advertise,
-            self.whitelisted,
-        )
 
 
 @dataclass(frozen=True, slots=True)

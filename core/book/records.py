@@ -6,10 +6,12 @@ The secret that keys the buckets is kept apart, by whoever made it; where an ent
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import nan
 
 from core.book import rules
 from core.book.entry import EntryRecord, Table
 from core.book.refusals import port_kept, unusable
+from core.book.rows import ADVERTISED, time_or_none
 from core.book.shelves import Shelves
 from core.decisions import Decision, DecisionKind
 from core.ids import Endpoint
@@ -19,26 +21,14 @@ from core.netgroup import NetGroup
 def snapshot(shelves: Shelves) -> tuple[EntryRecord, ...]:
     """Every entry as plain data, tried ones first."""
     # Thousands are made in the loop that carries messages too: what can be outside the loop is.
-    return tuple(
-        [
-            EntryRecord(
-                entry.endpoint.ip,
-                entry.endpoint.port,
-                kind,
-                entry.source_group,
-                entry.failures,
-                entry.placed_at,
-                entry.last_connected,
-                entry.last_seen,
-                entry.advertise,
-            )
-            for kind, entries in (
-                (Table.TRIED.value, shelves.tried.entries),
-                (Table.NEW.value, shelves.new.entries),
-            )
-            for entry in entries
-        ]
-    )
+    rows = shelves.rows
+    tables = [Table.TRIED.value] * len(shelves.tried) + [Table.NEW.value] * len(shelves.new)
+    ips = [endpoint.ip for endpoint in rows.endpoints]
+    ports = [endpoint.port for endpoint in rows.endpoints]
+    times = (rows.placed_at, map(time_or_none, rows.connected_at), map(time_or_none, rows.seen_at))
+    advertised = [flags & ADVERTISED == ADVERTISED for flags in rows.flags]
+    columns = (tables, rows.sources, rows.failures, *times, advertised)
+    return tuple(map(EntryRecord._make, zip(ips, ports, *columns, strict=True)))
 
 
 def restore(shelves: Shelves, records: Iterable[EntryRecord], now: float, max_failures: int) -> list[Decision]:
@@ -59,20 +49,23 @@ def _restore_one(shelves: Shelves, record: EntryRecord, now: float, max_failures
     info = shelves.usable(endpoint)
     if info is None:
         return [unusable(endpoint, now)]
-    if endpoint in shelves.by_endpoint:
+    rows = shelves.rows
+    if rows.find(endpoint) is not None:
         return []
-    occupant = shelves.by_ip.get(endpoint.ip)
+    occupant = rows.index.get(endpoint.ip)
     if occupant is not None:
-        return [port_kept(occupant, endpoint, now)]
+        return [port_kept(rows.endpoints[occupant], endpoint, now)]
     decisions: list[Decision] = []
-    entry = shelves.create(endpoint, info, NetGroup(record.source_group), bool(record.advertise))
+    row = shelves.create(endpoint, info, NetGroup(record.source_group), bool(record.advertise))
     if record.table == Table.TRIED.value:
-        shelves.enter_tried(entry, decisions, now, rules.RESTORED)
-        entry.failures = max(0, min(record.failures, max_failures - 1))
+        shelves.enter_tried(row, decisions, now, rules.RESTORED)
     else:
-        shelves.enter_new(entry, decisions, now)
+        shelves.enter_new(row, decisions, now)
+    row = rows.row(endpoint)
+    if rows.table(row) is Table.TRIED:
+        rows.failures[row] = max(0, min(record.failures, max_failures - 1))
     # A stored time from the future (the clock was set back) would make an entry immune to eviction by age.
-    entry.placed_at = min(record.placed_at, now)
-    entry.last_connected = record.last_connected
-    entry.last_seen = record.last_seen
+    shelves.table_of(row).date(row, min(record.placed_at, now))
+    rows.connected_at[row] = nan if record.last_connected is None else record.last_connected
+    rows.seen_at[row] = nan if record.last_seen is None else record.last_seen
     return [made for made in decisions if made.decision is not DecisionKind.MOVED_TO_TRIED]

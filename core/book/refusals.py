@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from core.book import rules
-from core.book.entry import Entry
 from core.decisions import Decision, DecisionKind, decide
 from core.ids import Endpoint
 
@@ -15,7 +14,7 @@ def unusable(endpoint: Endpoint, now: float) -> Decision:
     return decide(subject, DecisionKind.REFUSED, rules.ADDRESS_UNUSABLE, now)
 
 
-def port_kept(occupant: Entry, endpoint: Endpoint, now: float) -> Decision:
+def port_kept(known: Endpoint, endpoint: Endpoint, now: float) -> Decision:
     """Its IP address is known with another port."""
-    numbers = (("known_port", occupant.endpoint.port), ("port", endpoint.port))
+    numbers = (("known_port", known.port), ("port", endpoint.port))
     return decide(endpoint.peer_id, DecisionKind.REFUSED, rules.PORT_KEPT, now, *numbers)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from random import Random
 
-from core.book.entry import Entry
-from core.book.table import AdvertisedPool
 from core.draw import draw
 from core.ids import Endpoint
-from core.netgroup import NetClass, address_info
 
 WIRE_CAP = 200
 """Longest list that a lisk-p2p node takes without a penalty (LIP 0004 itself: 1000)."""
@@ -27,25 +24,10 @@ def answer_size(known: int, cap: int, rng: Random, least: int = MIN_ANSWER) -> i
     return min(cap, max(drawn, min(least, known)))
 
 
-def sample_peers(
-    pools: tuple[AdvertisedPool, ...], cap: int, requester_ip: str | None, rng: Random, least: int = MIN_ANSWER
-) -> tuple[Endpoint, ...]:
-    """Random addresses from the pools, in random order. Raises ValueError if ``requester_ip`` is no address.
+def sample_peers(told: list[Endpoint], cap: int, rng: Random, least: int = MIN_ANSWER) -> tuple[Endpoint, ...]:
+    """Some of ``told``, which is taken apart, in random order.
 
-    "Known" counts the addresses that may be told: whoever asked not to be advertised is not in a pool, so that neither
-    the list nor its length tells of him. A requester gets neither itself nor addresses that it could not reach anyway
-    (private or loopback ones, asked from further away): they would only draw a map of our LAN.
+    "Known" counts the addresses that may be told: whoever asked not to be advertised is not in the list, so that
+    neither the answer nor its length tells of him.
     """
-    known = sum(len(pool.entries) for pool in pools)
-    size = answer_size(known, cap, rng, least)
-    population: list[Entry] = [*pools[0].entries]
-    for pool in pools[1:]:
-        population += pool.entries
-    picked = draw(population, size, rng)
-    if requester_ip is None:
-        return tuple([entry.endpoint for entry in picked])
-    asker = address_info(requester_ip)
-    # On loopback or a LAN several nodes may share an address, and which of them asks is not known here.
-    own = asker.text if asker.net_class is NetClass.PUBLIC else None
-    reach = asker.net_class
-    return tuple([entry.endpoint for entry in picked if entry.info.net_class <= reach and entry.endpoint.ip != own])
+    return tuple(draw(told, answer_size(len(told), cap, rng, least), rng))

@@ -1,7 +1,7 @@
-"""Where entries stand: two tables of buckets, the indices over them, and who must leave when a bucket is full.
+"""Where entries stand: two tables of buckets over one set of rows, and who must leave when a bucket is full.
 
-The shelves keep an entry in one table, in the index by endpoint, in the index by IP if the LIP's identity covers it,
-and in the pool of advertised entries if it may be told. What enters and leaves, and why, is :mod:`core.book.book`.
+What enters and leaves, and why, is :mod:`core.book.book`. An entry that comes in may push another out, and that moves
+rows: a number of a row that was known before is not good any more.
 """
 
 from __future__ import annotations
@@ -10,30 +10,27 @@ from random import Random
 
 from core.book import rules
 from core.book.config import BookConfig, Hashing, Identity
-from core.book.entry import Entry, Table
+from core.book.entry import Table
 from core.book.hashing import bucket_hash
-from core.book.table import AdvertisedPool, BucketTable
+from core.book.rows import ADVERTISED, EXEMPT, IPV4, OF_IP, WHITELISTED, Rows
+from core.book.table import BucketTable
 from core.decisions import Decision, DecisionKind, Rule, decide
 from core.ids import MAX_PORT, MIN_PORT, Endpoint
 from core.netgroup import AddressInfo, NetClass, NetGroup, address_info
 
 
 class Shelves:
-    """The tables of one book and their indices. Arguments as for :class:`core.book.book.Book`."""
+    """The tables of one book and their rows. Arguments as for :class:`core.book.book.Book`."""
 
-    __slots__ = ("by_endpoint", "by_ip", "config", "hash", "new", "pool_4", "pool_6", "rng", "tried")
+    __slots__ = ("config", "hash", "new", "rng", "rows", "tried")
 
     def __init__(self, config: BookConfig, secret: bytes, rng: Random) -> None:
         self.config = config
         self.rng = rng
         self.hash = bucket_hash(config, secret)
-        self.new = BucketTable(Table.NEW, config.new_bucket_count, config.bucket_size)
-        self.tried = BucketTable(Table.TRIED, config.tried_bucket_count, config.bucket_size)
-        self.pool_4 = AdvertisedPool()
-        self.pool_6 = AdvertisedPool()
-        self.by_endpoint: dict[Endpoint, Entry] = {}
-        self.by_ip: dict[str, Entry] = {}
-        """The one entry of an IP address, for the addresses that the LIP's identity covers."""
+        self.rows = rows = Rows()
+        self.new = BucketTable(Table.NEW, rows, config.new_bucket_count, config)
+        self.tried = BucketTable(Table.TRIED, rows, config.tried_bucket_count, config)
 
     def usable(self, endpoint: Endpoint) -> AddressInfo | None:
         """What the address says; None unless it is canonical text of an address and port that can be dialled."""
@@ -55,112 +52,95 @@ class Shelves:
             return True
         return info.net_class is NetClass.PRIVATE and self.config.private_networks_exempt
 
-    def of_ip(self, ip: str) -> list[Entry]:
-        """All entries of an IP address. Reads the whole book where the LIP's identity does not cover the address."""
-        one = self.by_ip.get(ip)
-        if one is not None and not self.tried.whitelisted_count:
-            return [one]
-        return [entry for entry in self.by_endpoint.values() if entry.endpoint.ip == ip]
+    def of_ip(self, ip: str) -> list[Endpoint]:
+        """All entries of an IP address."""
+        rows = self.rows
+        if rows.count(OF_IP) == len(rows):
+            row = rows.index.get(ip)
+            return [] if row is None else [rows.endpoints[row]]
+        # The one entry of its address may have others beside it, which are whitelisted, on other ports.
+        return [endpoint for endpoint in rows.endpoints if endpoint.ip == ip]
 
     def create(
         self, endpoint: Endpoint, info: AddressInfo, source_group: NetGroup, advertise: bool, whitelisted: bool = False
-    ) -> Entry:
-        """An entry for an address that has none, in the indices but not yet in a table."""
+    ) -> int:
+        """Make an entry for an address that has none, in no bucket yet, and return its row."""
         exempt = self.is_exempt(info)
-        entry = Entry(endpoint, info, endpoint.port if exempt else 0, source_group, advertise)
-        entry.whitelisted = whitelisted
-        self.by_endpoint[endpoint] = entry
+        flags = ADVERTISED * advertise | EXEMPT * exempt | IPV4 * (len(info.packed) == 4) | WHITELISTED * whitelisted
         if not exempt and not whitelisted and self.config.identity is Identity.IP:
-            self.by_ip[endpoint.ip] = entry
-        if advertise:
-            self.show(entry)
-        return entry
+            flags |= OF_IP
+        return self.rows.add(endpoint, source_group, flags)
 
-    def forget(self, entry: Entry) -> None:
-        """Take an entry out of its table and out of every index."""
-        endpoint = entry.endpoint
-        self.table_of(entry).take(entry)
-        del self.by_endpoint[endpoint]
-        if self.by_ip.get(endpoint.ip) is entry:
-            del self.by_ip[endpoint.ip]
-        self.hide(entry)
+    def forget(self, row: int) -> None:
+        """Take an entry out of its bucket and out of the rows."""
+        self.table_of(row).take(row)
+        self.rows.remove(self.rows.to_new(row) if row < self.rows.tried_count else row)
 
-    def change_port(self, entry: Entry, endpoint: Endpoint) -> None:
-        """Let the entry of an IP address stand for another port of it; it stays in its bucket."""
-        del self.by_endpoint[entry.endpoint]
-        entry.endpoint = endpoint
-        self.by_endpoint[endpoint] = entry
+    def table_of(self, row: int) -> BucketTable:
+        """The table that the row is in."""
+        return self.tried if row < self.rows.tried_count else self.new
 
-    def table_of(self, entry: Entry) -> BucketTable:
-        """The table that the entry is in."""
-        return self.tried if entry.table is Table.TRIED else self.new
+    def bucket(self, row: int, table: Table) -> int:
+        """Where the entry belongs in this table."""
+        rows = self.rows
+        info, port = address_info(rows.endpoints[row].ip), rows.port_in_hash(row)
+        if table is Table.TRIED:
+            return self.hash.tried_bucket(info, port)
+        return self.hash.new_bucket(info, rows.sources[row], port)
 
-    def show(self, entry: Entry) -> None:
-        """Put a hidden entry into the pool of those that may be told."""
-        self.pool_of(entry).add(entry)
-
-    def hide(self, entry: Entry) -> None:
-        """Take it out of its pool, if it is in there."""
-        if entry.pool_pos >= 0:
-            self.pool_of(entry).take(entry)
-
-    def pool_of(self, entry: Entry) -> AdvertisedPool:
-        """The pool of the family of its address."""
-        return self.pool_4 if len(entry.info.packed) == 4 else self.pool_6
-
-    def enter_new(self, entry: Entry, decisions: list[Decision], now: float) -> None:
-        """Place an entry that is in no table into `new`.
+    def enter_new(self, row: int, decisions: list[Decision], now: float) -> int:
+        """Place an entry that is in no bucket into one of `new`, whose number comes back.
 
         Full bucket: out goes the oldest occupant if it is older than the limit, else a uniformly chosen one (LIP 0004,
         "Peer directory"). A random victim cannot be aimed at.
         """
-        bucket = self.hash.new_bucket(entry.info, entry.source_group, entry.exempt_port)
+        bucket = self.bucket(row, Table.NEW)
         if self.new.is_full(bucket):
-            victim, rule = self.new.oldest(bucket), rules.NEW_BUCKET_FULL_AGE
-            if now - victim.placed_at <= self.config.new_max_age_s:
-                # `new` holds no whitelisted entries: there is always a victim.
-                victim, rule = self.new.random_victim(bucket, self.rng) or victim, rules.NEW_BUCKET_FULL_RANDOM
-            self.forget(victim)
-            decisions.append(
-                decide(
-                    victim.endpoint.peer_id,
-                    DecisionKind.EVICTED,
-                    rule,
-                    now,
-                    ("bucket", bucket),
-                    ("age_s", now - victim.placed_at),
-                    ("max_age_s", self.config.new_max_age_s),
-                )
-            )
-        self.new.place(entry, bucket, now)
+            endpoint = self.rows.endpoints[row]
+            decisions.append(self._evict(bucket, now))
+            row = self.rows.row(endpoint)
+        self.new.place(row, bucket, now)
+        return bucket
 
-    def enter_tried(self, entry: Entry, decisions: list[Decision], now: float, rule: Rule) -> None:
-        """Place an entry that is in no table into `tried`, for the reason ``rule``.
+    def _evict(self, bucket: int, now: float) -> Decision:
+        """Forget somebody who is in this bucket of `new`."""
+        max_age_s = self.config.new_max_age_s
+        victim, rule = self.new.overdue(bucket, now, max_age_s), rules.NEW_BUCKET_FULL_AGE
+        if victim is None:
+            victim, rule = self.new.random_victim(bucket, self.rng), rules.NEW_BUCKET_FULL_RANDOM
+        if victim is None:
+            raise ValueError(f"bucket {bucket} of `new` is full of whitelisted entries, which belong to `tried`")
+        subject, age_s = self.rows.endpoints[victim].peer_id, now - self.rows.placed_at[victim]
+        self.forget(victim)
+        numbers = (("bucket", bucket), ("age_s", age_s), ("max_age_s", max_age_s))
+        return decide(subject, DecisionKind.EVICTED, rule, now, *numbers)
+
+    def enter_tried(self, row: int, decisions: list[Decision], now: float, rule: Rule) -> None:
+        """Place an entry of `new` that is in no bucket into one of `tried`, for the reason ``rule``.
 
         Full bucket: a uniformly chosen occupant moves to `new`, with the source group it came with. If every occupant
         is whitelisted, a whitelisted newcomer is let in beyond the bucket's size, and another goes to `new`.
         """
-        bucket = self.hash.tried_bucket(entry.info, entry.exempt_port)
+        rows = self.rows
+        endpoint, bucket = rows.endpoints[row], self.bucket(row, Table.TRIED)
         if self.tried.is_full(bucket):
             victim = self.tried.random_victim(bucket, self.rng)
             if victim is not None:
                 self.tried.take(victim)
                 self.demote(victim, decisions, now, rules.TRIED_BUCKET_FULL, ("bucket", bucket))
-            elif not entry.whitelisted:
-                decisions.append(
-                    decide(
-                        entry.endpoint.peer_id, DecisionKind.REFUSED, rules.ONLY_WHITELISTED, now, ("bucket", bucket)
-                    )
-                )
-                self.enter_new(entry, decisions, now)
+                row = rows.row(endpoint)
+            elif not rows.has(row, WHITELISTED):
+                full = rules.ONLY_WHITELISTED
+                decisions.append(decide(endpoint.peer_id, DecisionKind.REFUSED, full, now, ("bucket", bucket)))
+                self.enter_new(row, decisions, now)
                 return
-        self.tried.place(entry, bucket, now)
-        decisions.append(decide(entry.endpoint.peer_id, DecisionKind.MOVED_TO_TRIED, rule, now, ("bucket", bucket)))
+        self.tried.place(rows.to_tried(row), bucket, now)
+        decisions.append(decide(endpoint.peer_id, DecisionKind.MOVED_TO_TRIED, rule, now, ("bucket", bucket)))
 
-    def demote(
-        self, entry: Entry, decisions: list[Decision], now: float, rule: Rule, *numbers: tuple[str, float]
-    ) -> None:
-        """Place an entry that has just left `tried` into `new`, where it counts no failures."""
-        entry.failures = 0
-        decisions.append(decide(entry.endpoint.peer_id, DecisionKind.MOVED_TO_NEW, rule, now, *numbers))
-        self.enter_new(entry, decisions, now)
+    def demote(self, row: int, decisions: list[Decision], now: float, rule: Rule, *numbers: tuple[str, float]) -> None:
+        """Place an entry that has just left its bucket of `tried` into `new`, where it counts no failures."""
+        rows = self.rows
+        row = rows.to_new(row)
+        rows.failures[row] = 0
+        decisions.append(decide(rows.endpoints[row].peer_id, DecisionKind.MOVED_TO_NEW, rule, now, *numbers))
+        self.enter_new(row, decisions, now)

@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.book import rules
-from core.book.entry import Entry, Table
+from core.book.entry import Table
+from core.book.rows import NO_BUCKET, WHITELISTED, Key
 from core.book.shelves import Shelves
 from core.decisions import Decision, DecisionKind, Rule, decide
 from core.ids import Endpoint
@@ -31,9 +32,17 @@ RECENT_S = 4 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    occupant: Entry
-    newcomer: Entry
+    """``..._at``: when that side came into its table. One that was forgotten and told anew is another."""
+
+    occupant: Key
+    occupant_at: float
+    newcomer: Key
+    newcomer_at: float
     began_at: float
+
+    def involves(self, occupant: Key, newcomer: Key) -> bool:
+        """Whether one of them is under test here, or waits for a test, already."""
+        return occupant == self.occupant or newcomer == self.newcomer
 
 
 class Trials:
@@ -48,37 +57,43 @@ class Trials:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The occupants to be dialled, oldest test first."""
         self._prune()
-        return tuple(trial.occupant.endpoint for trial in self._open)
+        return tuple(self._endpoint(trial.occupant) for trial in self._open)
 
-    def defers(self, newcomer: Entry, decisions: list[Decision], now: float) -> bool:
-        """Whether ``newcomer``, about to enter `tried`, has to stay in `new` because an occupant comes first."""
-        shelves = self._shelves
-        bucket = shelves.hash.tried_bucket(newcomer.info, newcomer.exempt_port)
+    def _endpoint(self, key: Key) -> Endpoint:
+        rows = self._shelves.rows
+        return rows.endpoints[rows.index[key]]
+
+    def defers(self, newcomer: int, decisions: list[Decision], now: float) -> bool:
+        """Whether this row of `new`, about to enter `tried`, has to stay because an occupant comes first."""
+        shelves, rows = self._shelves, self._shelves.rows
+        bucket = shelves.bucket(newcomer, Table.TRIED)
         if not shelves.tried.is_full(bucket):
             return False
         occupant = shelves.tried.random_victim(bucket, shelves.rng)
         if occupant is None:
             return False
         self._prune()
-        subject = newcomer.endpoint.peer_id
-        if occupant.last_connected is not None and now - occupant.last_connected < RECENT_S:
-            figures = (("occupant_age_s", now - occupant.last_connected), ("recent_s", RECENT_S))
+        subject, connected_at = rows.endpoints[newcomer].peer_id, rows.connected_at[occupant]
+        sides = rows.key(occupant), rows.key(newcomer)
+        if now - connected_at < RECENT_S:  # never so if it was never connected: not a number
+            figures = (("occupant_age_s", now - connected_at), ("recent_s", RECENT_S))
             decisions.append(decide(subject, DecisionKind.REFUSED, rules.OCCUPANT_RECENT, now, *figures))
-        elif len(self._open) >= MAX_TRIALS or any(occupant is t.occupant or newcomer is t.newcomer for t in self._open):
+        elif len(self._open) >= MAX_TRIALS or any(trial.involves(*sides) for trial in self._open):
             figures = (("open_tests", len(self._open)), ("limit", MAX_TRIALS))
             decisions.append(decide(subject, DecisionKind.REFUSED, rules.TESTS_BUSY, now, *figures))
         else:
-            self._open.append(_Trial(occupant, newcomer, now))
+            newcomer_at = rows.placed_at[newcomer] if rows.buckets[newcomer] != NO_BUCKET else now
+            self._open.append(_Trial(sides[0], rows.placed_at[occupant], sides[1], newcomer_at, now))
             decisions.append(decide(subject, DecisionKind.DEFERRED, rules.TEST_FIRST, now, ("bucket", bucket)))
         return True
 
-    def passed(self, occupant: Entry, decisions: list[Decision], now: float) -> None:
+    def passed(self, occupant: Endpoint, decisions: list[Decision], now: float) -> None:
         """``occupant`` has answered: if it was under test, it stays."""
         trial = self._take(occupant)
         if trial is not None:
-            decisions.append(decide(occupant.endpoint.peer_id, DecisionKind.KEPT, rules.TEST_PASSED, now))
+            decisions.append(decide(occupant.peer_id, DecisionKind.KEPT, rules.TEST_PASSED, now))
 
-    def failed(self, occupant: Entry, decisions: list[Decision], now: float) -> bool:
+    def failed(self, occupant: Endpoint, decisions: list[Decision], now: float) -> bool:
         """``occupant`` did not answer: if it was under test, it makes room, and True comes back."""
         trial = self._take(occupant)
         if trial is None:
@@ -97,17 +112,17 @@ class Trials:
                 self._replace(trial, rules.TEST_EXPIRED, decisions, now)
 
     def _replace(self, trial: _Trial, rule: Rule, decisions: list[Decision], now: float) -> None:
-        shelves = self._shelves
-        shelves.new.take(trial.newcomer)
-        shelves.tried.take(trial.occupant)
-        shelves.enter_tried(trial.newcomer, decisions, now, rules.OUTBOUND_SUCCESS)
+        shelves, index = self._shelves, self._shelves.rows.index
+        shelves.new.take(index[trial.newcomer])
+        shelves.tried.take(index[trial.occupant])
+        shelves.enter_tried(index[trial.newcomer], decisions, now, rules.OUTBOUND_SUCCESS)
         waited = ("waited_s", now - trial.began_at)
-        shelves.demote(trial.occupant, decisions, now, rule, waited, ("limit_s", TRIAL_TIME_S))
+        shelves.demote(index[trial.occupant], decisions, now, rule, waited, ("limit_s", TRIAL_TIME_S))
 
-    def _take(self, occupant: Entry) -> _Trial | None:
+    def _take(self, occupant: Endpoint) -> _Trial | None:
         self._prune()
         for trial in self._open:
-            if trial.occupant is occupant:
+            if self._endpoint(trial.occupant) == occupant:
                 self._open.remove(trial)
                 return trial
         return None
@@ -118,8 +133,10 @@ class Trials:
             self._open = [trial for trial in self._open if self._is_valid(trial)]
 
     def _is_valid(self, trial: _Trial) -> bool:
-        known = self._shelves.by_endpoint
-        occupant, newcomer = trial.occupant, trial.newcomer
-        if known.get(occupant.endpoint) is not occupant or known.get(newcomer.endpoint) is not newcomer:
+        rows = self._shelves.rows
+        occupant, newcomer = rows.index.get(trial.occupant), rows.index.get(trial.newcomer)
+        if occupant is None or newcomer is None or rows.has(occupant, WHITELISTED):
             return False
-        return occupant.table is Table.TRIED and not occupant.whitelisted and newcomer.table is Table.NEW
+        if (rows.placed_at[occupant], rows.placed_at[newcomer]) != (trial.occupant_at, trial.newcomer_at):
+            return False
+        return rows.table(occupant) is Table.TRIED and rows.table(newcomer) is Table.NEW

@@ -11,18 +11,15 @@ more often; that is the price (docs/validation.md gives it in figures).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
-from operator import attrgetter
 from random import Random
 
-from core.book.entry import Entry
+from core.book.rows import EXEMPT, Rows
+from core.netgroup import NetGroup, address_info
 
 MAX_TRIES = 64
 """Draws of one entry before its table is weighed in full: hardly ever needed while more than one draw in ten counts."""
-
-
-_GROUP_OF = attrgetter("info.group")
 
 
 class GroupCounts:
@@ -34,83 +31,81 @@ class GroupCounts:
 
     __slots__ = ("beyond", "limit", "of")
 
-    def __init__(self, entries: Sequence[Entry], limit: int) -> None:
+    def __init__(self, groups: Collection[NetGroup], limit: int) -> None:
+        """``groups``: those of the entries, one for each."""
         self.limit = limit
-        self.of = dict(Counter(entry.info.group for entry in entries if not entry.exempt_port))
+        self.of = dict(Counter(groups))
         self.beyond = sum(max(0, count - limit) for count in self.of.values())
 
-    def add(self, entry: Entry) -> None:
-        """An entry came into the table."""
-        if not entry.exempt_port:
-            group = entry.info.group
-            count = self.of[group] = self.of.get(group, 0) + 1
-            self.beyond += count > self.limit
+    def add(self, group: NetGroup) -> None:
+        """An entry of this group came into the table."""
+        count = self.of[group] = self.of.get(group, 0) + 1
+        self.beyond += count > self.limit
 
-    def remove(self, entry: Entry) -> None:
-        """An entry that was in the table has left it."""
-        if not entry.exempt_port:
-            group = entry.info.group
-            count = self.of[group]
-            self.beyond -= count > self.limit
-            if count > 1:
-                self.of[group] = count - 1
-            else:
-                del self.of[group]
+    def remove(self, group: NetGroup) -> None:
+        """An entry of this group has left the table."""
+        count = self.of[group]
+        self.beyond -= count > self.limit
+        if count > 1:
+            self.of[group] = count - 1
+        else:
+            del self.of[group]
 
 
-def crowds(entries: Sequence[Entry], limit: int) -> GroupCounts | None:
-    """The counts of these entries; None if nobody shares a group, or if groups do not matter (``limit`` 0)."""
+def crowd_counts(groups: Collection[NetGroup], limit: int) -> GroupCounts | None:
+    """The counts of these entries' groups; None if nobody shares one."""
     # In most simulations, and in small books, everybody is alone in a group: that is seen soonest, and takes no memory.
-    if not limit or len(set(map(_GROUP_OF, entries))) == len(entries):
-        return None
-    return GroupCounts(entries, limit)
+    return None if len(set(groups)) == len(groups) else GroupCounts(groups, limit)
 
 
 class Weights:
-    """The weights of a table's entries. ``counts`` None: every entry counts for one.
+    """The weights of ``count`` rows from ``first`` on, which are a table. ``counts`` None: every one counts for one.
 
     Good until the table changes.
     """
 
-    __slots__ = ("_counts", "_entries", "_is_even", "total")
+    __slots__ = ("_counts", "_first", "_flags", "_is_even", "_known", "count", "total")
 
-    def __init__(self, entries: Sequence[Entry], counts: GroupCounts | None) -> None:
-        self._entries = entries
+    def __init__(self, rows: Rows, first: int, count: int, counts: GroupCounts | None) -> None:
+        self._known = rows.endpoints
+        self._flags = rows.flags
+        self._first = first
         self._counts = counts
         self._is_even = counts is None or not counts.beyond
-        self.total = float(len(entries) if counts is None else len(entries) - counts.beyond)
+        self.count = count
+        self.total = float(count if counts is None else count - counts.beyond)
         """The weight of the whole table."""
 
-    def of(self, entry: Entry) -> float:
+    def of(self, row: int) -> float:
         """Between 0 and 1."""
         counts = self._counts
-        if counts is None or entry.exempt_port:
+        if counts is None or self._flags[row] & EXEMPT:
             return 1.0
-        count = counts.of[entry.info.group]
+        count = counts.of[address_info(self._known[row].ip).group]
         return 1.0 if count <= counts.limit else counts.limit / count
 
-    def draw(self, rng: Random) -> Entry | None:
-        """One entry, by weight; None from an empty table."""
-        entries = self._entries
-        if not entries:
+    def draw(self, rng: Random) -> int | None:
+        """One row, by weight; None from an empty table."""
+        first, count = self._first, self.count
+        if not count:
             return None
         if self._is_even:
-            return entries[int(rng.random() * len(entries))]
+            return first + int(rng.random() * count)
         for _ in range(MAX_TRIES):
-            entry = entries[int(rng.random() * len(entries))]
-            weight = self.of(entry)
+            row = first + int(rng.random() * count)
+            weight = self.of(row)
             if weight == 1.0 or rng.random() < weight:
-                return entry
-        return self.draw_from(entries, rng)
+                return row
+        return self.draw_from(range(first, first + count), rng)
 
-    def draw_from(self, entries: Sequence[Entry], rng: Random) -> Entry:
-        """One of these entries of the table, of which there must be one, by weight."""
+    def draw_from(self, some: Sequence[int], rng: Random) -> int:
+        """One of these rows of the table, of which there must be one, by weight."""
         if self._is_even:
-            return entries[int(rng.random() * len(entries))]
-        sums = list(accumulate(map(self.of, entries)))
+            return some[int(rng.random() * len(some))]
+        sums = list(accumulate(map(self.of, some)))
         target = rng.random() * sums[-1]
-        return next(entry for entry, reached in zip(entries, sums, strict=True) if target < reached)
+        return next(row for row, reached in zip(some, sums, strict=True) if target < reached)
 
-    def sum_of(self, entries: Sequence[Entry]) -> float:
-        """The weight of these entries of the table."""
-        return float(len(entries)) if self._is_even else sum(map(self.of, entries))
+    def sum_of(self, some: Sequence[int]) -> float:
+        """The weight of these rows of the table."""
+        return float(len(some)) if self._is_even else sum(map(self.of, some))

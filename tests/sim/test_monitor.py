@@ -99,7 +99,7 @@ def test_both_directions_at_once(pair: Pair) -> None:
 
 def test_a_book_that_is_not_consistent(pair: Pair) -> None:
     sim, alice, _ = pair
-    alice.child(PeerBook).book._shelves.by_endpoint.clear()
+    alice.child(PeerBook).book._shelves.rows.index.clear()
     with pytest.raises(InvariantBroken, match="peer book is not consistent"):
         sim.run_for(61.0)
 

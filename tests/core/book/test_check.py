@@ -8,9 +8,11 @@ from random import Random
 import pytest
 
 from core.book import Book, BookConfig, Table
-from core.book.entry import Entry
+from core.book.hashing import NO_SOURCE
+from core.book.rows import EXEMPT, IPV4, OF_IP, WHITELISTED
 from core.book.shelves import Shelves
-from core.netgroup import net_group
+from core.book.weights import GroupCounts
+from core.netgroup import address_info, net_group
 from tests.core.book.tools import NOW_S, SECRET, at, spread
 
 
@@ -24,92 +26,124 @@ def lived_in() -> tuple[Book, Shelves]:
     return book, book._shelves
 
 
-def some(shelves: Shelves, table: Table) -> Entry:
-    return next(entry for entry in shelves.by_endpoint.values() if entry.table is table)
+def some(shelves: Shelves, table: Table) -> int:
+    return next(row for row in range(len(shelves.rows)) if shelves.rows.table(row) is table)
 
 
-def ghost_in_index(shelves: Shelves) -> None:
-    entry = some(shelves, Table.NEW)
-    shelves.new.take(entry)
+def missing_in_the_index(shelves: Shelves) -> None:
+    del shelves.rows.index[shelves.rows.key(some(shelves, Table.NEW))]
 
 
-def ghost_by_ip(shelves: Shelves) -> None:
-    shelves.by_ip["9.9.9.9"] = some(shelves, Table.NEW)
-
-
-def ghost_in_pool(shelves: Shelves) -> None:
-    entry = some(shelves, Table.NEW)
-    shelves.new.take(entry)
-    del shelves.by_endpoint[entry.endpoint]
-    del shelves.by_ip[entry.endpoint.ip]
-
-
-def in_both_tables(shelves: Shelves) -> None:
-    entry = some(shelves, Table.NEW)
-    shelves.tried.place(entry, shelves.hash.tried_bucket(entry.info, 0), NOW_S)
-
-
-def in_a_wrong_bucket(shelves: Shelves) -> None:
-    entry = some(shelves, Table.TRIED)
-    shelves.tried.take(entry)
-    shelves.tried.place(entry, (entry.bucket + 1) % 64, NOW_S)
-
-
-def with_another_source(shelves: Shelves) -> None:
-    some(shelves, Table.NEW).source_group = net_group("99.9.9.9")
-
-
-def with_failures_in_new(shelves: Shelves) -> None:
-    some(shelves, Table.NEW).failures = 1
-
-
-def with_too_many_failures(shelves: Shelves) -> None:
-    some(shelves, Table.TRIED).failures = 3
-
-
-def hidden_but_told(shelves: Shelves) -> None:
-    some(shelves, Table.NEW).advertise = False
-
-
-def whitelisted_in_new(shelves: Shelves) -> None:
-    some(shelves, Table.NEW).whitelisted = True
+def ghost_in_the_index(shelves: Shelves) -> None:
+    shelves.rows.index["9.9.9.9"] = some(shelves, Table.NEW)
 
 
 def under_another_key(shelves: Shelves) -> None:
-    entry = some(shelves, Table.NEW)
-    shelves.by_endpoint[at("9.9.9.9")] = entry
+    index, row = shelves.rows.index, some(shelves, Table.NEW)
+    del index[shelves.rows.key(row)]
+    index[at("9.9.9.9")] = row
+
+
+def at_a_wrong_row(shelves: Shelves) -> None:
+    shelves.rows.endpoints.reverse()
+
+
+def in_two_rows(shelves: Shelves) -> None:
+    shelves.rows.endpoints[0] = shelves.rows.endpoints[1]
+
+
+def in_no_bucket(shelves: Shelves) -> None:
+    shelves.new.take(some(shelves, Table.NEW))
+
+
+def in_a_wrong_bucket(shelves: Shelves) -> None:
+    row = some(shelves, Table.TRIED)
+    bucket = shelves.rows.buckets[row]
+    shelves.tried.take(row)
+    shelves.tried.place(row, (bucket + 1) % 64, NOW_S)
+
+
+def beyond_the_border(shelves: Shelves) -> None:
+    shelves.rows.tried_count = len(shelves.rows) + 1
+
+
+def in_the_other_table(shelves: Shelves) -> None:
+    shelves.rows.tried_count += 1
+
+
+def with_a_column_too_short(shelves: Shelves) -> None:
+    shelves.rows.seen_at.pop()
+
+
+def counted_twice(shelves: Shelves) -> None:
+    shelves.new.sizes[0] += 1
+
+
+def with_another_source(shelves: Shelves) -> None:
+    shelves.rows.sources[some(shelves, Table.NEW)] = net_group("99.9.9.9")
+
+
+def with_failures_in_new(shelves: Shelves) -> None:
+    shelves.rows.failures[some(shelves, Table.NEW)] = 1
+
+
+def with_too_many_failures(shelves: Shelves) -> None:
+    shelves.rows.failures[some(shelves, Table.TRIED)] = 3
+
+
+def whitelisted_in_new(shelves: Shelves) -> None:
+    row = some(shelves, Table.NEW)
+    shelves.rows.set_flags(row, (shelves.rows.flags[row] | WHITELISTED) & ~OF_IP)
 
 
 def with_an_unusable_address(shelves: Shelves) -> None:
-    entry = some(shelves, Table.NEW)
-    shelves.change_port(entry, at(entry.endpoint.ip, 70_000))
+    row = some(shelves, Table.NEW)
+    shelves.rows.endpoints[row] = at(shelves.rows.endpoints[row].ip, 70_000)
 
 
 def in_an_overfull_bucket(shelves: Shelves) -> None:
     shelves.tried.bucket_size = 0
 
 
-def at_a_wrong_position(shelves: Shelves) -> None:
-    shelves.tried.entries.reverse()
+def exempt_without_reason(shelves: Shelves) -> None:
+    shelves.rows.flags[some(shelves, Table.NEW)] ^= EXEMPT
 
 
-def at_a_wrong_position_of_the_pool(shelves: Shelves) -> None:
-    shelves.pool_4.entries.reverse()
+def of_the_other_family(shelves: Shelves) -> None:
+    shelves.rows.flags[some(shelves, Table.NEW)] ^= IPV4
 
 
-def in_the_pool_of_the_other_family(shelves: Shelves) -> None:
-    entry = some(shelves, Table.NEW)
-    shelves.pool_4.take(entry)
-    shelves.pool_6.add(entry)
+def with_an_unknown_flag(shelves: Shelves) -> None:
+    shelves.rows.flags[some(shelves, Table.NEW)] |= 128
+
+
+def one_of_several_of_its_address(shelves: Shelves) -> None:
+    row = some(shelves, Table.NEW)
+    shelves.rows.set_flags(row, shelves.rows.flags[row] & ~OF_IP)
+
+
+def in_a_group_that_is_not_counted(shelves: Shelves) -> None:
+    shelves.new.groups = GroupCounts([], 3)
+
+
+def in_a_group_of_two_that_is_taken_for_one(shelves: Shelves) -> None:
+    shelves.new.nobody_shares = True
+    for last in (1, 2):
+        rows, endpoint = shelves.rows, at(f"77.66.1.{last}")
+        shelves.create(endpoint, address_info(endpoint.ip), NO_SOURCE, advertise=True)
+        rows.buckets[rows.row(endpoint)] = bucket = shelves.bucket(rows.row(endpoint), Table.NEW)
+        shelves.new.sizes[bucket] += 1
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        *(ghost_in_index, ghost_by_ip, ghost_in_pool, in_both_tables, in_a_wrong_bucket, with_another_source),
-        *(with_failures_in_new, with_too_many_failures, hidden_but_told, whitelisted_in_new, under_another_key),
-        *(with_an_unusable_address, in_an_overfull_bucket, at_a_wrong_position, at_a_wrong_position_of_the_pool),
-        in_the_pool_of_the_other_family,
+        *(missing_in_the_index, ghost_in_the_index, under_another_key, at_a_wrong_row, in_two_rows, in_no_bucket),
+        *(in_a_wrong_bucket, beyond_the_border, in_the_other_table, with_a_column_too_short, counted_twice),
+        *(with_another_source, with_failures_in_new, with_too_many_failures, whitelisted_in_new),
+        *(with_an_unusable_address, in_an_overfull_bucket, exempt_without_reason, of_the_other_family),
+        *(with_an_unknown_flag, one_of_several_of_its_address, in_a_group_that_is_not_counted),
+        in_a_group_of_two_that_is_taken_for_one,
     ],
 )
 def test_check_finds_an_entry(damage: Callable[[Shelves], None]) -> None:

@@ -33,7 +33,7 @@ BANNED = Rule("banned", "a test")
 
 def filled(tried: int, new: int, **options: object) -> Book:
     """A book with exactly so many addresses (of distinct groups and sources, so that no bucket overflows)."""
-    book = unchecked_book(new_bucket_count=1024, tried_bucket_count=1024, **options)
+    book = unchecked_book(new_bucket_count=255, tried_bucket_count=255, **options)
     peers = spread(tried + new)
     for peer in peers[:tried]:
         book.connected(peer, NOW_S)

@@ -128,6 +128,25 @@ def test_a_test_is_dropped_when_either_side_is_gone() -> None:
         assert book.expire_tests(LATER_S + TRIAL_TIME_S) == ()
 
 
+def test_a_newcomer_that_was_forgotten_and_told_anew_has_no_claim() -> None:
+    book, occupants, newcomer = full_bucket()
+    book.connected(newcomer, LATER_S)
+    book.dial_failed(newcomer, LATER_S + 1)
+    book.add(newcomer, "66.1.1.1", LATER_S + 2)
+    assert book.expire_tests(LATER_S + TRIAL_TIME_S) == ()
+    assert table_of(book, newcomer) is Table.NEW
+    assert all(table_of(book, occupant) is Table.TRIED for occupant in occupants)
+
+
+def test_an_occupant_passes_on_another_port_too() -> None:
+    book, _, newcomer = full_bucket()
+    book.connected(newcomer, LATER_S)
+    (tested,) = book.pending_tests()
+    moved = Endpoint(tested.ip, 6001)
+    assert [rule for _, _, rule in named(book.connected(moved, LATER_S + 5))] == ["port_verified", "test_passed"]
+    assert book.pending_tests() == ()
+
+
 def test_tests_that_expire_together_do_not_trip_over_each_other() -> None:
     """The occupant that makes room for one newcomer may push another newcomer out of `new`."""
     pushed_out = 0

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from core.book import Book, BookConfig, Constraints
 from core.book.choice import tried_share
-from core.book.entry import Entry
 from core.book.hashing import NO_SOURCE
-from core.book.weights import GroupCounts, Weights, crowds
+from core.book.rows import EXEMPT, Rows
+from core.book.weights import GroupCounts, Weights, crowd_counts
 from core.config import NodeConfig
 from core.ids import Endpoint
-from core.netgroup import address_info, net_group
+from core.netgroup import NetGroup, net_group
 from core.rules import Rule
 from tests.core.book.tools import NOW_S, at, in_group, numbers, spread, unchecked_book
 
@@ -26,71 +26,78 @@ CROWD = in_group(90)
 ALONE = spread(27)
 
 
-def entries(*endpoints: Endpoint, exempt_port: int = 0) -> list[Entry]:
-    return [Entry(it, address_info(it.ip), exempt_port, NO_SOURCE, True) for it in endpoints]
+def rows_of(*endpoints: Endpoint, flags: int = 0) -> Rows:
+    rows = Rows()
+    for endpoint in endpoints:
+        rows.add(endpoint, NO_SOURCE, flags)
+    return rows
+
+
+def weighed(rows: Rows, limit: int) -> Weights:
+    return Weights(rows, 0, len(rows), crowd_counts(list(rows.groups(slice(None))), limit) if limit else None)
 
 
 def share_of_crowd(draw: Callable[[], Endpoint]) -> float:
     return sum(draw() in CROWD for _ in range(DRAWS)) / DRAWS
 
 
-def weighed(them: list[Entry], limit: int) -> Weights:
-    return Weights(them, crowds(them, limit))
-
-
-def drawn(weights: Weights, rng: Random) -> Endpoint:
-    entry = weights.draw(rng)
-    assert entry is not None
-    return entry.endpoint
+def drawn(rows: Rows, weights: Weights, rng: Random) -> Endpoint:
+    row = weights.draw(rng)
+    assert row is not None
+    return rows.endpoints[row]
 
 
 @pytest.mark.parametrize(
     ("limit", "total", "share"), [(0, 117, 90 / 117), (1, 28, 1 / 28), (3, 30, 0.1), (90, 117, 90 / 117)]
 )
 def test_a_group_counts_for_so_many_of_its_addresses(limit: int, total: float, share: float) -> None:
-    weights, rng = weighed(entries(*CROWD, *ALONE), limit), Random(1)
+    rows, rng = rows_of(*CROWD, *ALONE), Random(1)
+    weights = weighed(rows, limit)
     assert weights.total == pytest.approx(total)
     deviation = (share * (1.0 - share) / DRAWS) ** 0.5
-    assert share_of_crowd(lambda: drawn(weights, rng)) == pytest.approx(share, abs=4 * deviation)
+    assert share_of_crowd(lambda: drawn(rows, weights, rng)) == pytest.approx(share, abs=4 * deviation)
 
 
 def test_all_of_a_group_are_drawn_alike() -> None:
-    weights, rng = weighed(entries(*CROWD[:10], *ALONE[:3]), 3), Random(2)
-    counts = Counter(drawn(weights, rng) for _ in range(DRAWS))
+    rows, rng = rows_of(*CROWD[:10], *ALONE[:3]), Random(2)
+    weights = weighed(rows, 3)
+    counts = Counter(drawn(rows, weights, rng) for _ in range(DRAWS))
     for endpoint in CROWD[:10]:
         assert counts[endpoint] == pytest.approx(DRAWS * 0.05, abs=4 * (DRAWS * 0.05) ** 0.5)
 
 
 def test_a_table_of_one_network_alone_is_drawn_from_too() -> None:
     """More tries than one makes would be needed: the table is weighed in full."""
-    weights = weighed(entries(*in_group(5000)), 1)
-    assert len({drawn(weights, Random(seed)) for seed in range(20)}) == 20
-    assert weighed([], 3).draw(Random(1)) is None
+    weights = weighed(rows_of(*in_group(5000)), 1)
+    assert len({weights.draw(Random(seed)) for seed in range(20)}) == 20
+    assert weighed(Rows(), 3).draw(Random(1)) is None
 
 
 def test_exempt_addresses_count_for_one_each() -> None:
-    loopback = entries(*(at("127.0.0.1", port) for port in range(1, 50)), exempt_port=1)
+    loopback = rows_of(*(at("127.0.0.1", port) for port in range(1, 50)), *ALONE[:1], flags=EXEMPT)
+    loopback.set_flags(49, 0)
+    assert list(loopback.groups(slice(None))) == [net_group(ALONE[0].ip)]
     weights = weighed(loopback, 3)
-    assert (weights.total, weights.sum_of(loopback), weights.of(loopback[0])) == (49.0, 49.0, 1.0)
+    assert (weights.total, weights.sum_of(range(49)), weights.of(0)) == (50.0, 49.0, 1.0)
 
 
 @given(st.lists(st.integers(0, 7), max_size=60), st.integers(0, 6))
 def test_weights_add_up(groups: list[int], limit: int) -> None:
-    them = entries(*(at(f"30.{group}.1.{number}") for number, group in enumerate(groups)))
-    weights = weighed(them, limit)
-    assert weights.sum_of(them) == pytest.approx(weights.total)
+    rows = rows_of(*(at(f"30.{group}.1.{number}") for number, group in enumerate(groups)))
+    weights, every = weighed(rows, limit), range(len(rows))
+    assert weights.sum_of(every) == pytest.approx(weights.total)
     for count in Counter(groups).values():
-        assert not limit or weights.total <= len(them) - max(0, count - limit)
-    assert all(0.0 < weights.of(entry) <= 1.0 for entry in them)
+        assert not limit or weights.total <= len(rows) - max(0, count - limit)
+    assert all(0.0 < weights.of(row) <= 1.0 for row in every)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=80), st.integers(1, 4))
 def test_counts_are_kept_as_the_table_changes(steps: list[tuple[bool, int]], limit: int) -> None:
-    them = entries(*(at(f"30.{group}.1.{number}") for group in range(6) for number in range(2)))
+    them = [NetGroup(bytes((group,))) for group in range(6) for _ in range(2)]
     counts = GroupCounts(them, limit)
-    for number, (comes, group) in enumerate(steps):
+    for comes, group in steps:
         if comes:
-            them += entries(at(f"30.{group}.2.{number}"))
+            them.append(NetGroup(bytes((group,))))
             counts.add(them[-1])
         elif them:
             counts.remove(them.pop(group % len(them)))
@@ -99,15 +106,30 @@ def test_counts_are_kept_as_the_table_changes(steps: list[tuple[bool, int]], lim
 
 
 def test_a_table_where_nobody_shares_a_group_keeps_no_counts() -> None:
-    assert crowds(entries(*ALONE), 3) is None
-    assert crowds(entries(*CROWD), 0) is None
-    assert crowds(entries(*ALONE, *CROWD[:1]), 3) is None
-    assert crowds(entries(*ALONE, *CROWD[:2]), 3) is not None
+    book = unchecked_book(max_weight_per_group=3)
+    new = book._shelves.new
+    for peer in (*ALONE, CROWD[0]):
+        book.add(peer, peer.ip, NOW_S)
+        assert new.weights().total == len(book)
+        assert new.groups is None
+    book.add(CROWD[1], CROWD[1].ip, NOW_S)
+    assert new.weights().total == len(book)
+    assert new.groups is not None
+    assert new.groups.of[net_group(CROWD[0].ip)] == 2
+    assert book.check() == []
+
+
+def test_without_a_limit_groups_do_not_matter() -> None:
+    book = unchecked_book()
+    for peer in CROWD[:5]:
+        book.add(peer, peer.ip, NOW_S)
+    assert book._shelves.new.weights().total == 5.0
+    assert book._shelves.new.groups is None
 
 
 def besieged(limit: int, tried: int = 0) -> Book:
     """Known: honest addresses alone in their groups, ``tried`` of them tried, and a crowd in `new`."""
-    book = unchecked_book(new_bucket_count=1024, tried_bucket_count=1024, max_weight_per_group=limit)
+    book = unchecked_book(new_bucket_count=255, tried_bucket_count=255, max_weight_per_group=limit)
     for peer in spread(tried + len(ALONE))[:tried]:
         book.connected(peer, NOW_S)
     for peer in spread(tried + len(ALONE))[tried:]:
