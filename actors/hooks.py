@@ -16,7 +16,7 @@ from typing import Any
 from core.errors import StartFailed
 from core.events import PeerInfo
 from core.ids import CloseCode, Direction, Endpoint
-from core.link_base import Review
+from core.link_extras import Review
 from core.wire.payloads import NodeInfo
 from core.wire.query import PeerQuery, Refusal
 

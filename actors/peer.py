@@ -213,8 +213,7 @@ class PeerActor(PeerDesk):
                 channel.flush()
             if channel.queued_bytes or self._is_queueing:
                 self._is_queueing = channel.queued_bytes > 0
-                self.link.outflow.note(channel.queued_bytes, channel.sent_bytes, self.now())
-                self.link.sooner = True
+                self.link.note_outflow(channel.queued_bytes, channel.sent_bytes, self.now())
             # Whoever waits for Done sends no faster than the remote reads.
             if self._owed and not self.link.outflow.is_high:
                 self._pay_owed()

@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 
-from core.empty import NO_ENTRIES, NO_ITEMS
-
 _SLACK = 64
 """Deadlines of answered requests that may stay behind before they are swept."""
 
@@ -30,25 +28,23 @@ class PendingRequest(msgspec.Struct, frozen=True):
 class PendingRequests:
     """Our open requests by call id, and their deadlines. Call ids count from 1 (SocketCluster's ``cid``).
 
-    Most connections have none for most of the time: :meth:`rest` gives up the tables, which are made when needed.
+    Most connections have none for most of the time: those share :data:`NO_REQUESTS`.
     """
 
-    __slots__ = ("_by_cid", "_deadlines", "_next_cid")
+    __slots__ = ("_by_cid", "_deadlines", "next_cid")
 
-    def __init__(self) -> None:
-        self._next_cid = 1
-        self._by_cid: dict[int, PendingRequest] = NO_ENTRIES
-        self._deadlines: list[tuple[float, int]] = NO_ITEMS
+    def __init__(self, next_cid: int = 1) -> None:
+        self.next_cid = next_cid
+        self._by_cid: dict[int, PendingRequest] = {}
+        self._deadlines: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         return len(self._by_cid)
 
     def add(self, procedure: str, ask_id: int | tuple[Any, int] | None, timeout_s: float, now: float) -> PendingRequest:
         """Open a request and give it the next call id."""
-        request = PendingRequest(self._next_cid, procedure, ask_id, now, now + timeout_s)
-        self._next_cid += 1
-        if self._deadlines is NO_ITEMS:
-            self._by_cid, self._deadlines = {}, []
+        request = PendingRequest(self.next_cid, procedure, ask_id, now, now + timeout_s)
+        self.next_cid += 1
         self._by_cid[request.cid] = request
         if len(self._deadlines) > 2 * len(self._by_cid) + _SLACK:
             self._sweep()
@@ -59,11 +55,6 @@ class PendingRequests:
     def take(self, cid: int) -> PendingRequest | None:
         """Close the request with this id and return it; None if there is none (answered, expired, or never ours)."""
         return self._by_cid.pop(cid, None) if self._by_cid else None
-
-    def rest(self) -> None:
-        """No request of a program was settled just now, and none may be for long."""
-        if not self._by_cid:
-            self._by_cid, self._deadlines = NO_ENTRIES, NO_ITEMS
 
     def next_deadline(self) -> float | None:
         """The earliest deadline of an open request."""
@@ -82,13 +73,17 @@ class PendingRequests:
     def take_all(self) -> list[PendingRequest]:
         """Close and return every request, in the order they were made."""
         requests = list(self._by_cid.values())
-        self._by_cid, self._deadlines = NO_ENTRIES, NO_ITEMS
+        self._by_cid, self._deadlines = {}, []
         return requests
 
     def _sweep(self) -> None:
         # One slow request at the top would keep the deadlines of all later ones, answered or not, in memory.
         self._deadlines = [(request.deadline, request.cid) for request in self._by_cid.values()]
         heapq.heapify(self._deadlines)
+
+
+NO_REQUESTS = PendingRequests()
+"""For a connection that has none; never to be added to."""
 
 
 class OpenCalls:

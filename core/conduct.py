@@ -6,40 +6,49 @@ Keeps the reputation and every counter that LIP 0004's penalty table needs. It j
 from __future__ import annotations
 
 import math
+from random import Random
 
+from core.heartbeat import Heartbeat
 from core.ids import Direction
 from core.link_settings import LinkSettings
 from core.penalties import REPUTATION_AT_START, Punishment, punishment
-from core.rate import PacketRate, WindowCounter
+from core.rate import LONG_AGO, WindowCounter
 
 PROTOCOL_WINDOW_S = 10.0
 """LIP 0004: the counters of protocol messages are cleared every 10 s."""
 
 
-class Conduct:
-    """Counters and reputation for the remote of one connection; ``direction`` INBOUND: it opened the connection."""
+class _Windows:
+    """Counters of protocol messages, each while its window lasts."""
 
-    __slots__ = (
-        "_direction",
-        "_get_peers",
-        "_node_info_asked",
-        "_node_infos",
-        "_settings",
-        "packet_rate",
-        "reputation",
-    )
+    __slots__ = ("get_peers", "node_infos")
 
-    def __init__(self, direction: Direction, settings: LinkSettings) -> None:
-        self._direction = direction
-        self._settings = settings
+    def __init__(self) -> None:
+        self.node_infos: WindowCounter | None = None
+        self.get_peers: WindowCounter | None = None
+
+
+class Conduct(Heartbeat):
+    """Counters and reputation for the remote of one connection; the layer above its heartbeat.
+
+    The limit on packets of every sort is ``max_packet_rate`` per second; each whole multiple in a window costs
+    ``packet_rate_penalty``. As measured on lisk-p2p 0.10 with its defaults (100 per second, 10): 150 packets in a
+    second cost 10, 350 cost 30, 1,100 cost 110. The price of a window is due at its end, so that a burst is priced
+    once, by its size.
+    """
+
+    __slots__ = ("_node_info_given", "_packets", "_window_began", "_windows", "is_over_rate", "reputation")
+
+    def __init__(self, direction: Direction, settings: LinkSettings, rng: Random) -> None:
+        super().__init__(direction, settings, rng)
         self.reputation = REPUTATION_AT_START
-        self.packet_rate = PacketRate(
-            settings.max_packet_rate, settings.packet_rate_penalty, settings.packet_rate_window_s
-        )
-        """Counts packets of every sort; what it returns is the penalty that became due for an earlier window."""
-        self._node_infos: WindowCounter | None = None  # while a window lasts
-        self._get_peers: WindowCounter | None = None
-        self._node_info_asked = 0
+        """What is left of the 100 points of the start."""
+        self._windows: _Windows | None = None
+        self._node_info_given = False
+        self._packets = 0  # of this window
+        self._window_began = LONG_AGO  # not its end: that would be one more number in each connection
+        self.is_over_rate = False
+        """A penalty for the current window falls due at its end."""
 
     @property
     def is_spent(self) -> bool:
@@ -52,18 +61,47 @@ class Conduct:
 
     def punishment(self, rule: str) -> Punishment | None:
         """What breaking ``rule`` costs this remote; None if it is ignored."""
-        return punishment(rule, self._direction)
+        return punishment(rule, self.direction)
+
+    def count_packets(self, packets: int, now: float) -> int:
+        """Count packets of any sort; return the penalty for the window that ended before them (mostly 0)."""
+        due = 0
+        settings = self._settings
+        if now >= self._window_began + settings.packet_rate_window_s:
+            if self.is_over_rate:
+                due = self._price()
+            self._packets = 0
+            self._window_began = now
+        self._packets += packets
+        self.is_over_rate = self._packets > settings.max_packet_rate * settings.packet_rate_window_s
+        return due
+
+    def packets_due_at(self) -> float | None:
+        """When a penalty for the current window falls due; None while the limit is kept."""
+        return self._window_began + self._settings.packet_rate_window_s if self.is_over_rate else None
+
+    def settle_packets(self, now: float) -> int:
+        """Close the window if its time is over and return its price."""
+        is_over = now >= self._window_began + self._settings.packet_rate_window_s
+        return self.count_packets(0, now) if is_over else 0
+
+    def _price(self) -> int:
+        settings = self._settings
+        rate = self._packets / settings.packet_rate_window_s
+        limit = settings.max_packet_rate
+        return settings.packet_rate_penalty * int(rate // limit) if rate > limit else 0
 
     def node_info_pushed(self, now: float) -> bool:
         """Count a postNodeInfo; True if it is one too many (LIP 0004: more than 4 within 10 s)."""
-        if self._node_infos is None:
-            self._node_infos = WindowCounter(PROTOCOL_WINDOW_S)
-        return self._node_infos.add(now) > self._settings.node_info_rate
+        windows = self._open_windows()
+        if windows.node_infos is None:
+            windows.node_infos = WindowCounter(PROTOCOL_WINDOW_S)
+        return windows.node_infos.add(now) > self._settings.node_info_rate
 
     def node_info_asked(self) -> bool:
         """Count a getNodeInfo; True if it is one too many (LIP 0004: once per connection)."""
-        self._node_info_asked += 1
-        return self._node_info_asked > 1
+        before, self._node_info_given = self._node_info_given, True
+        return before
 
     def peers_asked(self, now: float) -> bool:
         """Count a getPeers; True if it is one too many.
@@ -72,13 +110,24 @@ class Conduct:
         they lack peers. Counting per connection would ban such a node after a while (lisk-sdk#5804), so that is an
         option.
         """
-        if self._get_peers is None:
-            self._get_peers = WindowCounter(math.inf if self._settings.peers_asked_once else PROTOCOL_WINDOW_S)
-        return self._get_peers.add(now) > 1
+        windows = self._open_windows()
+        if windows.get_peers is None:
+            windows.get_peers = WindowCounter(math.inf if self._settings.peers_asked_once else PROTOCOL_WINDOW_S)
+        return windows.get_peers.add(now) > 1
 
-    def rest(self, now: float) -> None:
+    def rest_conduct(self, now: float) -> None:
         """Give up counters whose window is over."""
-        if self._node_infos is not None and self._node_infos.is_over(now):
-            self._node_infos = None
-        if self._get_peers is not None and self._get_peers.is_over(now):
-            self._get_peers = None
+        windows = self._windows
+        if windows is None:
+            return
+        if windows.node_infos is not None and windows.node_infos.is_over(now):
+            windows.node_infos = None
+        if windows.get_peers is not None and windows.get_peers.is_over(now):
+            windows.get_peers = None
+        if windows.node_infos is windows.get_peers is None:
+            self._windows = None
+
+    def _open_windows(self) -> _Windows:
+        if self._windows is None:
+            self._windows = _Windows()
+        return self._windows

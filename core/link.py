@@ -22,8 +22,9 @@ from core.effects import CloseChannel, Effect, SendPacket, SendPackets
 from core.empty import NO_ITEMS
 from core.events import FailedToSendMessage, InvalidMessageReceived, MessageReceived, NewInboundPeer
 from core.ids import CloseCode, Direction
-from core.link_base import End, Retirement, Stage
+from core.link_base import Stage
 from core.link_calls import PING
+from core.link_extras import End, Retirement
 from core.link_introduction import HANDSHAKE, POST_NODE_INFO, LinkIntroduction
 from core.messages import SendMessage
 from core.wire.once import encode_all
@@ -71,7 +72,7 @@ class Link(LinkIntroduction):
         """The WebSocket is open: shake hands."""
         if self.stage < Stage.HANDSHAKE:
             self._enter(Stage.HANDSHAKE, None)  # the open request has the deadline
-            handshake = self._pending.add(HANDSHAKE, None, self._settings.handshake_timeout_s, now)
+            handshake = self._requests().add(HANDSHAKE, None, self._settings.handshake_timeout_s, now)
             self._send(self._dialect.encode_handshake(handshake.cid))
         return self._flush()
 
@@ -90,9 +91,9 @@ class Link(LinkIntroduction):
             return self._flush()
         self._remote = announced
         self._push_own_info(now)
-        self._heartbeat.start(now, beats=self._dialect.keep_alive_ping is not None)
+        self.start_heartbeat(now, beats=self._dialect.keep_alive_ping is not None)
         if cid:
-            self._send(self._dialect.encode_ack(cid, session_id, round(self._heartbeat.timeout_s * 1000)))
+            self._send(self._dialect.encode_ack(cid, session_id, round(self.timeout_s * 1000)))
         self._become_ready(now)
         self._emit(NewInboundPeer(peer=self.info()))
         return self._flush()
@@ -106,9 +107,8 @@ class Link(LinkIntroduction):
         """
         if not _HANDSHAKE <= self.stage < _CLOSING:
             return self._flush()
-        self._heartbeat.heard_at = now
-        rate = self._conduct.packet_rate
-        penalty = rate.add(len(messages), now)
+        self.heard_at = now
+        penalty = self.count_packets(len(messages), now)
         if penalty:
             self._punish(penalty, "packet_rate", now)
         for payload, binary in messages:
@@ -122,12 +122,12 @@ class Link(LinkIntroduction):
                 self._on_fault(fault, now)
                 packets = ()
             if len(packets) > 1:  # the message itself is counted already
-                self._punish(rate.add(len(packets) - 1, now), "packet_rate", now)
+                self._punish(self.count_packets(len(packets) - 1, now), "packet_rate", now)
             self._handle(packets, now)
         # Keep-alives alone are not worth a report: the bytes of a connection at rest are told with its next message.
         if self._traffic_at is None and self.traffic.has_packets():
             self._count_traffic(now)
-        if rate.is_over:
+        if self.is_over_rate:
             self.sooner = True
         return self._flush()
 
@@ -160,7 +160,8 @@ class Link(LinkIntroduction):
 
     def on_refused(self, status: int, body: str, now: float) -> list[Effect]:
         """The remote refused the upgrade with an HTTP status; the channel closes."""
-        self._end = self._end or End(status, f"HTTP {status}: {body[:MAX_STATUS_TEXT_CHARACTERS]}", by_us=False)
+        extras = self._extra()
+        extras.end = extras.end or End(status, f"HTTP {status}: {body[:MAX_STATUS_TEXT_CHARACTERS]}", by_us=False)
         return self._flush()
 
     def _on_fault(self, fault: PacketFault, now: float) -> None:
@@ -181,16 +182,17 @@ class Link(LinkIntroduction):
 
     def _on_disconnect(self, packet: Disconnect, now: float) -> None:
         code = packet.code or CloseCode.NORMAL
-        self._end = End(code, packet.reason, by_us=False)
-        self._said_goodbye = True
+        extras = self._extra()
+        extras.end = End(code, packet.reason, by_us=False)
+        extras.said_goodbye = True
         if self.stage is Stage.HANDSHAKE:
-            self._last = CloseChannel(CloseCode.HANDSHAKE_REFUSED)
+            extras.last = CloseChannel(CloseCode.HANDSHAKE_REFUSED)
         else:
             if self.direction is Direction.OUTBOUND:
                 self._send(self._dialect.encode_disconnect(code, packet.reason))
             # lisk-p2p listeners leave the socket open here and stop counting it (40 sockets with a limit of 5 were
             # seen); we always follow up, and on_time() destroys what does not close.
-            self._last = CloseChannel(code)
+            extras.last = CloseChannel(code)
         self._enter(Stage.CLOSING, now + self._settings.close_timeout_s)
 
     # ---- what the node wants ----
@@ -228,16 +230,17 @@ class Link(LinkIntroduction):
         """
         if self.is_connected:
             until = now + self._request_timeout_s()
-            self._retirement = Retirement(code, reason, min(now + RETIRE_STEP_S, until), until)
+            self._extra().retirement = Retirement(code, reason, min(now + RETIRE_STEP_S, until), until)
             self.sooner = True
             return self._flush()
         return self.close(code, reason, now)
 
     def _retire_if_free(self, retirement: Retirement, now: float) -> None:
-        if now < retirement.until and (len(self._pending) or self._calls):
-            self._retirement = retirement._replace(look_at=min(now + RETIRE_STEP_S, retirement.until))
+        extras = self._extra()
+        if now < retirement.until and (len(self._pending) or extras.calls):
+            extras.retirement = retirement._replace(look_at=min(now + RETIRE_STEP_S, retirement.until))
         else:
-            self._retirement = None
+            extras.retirement = None
             self._close(retirement.code, retirement.reason, now)
 
     def on_overflow(self, now: float) -> list[Effect]:
@@ -250,9 +253,9 @@ class Link(LinkIntroduction):
 
         That it is not heard then is not its fault: silence and pings without an answer do not count.
         """
-        self._is_held = held
+        self._extra().is_held = held
         if not held:
-            self._heartbeat.heard_at = now
+            self.heard_at = now
         return self._flush()
 
     # ---- the clock ----
@@ -262,7 +265,8 @@ class Link(LinkIntroduction):
         self.sooner = True
         if self.stage is Stage.CLOSED:
             return self._flush()
-        if self._step_deadline is not None and self._step_deadline <= now:
+        extras = self._extras
+        if extras.step_deadline is not None and extras.step_deadline <= now:
             self._abort(CloseCode.ABNORMAL, self._overdue())
         stalls_at = self.outflow.stalls_at
         if stalls_at is not None and stalls_at <= now:
@@ -270,13 +274,13 @@ class Link(LinkIntroduction):
         for request in self._pending.take_expired(now):
             self._on_request_timed_out(request, now)
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
-            self._punish(self._conduct.packet_rate.settle(now), "packet_rate", now)
+            self._punish(self.settle_packets(now), "packet_rate", now)
         if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
             self._on_heartbeat(now)
-            if self._push_at is not None and self._push_at <= now:
+            if extras.push_at is not None and extras.push_at <= now:
                 self._push_own_info(now)
-        if self._retirement is not None and self._retirement.look_at <= now:
-            self._retire_if_free(self._retirement, now)
+        if extras.retirement is not None and extras.retirement.look_at <= now:
+            self._retire_if_free(extras.retirement, now)
         if self._traffic_at is not None and self._traffic_at <= now:
             self._report_traffic()
         return self._flush()
@@ -287,22 +291,22 @@ class Link(LinkIntroduction):
         return "HTTP upgrade timed out" if self.stage is Stage.UPGRADING else "close timed out"
 
     def _on_heartbeat(self, now: float) -> None:
-        heartbeat = self._heartbeat
-        if self._is_held:
-            heartbeat.heard_at = now
-        if heartbeat.silent_at() <= now:
+        is_held = self._extras.is_held
+        if is_held:
+            self.heard_at = now
+        if self.silent_at() <= now:
             outbound = self.direction is Direction.OUTBOUND
             code = CloseCode.KEEPALIVE_MISSED_BY_LISTENER if outbound else CloseCode.KEEPALIVE_MISSED_BY_OPENER
             self._close(code, "silent for too long", now, announce=False)
             return
-        if heartbeat.beat_at is not None and heartbeat.beat_at <= now:
+        if self.beat_at is not None and self.beat_at <= now:
             if self._dialect.keep_alive_ping is not None:
                 self._send(self._dialect.keep_alive_ping)
-            heartbeat.beaten(now)
-        if heartbeat.ping_at is not None and heartbeat.ping_at <= now:
-            heartbeat.pinged()
-            if self._is_held:
-                heartbeat.put_off(now)
+            self.beaten(now)
+        if self.ping_at is not None and self.ping_at <= now:
+            self.pinged()
+            if is_held:
+                self.put_off(now)
             else:
                 self._ask(PING, now)
 

@@ -8,13 +8,10 @@ it decides goes out by :mod:`core.link_output`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from random import Random
-from typing import NamedTuple, TypeAlias
 
 from core import rules
-from core.calls import OpenCalls, PendingRequests, ResponseRate
-from core.conduct import Conduct
+from core.calls import NO_REQUESTS, PendingRequests
 from core.deadlines import earliest
 from core.decisions import DecisionKind, Rule
 from core.effects import AbortChannel, CloseChannel, Effect, Reply, Room
@@ -30,7 +27,6 @@ from core.events import (
     PeerInfo,
     PenaltyApplied,
 )
-from core.heartbeat import Heartbeat
 from core.house_messages import (
     PeerClosed,
     PeerConnected,
@@ -38,29 +34,19 @@ from core.house_messages import (
     PeerUpdated,
 )
 from core.ids import CloseCode, Direction, Endpoint, PeerKind, shared_peer_id
+from core.link_extras import AT_REST, End, Extras, Review
 from core.link_output import LinkOutput
 from core.link_settings import LinkSettings
 from core.messages import (
     Failed,
 )
-from core.outflow import Outflow
+from core.outflow import FREE, Outflow
 from core.traffic import TrafficCount
 from core.wire.dialect import Dialect
 from core.wire.payloads import NodeInfo
-from core.wire.query import Refusal
 
 TRUSTED = frozenset({PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED})
 """LIP 0004: fixed, whitelisted and seed peers are never banned."""
-
-OWN_INFO_PER_WINDOW = 3
-"""LIP 0004, "Penalties and bans": we ourselves send at most 3 postNodeInfo within 10 s."""
-
-OWN_INFO_WINDOW_S = 10.0
-
-
-Review: TypeAlias = Callable[[NodeInfo, NodeInfo, Refusal | None], Refusal | None]
-"""What a program says about a remote's node info and ours, given the dialect's own verdict; None lets it in."""
-
 
 class Stage(enum.IntEnum):
     """How far a connection is; it only ever moves up."""
@@ -78,24 +64,6 @@ class Stage(enum.IntEnum):
 _HANDSHAKE, _CLOSING = Stage.HANDSHAKE, Stage.CLOSING  # a lookup in the enumeration takes five times as long
 
 
-class End(NamedTuple):
-    """Why the connection ends, told first: a close code (or HTTP status), a text, and whether we decided it."""
-
-    code: int
-    reason: str
-    by_us: bool
-
-
-class Retirement(NamedTuple):
-    """The connection ends with this close code and reason when nothing on it waits for an answer: that is looked at at
-    ``look_at``, and no more waited for at ``until``."""
-
-    code: int
-    reason: str
-    look_at: float
-    until: float
-
-
 class LinkBase(LinkOutput):
     """Stages, deadlines, conduct and the end of one connection.
 
@@ -104,29 +72,14 @@ class LinkBase(LinkOutput):
     """
 
     __slots__ = (
-        "_calls",
-        "_conduct",
-        "_connected_at",
         "_dialect",
-        "_end",
-        "_heartbeat",
-        "_is_held",
+        "_next_cid",
         "_own",
-        "_own_pushes",
         "_pending",
-        "_push_at",
         "_remote",
-        "_response_rate",
-        "_retirement",
-        "_review",
         "_said_at",
-        "_said_goodbye",
-        "_settings",
-        "_step_deadline",
         "_told",
         "_traffic_at",
-        "_wall_offset_s",
-        "direction",
         "endpoint",
         "kind",
         "outflow",
@@ -148,37 +101,23 @@ class LinkBase(LinkOutput):
         wall_offset_s: float = 0.0,
         review: Review | None = None,
     ) -> None:
-        super().__init__(shared_peer_id(endpoint))
-        self.direction = direction
+        super().__init__(shared_peer_id(endpoint), direction, settings, rng)
+        self._extras = Extras(wall_offset_s, review)
         self.endpoint = endpoint
         self.kind = kind
         self.stage = Stage.CONNECTING
         self.traffic = TrafficCount()
         self._dialect = dialect
         self._own = own
-        self._settings = settings
-        self._review = review
-        self._wall_offset_s = wall_offset_s
         self._remote: NodeInfo | None = None
-        self._connected_at: float | None = None
-        self._conduct = Conduct(direction, settings)
-        self._heartbeat = Heartbeat(direction, settings, rng)
-        self.outflow = Outflow(settings.send_stall_timeout_s, settings.max_send_queue_bytes)
-        self._pending = PendingRequests()
-        self._calls: OpenCalls | None = None  # while there are any
-        self._response_rate: ResponseRate | None = None  # once there is one
-        self._own_pushes: tuple[float, ...] = ()  # when our node info was pushed
-        self._push_at: float | None = None  # when our node info, changed too often, will be pushed
-        self._told: PeerInfo | None = None  # what the pool was told last
-        self._retirement: Retirement | None = None
-        self._step_deadline: float | None = None  # of the present stage: connect, upgrade, close
+        self.outflow = FREE
+        self._pending = NO_REQUESTS
+        self._next_cid = 1  # of our requests, while there are none
+        self._told: PeerInfo | None = None  # what the pool was told last; None before the link was ready
         self._traffic_at: float | None = None
         self._said_at: float | None = None  # what next_deadline() last said
         self.sooner = True
         """Something may be due earlier than :meth:`next_deadline` last said. Whoever has asked sets it back."""
-        self._end: End | None = None
-        self._said_goodbye = False
-        self._is_held = False  # nothing is read at the moment
 
     # ---- what others may know ----
 
@@ -187,13 +126,11 @@ class LinkBase(LinkOutput):
         """The connection carries messages."""
         return self.stage is Stage.READY
 
-    @property
-    def reputation(self) -> int:
-        """What is left of the 100 points of the start."""
-        return self._conduct.reputation
-
     def info(self) -> PeerInfo:
         """What is known about the remote."""
+        return self._info(None if self._told is None else self._told.connected_at)
+
+    def _info(self, connected_at: float | None) -> PeerInfo:
         remote = self._remote
         return PeerInfo(
             peer_id=self.peer_id,
@@ -209,14 +146,15 @@ class LinkBase(LinkOutput):
             advertise_address=remote.advertise_address if remote else True,
             direction=self.direction,
             kind=self.kind,
-            latency_ms=self._heartbeat.latency_ms,
+            latency_ms=self.latency_ms,
             response_rate=self._answered_share(),
-            reputation=self._conduct.reputation,
-            connected_at=None if self._connected_at is None else self._connected_at + self._wall_offset_s,
+            reputation=self.reputation,
+            connected_at=connected_at,
         )
 
     def _answered_share(self) -> float | None:
-        return None if self._response_rate is None else self._response_rate.share()
+        rate = self._extras.response_rate
+        return None if rate is None else rate.share()
 
     def speak(self, dialect: Dialect) -> None:
         """What the HTTP upgrade agreed on, for everything that follows. Raises RuntimeError after the handshake."""
@@ -233,29 +171,31 @@ class LinkBase(LinkOutput):
         if self.stage is Stage.CLOSED:
             return None
         # Asked after every message that may have changed one, so without helpers: 1 us less of 3.
+        extras = self._extras
         first = self._pending.next_deadline()
-        if self._step_deadline is not None and (first is None or self._step_deadline < first):
-            first = self._step_deadline
+        if extras.step_deadline is not None and (first is None or extras.step_deadline < first):
+            first = extras.step_deadline
         if self._traffic_at is not None and (first is None or self._traffic_at < first):
             first = self._traffic_at
         stalls_at = self.outflow.stalls_at
         if stalls_at is not None and (first is None or stalls_at < first):
             first = stalls_at
-        if self._retirement is not None:
-            first = earliest(first, self._retirement.look_at)
+        if extras.retirement is not None:
+            first = earliest(first, extras.retirement.look_at)
         if not _HANDSHAKE < self.stage < _CLOSING:
             return first
-        if self._push_at is not None and (first is None or self._push_at < first):
-            first = self._push_at
-        if self._conduct.packet_rate.is_over:
-            first = earliest(first, self._conduct.packet_rate.due_at())
-        beats_at = self._heartbeat.next_deadline()
+        if extras.push_at is not None and (first is None or extras.push_at < first):
+            first = extras.push_at
+        if self.is_over_rate:
+            first = earliest(first, self.packets_due_at())
+        beats_at = self.next_beat()
         return beats_at if first is None or beats_at < first else first
 
     def _become_ready(self, now: float) -> None:
         self._enter(Stage.READY, None)
-        self._connected_at = now
-        self._told = self.info()
+        extras = self._extra()
+        self._told = self._info(now + extras.wall_offset_s)
+        extras.wall_offset_s, extras.review = 0.0, None
         self._tell(Room.POOL, PeerConnected(self._told))
 
     def _tell_standing(self) -> None:
@@ -263,7 +203,7 @@ class LinkBase(LinkOutput):
         told = self._told
         if not self.is_connected or told is None:
             return
-        standing = self._heartbeat.latency_ms, self._answered_share(), self._conduct.reputation
+        standing = self.latency_ms, self._answered_share(), self.reputation
         if standing != (told.latency_ms, told.response_rate, told.reputation):
             self._tell_update()
 
@@ -273,10 +213,30 @@ class LinkBase(LinkOutput):
 
     def _rest(self, now: float) -> None:
         """The connection may be at rest for long: give up what it can do without. Of thousands nearly all are."""
-        self._pending.rest()
-        self._conduct.rest(now)
-        if not self._calls:
-            self._calls = None
+        pending = self._pending
+        if pending is not NO_REQUESTS and not len(pending):
+            self._next_cid, self._pending = pending.next_cid, NO_REQUESTS
+        if self._windows is not None:
+            self.rest_conduct(now)
+        if self._extras is not AT_REST and self._extras.rest(now):
+            self._extras = AT_REST
+
+    def _requests(self) -> PendingRequests:
+        """Our requests, to be added to."""
+        if self._pending is NO_REQUESTS:
+            self._pending = PendingRequests(self._next_cid)
+        return self._pending
+
+    def note_outflow(self, queued_bytes: int, sent_bytes: int, now: float) -> None:
+        """``queued_bytes`` wait to be read by the remote now, ``sent_bytes`` have ever been taken by the network."""
+        if self.outflow is FREE:
+            if not queued_bytes:
+                return
+            self.outflow = Outflow(self._settings.send_stall_timeout_s, self._settings.max_send_queue_bytes)
+        self.outflow.note(queued_bytes, sent_bytes, now)
+        if self.outflow.is_free:
+            self.outflow = FREE
+        self.sooner = True
 
     # ---- the end ----
 
@@ -292,11 +252,11 @@ class LinkBase(LinkOutput):
         """The channel is gone. ``error`` is the transport's, empty for an orderly close. A second call does nothing."""
         if self.stage is Stage.CLOSED:
             return []
-        was_connected = self._connected_at is not None
-        if error and self._end is None and was_connected:
+        was_connected, extras = self._told is not None, self._extra()
+        if error and extras.end is None and was_connected:
             socket_error = OutboundSocketError if self.direction is Direction.OUTBOUND else InboundSocketError
             self._emit(socket_error(peer_id=self.peer_id, error=error))
-        end = self._end or End(code, error, by_us=False)
+        end = extras.end or End(code, error, by_us=False)
         self._enter(Stage.CLOSED, None)
         for request in self._pending.take_all():
             if request.ask_id is not None:
@@ -306,10 +266,10 @@ class LinkBase(LinkOutput):
             self._emit(self._close_event(was_connected, end))
         self._report_traffic()
         last = PeerClosed(
-            self.endpoint, self.direction, was_connected, end.code, end.reason, end.by_us, self._said_goodbye
+            self.endpoint, self.direction, was_connected, end.code, end.reason, end.by_us, extras.said_goodbye
         )
         self._tell(Room.POOL, last)
-        self._last = None
+        extras.last = None
         return self._flush()
 
     def _close_event(self, was_connected: bool, end: End) -> Event:
@@ -325,24 +285,26 @@ class LinkBase(LinkOutput):
         """Begin to close. ``announce`` False leaves ``#disconnect`` out."""
         if self.stage >= Stage.CLOSING:
             return
-        self._end = self._end or End(code, reason, by_us=True)
+        extras = self._extra()
+        extras.end = extras.end or End(code, reason, by_us=True)
         if self.stage < Stage.HANDSHAKE:
-            self._last = AbortChannel()
+            extras.last = AbortChannel()
         elif self.stage is Stage.HANDSHAKE:
             # Whatever the reason, a real opener leaves with 4003 and no word until it is acknowledged.
-            self._last = CloseChannel(CloseCode.HANDSHAKE_REFUSED)
+            extras.last = CloseChannel(CloseCode.HANDSHAKE_REFUSED)
         else:
             if announce:
                 self._send(self._dialect.encode_disconnect(code, reason))
-            self._last = CloseChannel(code)
+            extras.last = CloseChannel(code)
         self._enter(Stage.CLOSING, now + self._settings.close_timeout_s)
 
     def _abort(self, code: int, reason: str) -> None:
         """Destroy the connection; the channel's end comes back as :meth:`on_closed`."""
         if self.stage is Stage.CLOSED:
             return
-        self._end = self._end or End(code, reason, by_us=True)
-        self._last = AbortChannel()
+        extras = self._extra()
+        extras.end = extras.end or End(code, reason, by_us=True)
+        extras.last = AbortChannel()
         self._enter(Stage.CLOSING, None)
 
     # ---- judgement ----
@@ -353,7 +315,7 @@ class LinkBase(LinkOutput):
         return self._flush()
 
     def _break_rule(self, rule: str, now: float) -> None:
-        punishment = self._conduct.punishment(rule)
+        punishment = self.punishment(rule)
         if punishment is not None:
             self._punish(punishment.penalty, rule, now, raw=punishment.raw)
 
@@ -361,9 +323,9 @@ class LinkBase(LinkOutput):
         """Subtract points for breaking ``rule`` (None: the one that ``reason`` names); at 0, have the peer banned."""
         if penalty <= 0 or self.stage >= Stage.CLOSING:
             return
-        was_spent = self._conduct.is_spent
-        self._conduct.punish(penalty)
-        standing, dry_run = self._conduct.reputation, self._settings.dry_run
+        was_spent = self.is_spent
+        self.punish(penalty)
+        standing, dry_run = self.reputation, self._settings.dry_run
         self._emit(
             PenaltyApplied(peer_id=self.peer_id, penalty=penalty, reputation=standing, reason=reason, dry_run=dry_run)
         )
@@ -371,7 +333,7 @@ class LinkBase(LinkOutput):
             return  # it stays although it has no points to lose, and must not fill the journal with that
         points, left = ("points", penalty), ("reputation", standing)
         self._record(DecisionKind.PENALISED, rule or rules.misconduct(reason), points, left)
-        if not self._conduct.is_spent:
+        if not self.is_spent:
             self._tell_standing()
         elif self.kind in TRUSTED:
             self._record(DecisionKind.KEPT, rules.NEVER_BANNED, left)
@@ -389,14 +351,15 @@ class LinkBase(LinkOutput):
         if raw:
             self._abort(CloseCode.ABNORMAL, f"banned: {reason}")
         else:
-            self._end = End(CloseCode.NORMAL, f"banned: {reason}", by_us=True)
+            self._extra().end = End(CloseCode.NORMAL, f"banned: {reason}", by_us=True)
             self._close(CloseCode.NORMAL, "", now)
 
     # ---- output ----
 
     def _enter(self, stage: Stage, deadline: float | None) -> None:
         self.stage = stage
-        self._step_deadline = deadline
+        if deadline is not None or self._extras.step_deadline is not None:
+            self._extra().step_deadline = deadline
         self.sooner = True
 
     def _may_be_sooner(self, at: float) -> None:

@@ -58,14 +58,14 @@ class LinkCalls(LinkBase):
         if self._traffic_at is None:
             self._count_traffic(now)
         self.traffic.requests_sent += 1
-        request = self._pending.add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
+        request = self._requests().add(procedure, ask_id, timeout_s or self._request_timeout_s(), now)
         self._may_be_sooner(request.deadline)
         self._send(self._dialect.encode_request(procedure, data, request.cid))
         return self._flush()
 
     def _ask(self, procedure: str, now: float) -> None:
         """Ask on the link's own behalf."""
-        cid = self._pending.add(procedure, None, self._request_timeout_s(), now).cid
+        cid = self._requests().add(procedure, None, self._request_timeout_s(), now).cid
         self.sooner = True
         encode_ping, encode_request = self._dialect.encode_ping, self._dialect.encode_request
         self._send(encode_ping(cid) if procedure == PING else encode_request(procedure, None, cid))
@@ -93,9 +93,10 @@ class LinkCalls(LinkBase):
         self._put(Reply(ask_id, Failed(0, RequestTimedOut(text, self.peer_id))))
 
     def _settled_requests(self) -> ResponseRate:
-        if self._response_rate is None:
-            self._response_rate = ResponseRate()
-        return self._response_rate
+        extras = self._extra()
+        if extras.response_rate is None:
+            extras.response_rate = ResponseRate()
+        return extras.response_rate
 
     # ---- the remote's ----
 
@@ -133,15 +134,17 @@ class LinkCalls(LinkBase):
             )
 
     def _open_call(self, cid: int, now: float) -> bool:
-        if self._calls is None:
-            self._calls = OpenCalls(self._settings.max_open_calls, self._settings.open_call_expiry_s)
-        if self._calls.open(cid, now):
+        extras = self._extra()
+        if extras.calls is None:
+            extras.calls = OpenCalls(self._settings.max_open_calls, self._settings.open_call_expiry_s)
+        if extras.calls.open(cid, now):
             return True
         self._send(self._dialect.encode_error(cid, TOO_MANY_CALLS, ErrorCode.OVERLOADED))
         return False
 
     def _close_call(self, call_id: int) -> bool:
-        return self._calls is not None and self._calls.close(call_id)
+        calls = self._extras.calls
+        return calls is not None and calls.close(call_id)
 
     def _on_malformed_request(self, packet: MalformedRequest, now: float) -> None:
         self.traffic.errors += 1
@@ -153,7 +156,7 @@ class LinkCalls(LinkBase):
         if packet.data:
             self._break_rule("protocol_request_with_data", now)
             return
-        if self._conduct.node_info_asked():
+        if self.node_info_asked():
             self._break_rule("get_node_info_repeated", now)
         self._respond(packet.cid, self._dialect.encode_node_info(self._own))
 
@@ -161,7 +164,7 @@ class LinkCalls(LinkBase):
         if packet.data:
             self._break_rule("protocol_request_with_data", now)
             return
-        if self._conduct.peers_asked(now):
+        if self.peers_asked(now):
             self._break_rule("get_peers_repeated", now)
         if packet.cid and self.stage < Stage.CLOSING and self._open_call(packet.cid, now):
             self._tell(Room.BOOK, GetSample(packet.cid, self.endpoint.ip))

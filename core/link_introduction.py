@@ -25,8 +25,9 @@ from core.house_messages import (
     PeersAdvertised,
 )
 from core.ids import CloseCode, PeerKind
-from core.link_base import OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S, End, Stage
+from core.link_base import Stage
 from core.link_calls import GET_NODE_INFO, GET_PEERS, PING, LinkCalls
+from core.link_extras import OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S, End
 from core.rate import pace
 from core.wire.codec import CodecError
 from core.wire.packets import ErrorResponse, PacketFault, Response
@@ -61,17 +62,18 @@ class LinkIntroduction(LinkCalls):
         return self._flush()
 
     def _push_own_info(self, now: float) -> None:
-        if self._push_at is not None and now < self._push_at:
+        extras = self._extra()
+        if extras.push_at is not None and now < extras.push_at:
             return
-        self._own_pushes, self._push_at = pace(self._own_pushes, OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S, now)
+        extras.own_pushes, extras.push_at = pace(extras.own_pushes, OWN_INFO_PER_WINDOW, OWN_INFO_WINDOW_S, now)
         self.sooner = True
-        if self._push_at is None:
+        if extras.push_at is None:
             self._send(self._dialect.encode_message(POST_NODE_INFO, self._dialect.encode_node_info(self._own)))
 
     # ---- theirs ----
 
     def _on_node_info_pushed(self, data: bytes | None, now: float) -> None:
-        if self._dialect.limits_node_infos and self._conduct.node_info_pushed(now):
+        if self._dialect.limits_node_infos and self.node_info_pushed(now):
             self._break_rule("node_info_rate", now)
             if self.stage >= Stage.CLOSING:
                 return
@@ -115,7 +117,7 @@ class LinkIntroduction(LinkCalls):
         elif packet.bare:
             self._on_own_request_failed(request, "the answer has no data", now)
         elif request.procedure == GET_NODE_INFO:
-            self._heartbeat.measured(now - request.sent_at)
+            self.measured(now - request.sent_at)
             self._on_node_info_answer(packet.data, now)
         else:
             self._on_peers_answer(packet.data, now)
@@ -138,16 +140,16 @@ class LinkIntroduction(LinkCalls):
         if request.ask_id is not None:
             self._on_application_timeout(request.ask_id, request)
         elif request.procedure == PING:
-            if self._is_held:
-                self._heartbeat.put_off(now)  # the answer may be waiting to be read
+            if self._extras.is_held:
+                self.put_off(now)  # the answer may be waiting to be read
             else:
                 self._close(CloseCode.KEEPALIVE_MISSED_BY_OPENER, "ping was not answered", now)
         else:
             self._on_own_request_failed(request, "no answer in time", now)
 
     def _on_pong(self, request: PendingRequest, now: float) -> None:
-        self._heartbeat.ponged(now - request.sent_at, now)
-        self._may_be_sooner(self._heartbeat.next_deadline())
+        self.ponged(now - request.sent_at, now)
+        self._may_be_sooner(self.next_beat())
         self._tell_standing()
 
     def _on_own_request_failed(self, request: PendingRequest, why: str, now: float) -> None:
@@ -169,7 +171,7 @@ class LinkIntroduction(LinkCalls):
         except PacketFault as fault:
             self._close(CloseCode.HANDSHAKE_REFUSED, str(fault), now)
             return
-        self._heartbeat.start(now, min(timeout_ms / 1000.0, MAX_PING_TIMEOUT_S))
+        self.start_heartbeat(now, min(timeout_ms / 1000.0, MAX_PING_TIMEOUT_S))
         self._enter(Stage.NODE_INFO, None)
         self._push_own_info(now)
         self._ask(GET_NODE_INFO, now)
@@ -177,9 +179,10 @@ class LinkIntroduction(LinkCalls):
     def _on_handshake_refused(self, packet: ErrorResponse, now: float) -> None:
         """Leave with the code that the listener gives, as a real opener does, unless no close frame may carry it."""
         code = packet.code if packet.code is not None and sendable_close_code(packet.code) else None
-        self._end = End(code or CloseCode.HANDSHAKE_REFUSED, packet.message, by_us=False)
-        self._close(self._end.code, "", now)
-        self._last = CloseChannel(self._end.code)
+        extras = self._extra()
+        extras.end = End(code or CloseCode.HANDSHAKE_REFUSED, packet.message, by_us=False)
+        self._close(extras.end.code, "", now)
+        extras.last = CloseChannel(extras.end.code)
 
     def _on_node_info_answer(self, data: bytes | None, now: float) -> None:
         info = self._decode_node_info(data, now)
@@ -188,8 +191,9 @@ class LinkIntroduction(LinkCalls):
                 self._give_up("node info is unusable", now)
             return
         refusal = self._dialect.check_compatibility(info, self._own)
-        if self._review is not None:
-            refusal = self._review(info, self._own, refusal)
+        review = self._extras.review
+        if review is not None:
+            refusal = review(info, self._own, refusal)
         if refusal is not None:
             # lisk-p2p keeps such a connection and its outbound slot for ever.
             self._fetch_failed(FailedToFetchPeerInfo, refusal.reason)

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from core.decisions import Decision, DecisionKind, Rule, decided
-from core.effects import AbortChannel, CloseChannel, Effect, Emit, Record, Room, SendPacket, SendPackets, Tell
+from random import Random
+
+from core.conduct import Conduct
+from core.decisions import DecisionKind, Rule, decided
+from core.effects import Effect, Emit, Record, Room, SendPacket, SendPackets, Tell
 from core.empty import NO_ITEMS
 from core.events import Event
-from core.ids import PeerId
+from core.ids import Direction, PeerId
+from core.link_extras import AT_REST, Extras
+from core.link_settings import LinkSettings
 from core.messages import ActorMessage
 from core.wire.dialect import Outgoing
 
 
-class LinkOutput:
+class LinkOutput(Conduct):
     """Gathers what follows from one input, and hands it out in order. Lists are made when something comes into them."""
 
-    __slots__ = ("_corked", "_decisions", "_events", "_last", "_out", "peer_id")
+    __slots__ = ("_corked", "_events", "_extras", "_out", "peer_id")
 
-    def __init__(self, peer_id: PeerId) -> None:
+    def __init__(self, peer_id: PeerId, direction: Direction, settings: LinkSettings, rng: Random) -> None:
+        super().__init__(direction, settings, rng)
         self.peer_id = peer_id
         self._corked: list[Outgoing] | None = None  # packets of calls that go out together
         self._out: list[Effect] = NO_ITEMS
         self._events: list[Event] = NO_ITEMS
-        self._decisions: list[Decision] = NO_ITEMS
-        self._last: CloseChannel | AbortChannel | None = None
+        self._extras = AT_REST
+
+    def _extra(self) -> Extras:
+        """Its extras, to be changed."""
+        if self._extras is AT_REST:
+            self._extras = Extras()
+        return self._extras
 
     def _put(self, effect: Effect) -> None:
         if self._out:
@@ -50,7 +61,8 @@ class LinkOutput:
         self._put(Tell(room, message))
 
     def _record(self, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> None:
-        self._decisions = [*self._decisions, decided(self.peer_id, decision, rule, *numbers)]
+        extras = self._extra()
+        extras.decisions = [*extras.decisions, decided(self.peer_id, decision, rule, *numbers)]
 
     def cork(self) -> None:
         """Until :meth:`uncork` what is decided stays here: requests and answers that come together go out together."""
@@ -71,16 +83,16 @@ class LinkOutput:
         """
         if self._corked is not None:
             return []
-        out = self._out or []
-        if self._decisions:
+        out, extras = self._out or [], self._extras
+        if extras.decisions:
             # Before what follows from them: the ban that a penalty leads to comes after it in the peer's story.
-            out.insert(0, Record(tuple(self._decisions)))
-            self._decisions = NO_ITEMS
+            out.insert(0, Record(tuple(extras.decisions)))
+            extras.decisions = NO_ITEMS
         if self._events:
             out.append(Emit(tuple(self._events)))
         self._events = NO_ITEMS
-        if self._last is not None:
-            out.append(self._last)
-            self._last = None
+        if extras.last is not None:
+            out.append(extras.last)
+            extras.last = None
         self._out = NO_ITEMS
         return out

@@ -54,3 +54,12 @@ class Outflow:
         elif self.stalls_at is None or sent_bytes != self._sent:
             self.stalls_at = now + self._terms.stall_timeout_s
         self._sent = sent_bytes
+
+    @property
+    def is_free(self) -> bool:
+        """Nothing waits, and nobody has to."""
+        return self.stalls_at is None and not self.is_high
+
+
+FREE = Outflow(0.0, 0)
+"""For a connection whose remote keeps up, as nearly all do; never to be noted in."""

@@ -6,9 +6,6 @@ others. The functions are told the time, so a day of traffic is tested in micros
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
-
 LONG_AGO = float("-inf")
 """One object for all: there is a counter in each connection."""
 
@@ -56,62 +53,6 @@ class AddressRate:
             self._ends_at = now + self.window_s
         count = self._counts[ip] = self._counts.get(ip, 0) + 1
         return count
-
-
-class _Terms(NamedTuple):
-    """What all connections of a node have in common. ``free``: packets of a window that cost nothing."""
-
-    limit: float
-    penalty: int
-    window_s: float
-    free: float
-
-
-@lru_cache(maxsize=64)
-def _terms(limit: float, penalty: int, window_s: float) -> _Terms:
-    return _Terms(limit, penalty, window_s, limit * window_s)
-
-
-class PacketRate:
-    """The limit on packets of every sort: ``limit`` per ``window_s``; each whole multiple costs ``penalty``.
-
-    As measured on lisk-p2p 0.10 with its defaults (100 per second, 10): 150 packets in a second cost 10, 350 cost 30,
-    1,100 cost 110. The price of a window is due at its end, so that a burst is priced once, by its size.
-    """
-
-    __slots__ = ("_count", "_ends_at", "_terms", "is_over")
-
-    def __init__(self, limit: float, penalty: int, window_s: float) -> None:
-        self._terms = _terms(limit, penalty, window_s)
-        self._count = 0
-        self._ends_at = LONG_AGO
-        self.is_over = False
-        """A penalty for the current window falls due at its end."""
-
-    def add(self, packets: int, now: float) -> int:
-        """Count packets; return the penalty for the window that ended before them (mostly 0)."""
-        due = 0
-        if now >= self._ends_at:
-            if self.is_over:
-                due = self._price()
-            self._count = 0
-            self._ends_at = now + self._terms.window_s
-        self._count += packets
-        self.is_over = self._count > self._terms.free
-        return due
-
-    def due_at(self) -> float | None:
-        """When a penalty for the current window falls due; None while the limit is kept."""
-        return self._ends_at if self.is_over else None
-
-    def settle(self, now: float) -> int:
-        """Close the window if its time is over and return its price."""
-        return self.add(0, now) if now >= self._ends_at else 0
-
-    def _price(self) -> int:
-        terms = self._terms
-        rate = self._count / terms.window_s
-        return terms.penalty * int(rate // terms.limit) if rate > terms.limit else 0
 
 
 def pace(times: tuple[float, ...], limit: int, window_s: float, now: float) -> tuple[tuple[float, ...], float | None]:

@@ -18,38 +18,38 @@ def heartbeat(direction: Direction, rng: Random | None = None) -> Heartbeat:
 
 def test_a_listener_beats_every_8_s_and_pings() -> None:
     beating = heartbeat(Direction.INBOUND)
-    beating.start(100.0)
+    beating.start_heartbeat(100.0)
     assert (beating.beat_at, beating.ping_at, beating.silent_at()) == (108.0, 140.0, 120.0)
-    assert beating.next_deadline() == 108.0
+    assert beating.next_beat() == 108.0
     beating.beaten(108.5)
     assert beating.beat_at == 116.5
 
 
 def test_an_opener_only_listens() -> None:
     beating = heartbeat(Direction.OUTBOUND)
-    beating.start(100.0, 15.0)
+    beating.start_heartbeat(100.0, 15.0)
     assert (beating.beat_at, beating.ping_at) == (None, None)
-    assert beating.next_deadline() == beating.silent_at() == 115.0
+    assert beating.next_beat() == beating.silent_at() == 115.0
     beating.heard_at = 107.0
     assert beating.silent_at() == 122.0
 
 
 def test_the_earliest_of_beat_ping_and_silence_is_next() -> None:
     beating = heartbeat(Direction.INBOUND, Fixed(0.0))
-    beating.start(0.0)
-    assert beating.next_deadline() == 8.0
+    beating.start_heartbeat(0.0)
+    assert beating.next_beat() == 8.0
     beating.beaten(14.0)
     beating.heard_at = 14.0
-    assert beating.next_deadline() == 20.0 == beating.ping_at
+    assert beating.next_beat() == 20.0 == beating.ping_at
     beating.pinged()
-    assert beating.next_deadline() == 22.0
+    assert beating.next_beat() == 22.0
     beating.beaten(30.0)
-    assert beating.next_deadline() == 34.0 == beating.silent_at()
+    assert beating.next_beat() == 34.0 == beating.silent_at()
 
 
 def test_pings_are_20_to_60_s_apart_at_random() -> None:
     beating = heartbeat(Direction.INBOUND, Random(1))
-    beating.start(0.0)
+    beating.start_heartbeat(0.0)
     pauses = []
     for _ in range(500):
         assert beating.ping_at is not None

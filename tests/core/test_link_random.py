@@ -250,7 +250,7 @@ class AnyLink(RuleBasedStateMachine):
         if not hasattr(self, "rig"):
             return
         rig, link = self.rig, self.rig.link
-        assert len(link._calls or ()) <= MAX_OPEN
+        assert len(link._extras.calls or ()) <= MAX_OPEN
         # The link's own few questions come on top: getNodeInfo, getPeers, ping, and those of the pool.
         assert sum(request.ask_id is not None for request in link._pending._by_cid.values()) <= MAX_PENDING
         answered = [ask_id for ask_id, _ in rig.replies if ask_id]

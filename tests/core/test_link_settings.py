@@ -5,9 +5,7 @@ from __future__ import annotations
 import inspect
 
 from core.admission import Admission, AdmissionSettings
-from core.conduct import Conduct
 from core.config import NodeConfig
-from core.heartbeat import Heartbeat
 from core.link import Link
 from core.link_settings import LinkSettings
 
@@ -63,7 +61,7 @@ def test_every_option_of_the_configuration_arrives() -> None:
 def test_no_setting_is_without_effect() -> None:
     users = "".join(
         inspect.getsource(module)
-        for kind in (*Link.__mro__[:-1], Conduct, Heartbeat)
+        for kind in Link.__mro__[:-1]
         if (module := inspect.getmodule(kind)) is not None
     )
     unused = {name for name in LinkSettings.__struct_fields__ if f"settings.{name}" not in users}

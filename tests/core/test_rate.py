@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rate import AddressRate, PacketRate, WindowCounter, pace
+from core.rate import AddressRate, WindowCounter, pace
 
 
 def test_addresses_are_counted_apart_in_windows_that_they_share() -> None:
@@ -34,35 +34,6 @@ def test_a_window_begins_with_its_first_event() -> None:
     counter = WindowCounter(10.0)
     assert [counter.add(now) for now in (100.0, 105.0, 109.9)] == [1, 2, 3]
     assert [counter.add(now) for now in (110.0, 119.9, 120.0)] == [1, 2, 1]
-
-
-@pytest.mark.parametrize(
-    ("packets", "penalty"), [(90, 0), (100, 0), (101, 10), (150, 10), (199, 10), (200, 20), (350, 30), (1100, 110)]
-)
-def test_a_window_is_priced_by_whole_multiples_of_the_limit_as_by_lisk_p2p(packets: int, penalty: int) -> None:
-    rate = PacketRate(100.0, 10, 1.0)
-    assert rate.add(packets, 5.0) == 0
-    assert rate.due_at() == (6.0 if penalty else None)
-    assert rate.settle(5.999) == 0
-    assert rate.settle(6.0) == penalty
-    assert rate.due_at() is None
-    assert rate.settle(7.0) == 0
-
-
-def test_packets_after_the_window_settle_it() -> None:
-    rate = PacketRate(100.0, 10, 1.0)
-    rate.add(60, 0.0)
-    rate.add(60, 0.9)
-    assert rate.add(1, 3.0) == 10
-    assert rate.add(1, 3.5) == 0
-
-
-def test_the_limit_is_a_rate_whatever_the_window() -> None:
-    rate = PacketRate(100.0, 10, 5.0)
-    rate.add(500, 0.0)
-    assert rate.due_at() is None
-    rate.add(1, 0.0)
-    assert rate.settle(5.0) == 10
 
 
 def test_so_many_at_once_are_allowed_and_then_one_for_each_that_leaves_the_window() -> None:
