@@ -116,9 +116,6 @@ class Lodger(PeerActor):
         """Thespian asks."""
         return lives_at(capabilities, requirements)
 
-    def _become_open(self) -> None:
-        """It stays what it is."""
-
     def deadline(self) -> float | None:
         """The peer's, or when the pool is to be asked for."""
         return earliest(super().deadline(), self._ask_at)

@@ -48,6 +48,7 @@ from core.wire.payloads import NodeInfo
 TRUSTED = frozenset({PeerKind.FIXED, PeerKind.WHITELISTED, PeerKind.SEED})
 """LIP 0004: fixed, whitelisted and seed peers are never banned."""
 
+
 class Stage(enum.IntEnum):
     """How far a connection is; it only ever moves up."""
 

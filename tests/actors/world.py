@@ -229,7 +229,7 @@ class Probe:
 
 
 def lives_as(cell: Any, kind: type) -> bool:
-    """Whether a mailbox is that of a living actor which was created as this class (an open peer is of another)."""
+    """Whether a mailbox is that of a living actor which was created as this class (peers are of one for both)."""
     return cell.instance is not None and issubclass(cell.actor_class, kind)
 
 

@@ -60,9 +60,7 @@ def test_every_option_of_the_configuration_arrives() -> None:
 
 def test_no_setting_is_without_effect() -> None:
     users = "".join(
-        inspect.getsource(module)
-        for kind in Link.__mro__[:-1]
-        if (module := inspect.getmodule(kind)) is not None
+        inspect.getsource(module) for kind in Link.__mro__[:-1] if (module := inspect.getmodule(kind)) is not None
     )
     unused = {name for name in LinkSettings.__struct_fields__ if f"settings.{name}" not in users}
     assert unused == set()
