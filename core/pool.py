@@ -106,9 +106,9 @@ class Pool(OutboundPool):
         if slot is None:
             return []  # closed meanwhile
         if slot.info is not None:
-            slot.info = peer  # said twice
+            self._slots.connect(slot, peer)  # said twice
             return []
-        slot.info = peer
+        self._slots.connect(slot, peer)
         self._redial.succeeded(peer.endpoint)
         self._record_connected(slot)
         if direction is Direction.OUTBOUND:
@@ -156,7 +156,7 @@ class Pool(OutboundPool):
         """Latency, reputation or node info of a peer changed."""
         slot = self._slots.get(peer.endpoint, peer.direction or Direction.OUTBOUND)
         if slot is not None and slot.info is not None:
-            slot.info = peer
+            self._slots.connect(slot, peer)
         return []
 
     def on_closed(self, closed: PeerClosed, now: float) -> list[Effect]:

@@ -63,7 +63,7 @@ class PoolBase:
         if command.peer_id is not None:
             return self._to_one(command.peer_id, command, ask_id)
         limit = self._settings.send_peer_limit
-        peers = self._selection.peers_for_send(self._slots.connected(), limit, command, self._rng)
+        peers = self._selection.peers_for_send(self._slots, limit, command, self._rng)
         return self._to_many(peers, SendMessage(0, command.event, command.data), [ask_id])
 
     def broadcast(self, command: BroadcastMessage, ask_id: int) -> list[Effect]:
@@ -119,8 +119,7 @@ class PoolBase:
 
     def _end(self, slot: Slot, code: int, reason: str, why: Rule, *, in_peace: bool = False) -> None:
         if not slot.leaving or slot.in_peace:
-            slot.leaving, slot.in_peace = True, in_peace
-            slot.why = why
+            self._slots.leave(slot, why, in_peace=in_peace)
             self._say(slot, ClosePeer(code, reason, in_peace))
 
     def _record(self, endpoint: Endpoint, decision: DecisionKind, rule: Rule, *numbers: tuple[str, float]) -> None:

@@ -9,11 +9,12 @@ import msgspec
 
 from core.draw import draw
 from core.events import PeerInfo
-from core.ids import Direction, PeerKind
+from core.ids import Direction
 from core.messages import (
     SendMessage,
     SendRequest,
 )
+from core.slots import Roles, Slots
 
 SendRule = Callable[[tuple[PeerInfo, ...], int, SendMessage], Iterable[PeerInfo] | None]
 """(connected peers, limit, message) -> the peers to send to, or None: the node's own rule decides."""
@@ -22,26 +23,17 @@ RequestRule = Callable[[tuple[PeerInfo, ...], SendRequest], PeerInfo | None]
 """(connected peers, request) -> the peer to ask, or None: the node's own rule decides."""
 
 
-def for_send(peers: Sequence[PeerInfo], limit: int, rng: Random) -> list[PeerInfo]:
+def for_send(roles: Roles, limit: int, rng: Random) -> list[PeerInfo]:
     """Up to ``limit`` random peers, at least half of them outbound while there are enough; fixed peers always.
 
     An attacker can fill the inbound slots but not choose our outbound peers: the outbound half reaches honest ones.
     """
-    fixed_kind, outward = PeerKind.FIXED, Direction.OUTBOUND
-    fixed: list[PeerInfo] = []
-    outbound: list[PeerInfo] = []
-    inbound: list[PeerInfo] = []
-    for peer in peers:
-        if peer.kind is fixed_kind:
-            fixed.append(peer)
-        elif peer.direction is outward:
-            outbound.append(peer)
-        else:
-            inbound.append(peer)
+    fixed, outbound = list(roles.fixed), list(roles.outbound)
     room = max(0, limit - len(fixed))
-    outbound_due = max(0, (limit + 1) // 2 - sum([peer.direction is outward for peer in fixed]))
+    outbound_due = max(0, (limit + 1) // 2 - sum([peer.direction is Direction.OUTBOUND for peer in fixed]))
     chosen = draw(outbound, min(outbound_due, room), rng)
-    return fixed + chosen + draw(outbound + inbound, room - len(chosen), rng)
+    outbound += roles.inbound
+    return fixed + chosen + draw(outbound, room - len(chosen), rng)
 
 
 def for_request(peers: Sequence[PeerInfo], rng: Random) -> PeerInfo | None:
@@ -67,13 +59,14 @@ class Selection(msgspec.Struct, frozen=True):
     send_rule: SendRule | None = None
     request_rule: RequestRule | None = None
 
-    def peers_for_send(
-        self, peers: Sequence[PeerInfo], limit: int, message: SendMessage, rng: Random
-    ) -> list[PeerInfo]:
+    def peers_for_send(self, slots: Slots, limit: int, message: SendMessage, rng: Random) -> list[PeerInfo]:
         """Whom to send a message to."""
-        chosen = self.send_rule(tuple(peers), limit, message) if self.send_rule is not None else None
+        if self.send_rule is None:
+            return for_send(slots.roles(), limit, rng)
+        peers = slots.connected()
+        chosen = self.send_rule(tuple(peers), limit, message)
         if chosen is None:
-            return for_send(peers, limit, rng)
+            return for_send(slots.roles(), limit, rng)
         wanted = {_named(peer) for peer in chosen}
         return [peer for peer in peers if peer.peer_id in wanted]
 

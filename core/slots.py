@@ -7,7 +7,8 @@ moment in which two nodes dial each other both exist, and the pool ends one of t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +20,7 @@ from core.netgroup import host_key, is_exempt, net_group
 
 class Slot(msgspec.Struct, gc=False):
     """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered, ``in_peace`` if
-    that may take its time.
+    that may take its time. Of one that :class:`Slots` has, those are set through it.
 
     ``asked_at``: when it was last asked for its peers (monotonic seconds). ``why`` the close was ordered.
     """
@@ -34,12 +35,37 @@ class Slot(msgspec.Struct, gc=False):
     why: Rule | None = None
 
 
+class Roles(NamedTuple):
+    """Connected peers by what a message's selection asks of them; the fixed ones are in no other."""
+
+    fixed: tuple[PeerInfo, ...]
+    outbound: tuple[PeerInfo, ...]
+    inbound: tuple[PeerInfo, ...]
+
+
+def roles_of(peers: Sequence[PeerInfo]) -> Roles:
+    """Sort them."""
+    fixed_kind, outward = PeerKind.FIXED, Direction.OUTBOUND
+    fixed: list[PeerInfo] = []
+    outbound: list[PeerInfo] = []
+    inbound: list[PeerInfo] = []
+    for peer in peers:
+        if peer.kind is fixed_kind:
+            fixed.append(peer)
+        elif peer.direction is outward:
+            outbound.append(peer)
+        else:
+            inbound.append(peer)
+    return Roles(tuple(fixed), tuple(outbound), tuple(inbound))
+
+
 class Slots:
     """All connections of a node, by direction and endpoint."""
 
     def __init__(self) -> None:
         self._tables: dict[Direction, dict[Endpoint, Slot]] = {Direction.INBOUND: {}, Direction.OUTBOUND: {}}
         self._by_id: dict[str, Endpoint] = {}
+        self._roles: Roles | None = None  # of the connected peers, until something of them changes
 
     def __iter__(self) -> Iterator[Slot]:
         yield from self._tables[Direction.OUTBOUND].values()
@@ -54,6 +80,7 @@ class Slots:
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
+        self._roles = None
         self._by_id[shared_peer_id(slot.endpoint)] = slot.endpoint
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
@@ -63,9 +90,20 @@ class Slots:
     def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """Free the slot and return it, if there is one."""
         slot = self._tables[direction].pop(endpoint, None)
+        self._roles = None
         if slot is not None and not self.is_busy(endpoint):
             del self._by_id[endpoint.peer_id]
         return slot
+
+    def connect(self, slot: Slot, info: PeerInfo) -> None:
+        """It is connected, or something of its peer has changed."""
+        slot.info = info
+        self._roles = None
+
+    def leave(self, slot: Slot, why: Rule, *, in_peace: bool) -> None:
+        """Its close was ordered."""
+        slot.leaving, slot.in_peace, slot.why = True, in_peace, why
+        self._roles = None
 
     def is_busy(self, endpoint: Endpoint) -> bool:
         """Whether there is a connection, or one on its way, in either direction."""
@@ -78,6 +116,14 @@ class Slots:
     def connected(self) -> list[PeerInfo]:
         """Every connected peer that is not leaving, outbound first."""
         return self.connected_of(Direction.OUTBOUND) + self.connected_of(Direction.INBOUND)
+
+    def roles(self) -> Roles:
+        """The same, sorted. Kept: a network's messages come more often than its connections change, and a look at 40
+        peers are as many places in memory."""
+        roles = self._roles
+        if roles is None:
+            roles = self._roles = roles_of(self.connected())
+        return roles
 
     def connected_of(self, direction: Direction) -> list[PeerInfo]:
         """Those of one direction."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core.events import PeerInfo
 from core.ids import Direction, PeerKind
 from core.select import for_request, for_send
+from core.slots import roles_of
 from tests.core.pool_tools import IN, OUT, at, info
 
 KINDS = st.sampled_from(
@@ -29,7 +30,7 @@ def outbound(peers: list[PeerInfo]) -> int:
 def test_a_send_has_its_size_its_fixed_peers_and_its_outbound_half(
     peers: list[PeerInfo], limit: int, seed: int
 ) -> None:
-    chosen = for_send(peers, limit, Random(seed))
+    chosen = for_send(roles_of(peers), limit, Random(seed))
     ids = [peer.peer_id for peer in chosen]
     fixed = [peer for peer in peers if peer.kind is PeerKind.FIXED]
     assert len(set(ids)) == len(ids)
@@ -45,7 +46,7 @@ def test_a_send_has_its_size_its_fixed_peers_and_its_outbound_half(
 def test_every_peer_has_its_turn() -> None:
     peers = [info(at(number), OUT if number < 20 else IN) for number in range(120)]
     rng = Random(3)
-    counts = Counter(peer.peer_id for _ in range(400) for peer in for_send(peers, 16, rng))
+    counts = Counter(peer.peer_id for _ in range(400) for peer in for_send(roles_of(peers), 16, rng))
     assert len(counts) == 120
     shares = [counts[peer.peer_id] / 400 for peer in peers[:20]]
     assert max(shares) - min(shares) < 0.2  # 8 of 20 and a little more, each

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.ids import Endpoint, PeerKind
+from core import rules
+from core.ids import Direction, Endpoint, PeerKind
 from core.netgroup import net_group
-from core.slots import Slot, Slots
+from core.slots import Slot, Slots, roles_of
 from tests.core.pool_tools import IN, OUT, at, info
 
 
@@ -51,11 +54,11 @@ def test_a_peer_is_found_by_its_id_outbound_first() -> None:
     slots.add(inbound)
     slots.add(outbound)
     assert slots.connected_by_id(at(1).peer_id) is inbound
-    outbound.info = info(at(1))
+    slots.connect(outbound, info(at(1)))
     assert slots.connected_by_id(at(1).peer_id) is outbound
     slots.pop(at(1), OUT)
     assert slots.connected_by_id(at(1).peer_id) is inbound
-    inbound.leaving = True
+    slots.leave(inbound, rules.STOPPING, in_peace=False)
     assert slots.connected_by_id(at(1).peer_id) is None
     slots.pop(at(1), IN)
     assert slots.connected_by_id(at(1).peer_id) is None
@@ -68,3 +71,31 @@ def test_groups_are_counted_for_outbound_connections_off_loopback() -> None:
         slots.add(Slot(Endpoint(ip, 1), OUT, PeerKind.NONE))
     slots.add(Slot(Endpoint("9.9.3.3", 1), IN, PeerKind.NONE))
     assert slots.outbound_groups() == {net_group("9.9.0.0"): 2, net_group("8.8.0.0"): 1}
+
+
+CHANGES = st.tuples(
+    st.sampled_from(["add", "connect", "leave", "pop", "look"]),
+    st.integers(1, 5),
+    st.sampled_from([IN, OUT]),
+    st.sampled_from([PeerKind.NONE, PeerKind.FIXED]),
+)
+
+
+@given(st.lists(CHANGES, max_size=60))
+def test_the_roles_are_those_of_the_peers_connected_now(changes: list[tuple[str, int, Direction, PeerKind]]) -> None:
+    slots = Slots()
+    for change, number, direction, kind in changes:
+        slot = slots.get(at(number), direction)
+        if change == "add" and slot is None:
+            slots.add(Slot(at(number), direction, kind))
+        elif change == "connect" and slot is not None:
+            slots.connect(slot, info(at(number), direction, kind=kind))
+        elif change == "leave" and slot is not None:
+            slots.leave(slot, rules.STOPPING, in_peace=True)
+        elif change == "pop":
+            slots.pop(at(number), direction)
+        elif change == "look":
+            roles = slots.roles()
+            assert roles == roles_of(slots.connected())
+            assert all(peer.kind is PeerKind.FIXED for peer in roles.fixed)
+            assert all(peer.direction is IN and peer.kind is not PeerKind.FIXED for peer in roles.inbound)

@@ -17,6 +17,7 @@ from core import select
 from core.events import PeerInfo
 from core.ids import Direction, Endpoint
 from core.measures.graph import Edge
+from core.slots import roles_of
 from core.theory.gossip import push_law
 
 OUTBOUND = 20
@@ -54,7 +55,7 @@ class Overlay:
         """Whom a node relays to: ``limit`` peers by LIP 0004's rule."""
 
         def choose(node: int, rng: Random) -> Sequence[int]:
-            chosen = select.for_send(self.peers[node], limit, rng)
+            chosen = select.for_send(roles_of(self.peers[node]), limit, rng)
             return [self._numbers[peer.ip_address] for peer in chosen]
 
         return choose
