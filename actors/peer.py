@@ -186,14 +186,11 @@ class PeerActor(PeerDesk):
             self._channel.join = dialect.join
 
     def _on_channel_closed(self, code: int, error: str) -> None:
-        link = self.link
         channel = self._channel
         if channel is not None:
-            link.traffic.bytes_received += channel.bytes_in
-            link.traffic.bytes_sent += channel.bytes_out
             channel.abort()
             self._channel = None
-        self.apply(link.on_closed(code, error, self.now()))
+        self.apply(self.link.on_closed(code, error, self.now()))
         self._tell_of_end()
 
     def _settle(self) -> None:
@@ -306,11 +303,6 @@ class PeerActor(PeerDesk):
         if self._leaves_at is not None and self._leaves_at <= now:
             self.leave()
             return
-        channel = self._channel
-        if channel is not None:
-            self.link.traffic.bytes_received += channel.bytes_in
-            self.link.traffic.bytes_sent += channel.bytes_out
-            channel.bytes_in = channel.bytes_out = 0
         self.apply(self.link.on_time(now))
         self._settle()
 
@@ -370,6 +362,7 @@ class OutboundPeer(PeerActor):
                 masks=self.environment.masks(),
                 max_message_bytes=charter.config.ws_max_payload_bytes,
                 max_queued_bytes=charter.config.max_send_queue_bytes,
+                traffic=link.traffic,
             )
         except OSError as error:
             self._on_channel_closed(CloseCode.ABNORMAL, str(error))
@@ -406,6 +399,7 @@ class InboundPeer(PeerActor):
                 message.hand_over,
                 max_message_bytes=config.ws_max_payload_bytes,
                 max_queued_bytes=config.max_send_queue_bytes,
+                traffic=self.link.traffic,
             )
         except OSError as error:
             self._on_channel_closed(CloseCode.ABNORMAL, f"lost in the hand-over: {error}")

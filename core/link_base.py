@@ -229,7 +229,7 @@ class LinkBase(LinkOutput):
         return self._pending
 
     def note_outflow(self, queued_bytes: int, sent_bytes: int, now: float) -> None:
-        """``queued_bytes`` wait to be read by the remote now, ``sent_bytes`` have ever been taken by the network."""
+        """``queued_bytes`` wait to be read by the remote now; ``sent_bytes``: see :meth:`core.outflow.Outflow.note`."""
         if self.outflow is FREE:
             if not queued_bytes:
                 return

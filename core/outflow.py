@@ -44,7 +44,7 @@ class Outflow:
         """When the remote will have read nothing for too long; None while nothing waits for it."""
 
     def note(self, queued_bytes: int, sent_bytes: int, now: float) -> None:
-        """``queued_bytes`` wait now, ``sent_bytes`` have ever been taken by the network."""
+        """``queued_bytes`` wait now; ``sent_bytes`` grows whenever the network takes some of what waits."""
         if queued_bytes <= self._terms.low:
             self.is_high = False
         elif queued_bytes > self._terms.high:

@@ -21,6 +21,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
+from actors.transport.channel_aside import NOTHING, Aside
 from actors.transport.channel_writer import ChannelWriter, text_of
 from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived
 from actors.transport.frames import read_plain
@@ -28,6 +29,7 @@ from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver, frame_by
 from actors.transport.port import Network, StreamSocket
 from core.empty import NO_ITEMS
 from core.ids import CloseCode
+from core.traffic import TrafficCount
 
 DEFAULT_MAX_MESSAGE_BYTES = 3_048_576
 """lisk-p2p's ``wsMaxPayload``: exactly this is accepted, one byte more is not."""
@@ -56,26 +58,10 @@ QUIET = logging.Logger("ensemble.websocket", logging.CRITICAL + 1)
 class Channel(ChannelWriter):
     """An open WebSocket connection, either side. :meth:`adopt` makes one of a hand-over; the subclasses open one."""
 
-    __slots__ = (
-        "_close_code",
-        "_closed",
-        "_core_head",
-        "_core_left",
-        "_early",
-        "_fragment_count",
-        "_fragments",
-        "_fragments_binary",
-        "_have",
-        "_is_upgrading",
-        "_max_message_bytes",
-        "_need",
-        "_parts",
-        "_protocol",
-        "_reading",
-        "bytes_in",
-        "remote_ip",
-        "remote_port",
-    )
+    __slots__ = ("_closed", "_max_message_bytes", "_reading")
+
+    _is_upgrading = False
+    """What is read is no frame yet, or not to be taken as any other: of the subclasses only."""
 
     def __init__(
         self,
@@ -84,28 +70,27 @@ class Channel(ChannelWriter):
         *,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         max_queued_bytes: int,
+        traffic: TrafficCount | None = None,
     ) -> None:
         """``protocol`` None: the listener's side of a connection that is open."""
         masks = protocol is not None and protocol.side is Side.CLIENT
-        super().__init__(stream, masks=masks, max_queued_bytes=max_queued_bytes)
-        self._protocol = protocol
+        super().__init__(stream, masks=masks, max_queued_bytes=max_queued_bytes, traffic=traffic)
+        if protocol is not None:
+            self._have_aside().protocol = protocol
         self._max_message_bytes = max_message_bytes
         self._open = protocol is None or protocol.state is State.OPEN
         self._closed = False
-        self._is_upgrading = False  # what is read is no frame yet, or not to be taken as any other
         self._reading = True
-        self._close_code: int | None = None
-        self._early = b""
-        self._fragments: bytearray | None = None
-        self._fragments_binary = False
-        self._fragment_count = 0
-        self._parts: list[bytes] = NO_ITEMS  # a frame that is not complete, and how much of it there is and must be
-        self._have = self._need = 0
-        self._core_head = b""  # the header of a frame for the core, while its length is not known
-        self._core_left = 0  # bytes of a frame for the core that it lacks
-        self.bytes_in = 0
-        self.remote_ip = stream.remote_ip
-        self.remote_port = stream.remote_port
+
+    @property
+    def remote_ip(self) -> str:
+        """The other side's address, canonical text."""
+        return self._stream.remote_ip
+
+    @property
+    def remote_port(self) -> int:
+        """The other side's TCP port."""
+        return self._stream.remote_port
 
     @staticmethod
     def adopt(
@@ -115,14 +100,18 @@ class Channel(ChannelWriter):
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
         received_fd: int | None = None,
+        traffic: TrafficCount | None = None,
     ) -> Channel:
         """Take over a connection. Call :meth:`on_readable` and :meth:`flush` at once: messages may have come along.
 
         Raises OSError if the giver has given up, or the connection is gone.
         """
         stream = network.adopt(hand_over, received_fd)
-        channel = Channel(stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
-        channel._early = hand_over.leftover
+        channel = Channel(
+            stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes, traffic=traffic
+        )
+        if hand_over.leftover:
+            channel._have_aside().early = hand_over.leftover
         if hand_over.unsent:
             channel._queue(hand_over.unsent)
         return channel
@@ -148,7 +137,7 @@ class Channel(ChannelWriter):
     @property
     def closing(self) -> bool:
         """:meth:`close` was called and the other side's close frame has not come yet."""
-        return self._close_code is not None and not self._closed
+        return self._aside.close_code is not None and not self._closed
 
     @property
     def closed(self) -> bool:
@@ -162,8 +151,8 @@ class Channel(ChannelWriter):
         events: list[ChannelEvent] = []
         if self._is_upgrading:
             self._before_upgrade(events)
-        if self._early and self.wants_read:
-            early, self._early = self._early, b""
+        if self._aside is not NOTHING and self._aside.early and self.wants_read:
+            early, self._aside.early = self._aside.early, b""
             self._feed(early, events)
         budget = READ_BUDGET_BYTES
         while self._reading and not self._closed:
@@ -180,7 +169,7 @@ class Channel(ChannelWriter):
                 self._on_end_of_stream(events)
                 break
             size = len(data)
-            self.bytes_in += size
+            self.traffic.bytes_received += size
             if self._is_upgrading:
                 self._feed_upgrade(data, events)
             else:
@@ -208,56 +197,73 @@ class Channel(ChannelWriter):
 
     def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
         """Read plain frames; whatever else comes is the core's, frame by frame, as are the parts of a message."""
-        if self._parts:
-            self._parts.append(data)
-            self._have += len(data)
-            if self._have < self._need:
+        if self._aside is NOTHING:
+            used, _ = read_plain(data, not self._masks, self._max_message_bytes, events)
+            if used == len(data):
+                return  # nearly always
+            data = data[used:]
+        self._feed_parts(data, events)
+        if self._aside.is_empty:
+            self._aside = NOTHING
+
+    def _feed_parts(self, data: bytes, events: list[ChannelEvent]) -> None:
+        """As :meth:`_feed`, with what there is of a frame already."""
+        aside = self._have_aside()
+        if aside.parts:
+            aside.parts.append(data)
+            aside.have += len(data)
+            if aside.have < aside.need:
                 return
-            data = b"".join(self._parts)
-            self._parts = NO_ITEMS
+            data = b"".join(aside.parts)
+            aside.parts = NO_ITEMS
         while data and not self._closed:
-            if not self._core_left and not self._core_head and self._fragments is None:
+            if not aside.is_core_reading:
                 used, is_special = read_plain(data, not self._masks, self._max_message_bytes, events)
                 if used == len(data):
                     return
                 data = data[used:]
                 if not is_special:
                     if data:
-                        self._parts = [data]
-                        self._have, self._need = len(data), frame_bytes(data) or len(data) + 1
+                        aside.parts = [data]
+                        aside.have, aside.need = len(data), frame_bytes(data) or len(data) + 1
                     return
-            data = self._feed_special(data, events)
+            data = self._feed_special(aside, data, events)
 
-    def _feed_special(self, data: bytes, events: list[ChannelEvent]) -> bytes:
+    def _feed_special(self, aside: Aside, data: bytes, events: list[ChannelEvent]) -> bytes:
         """Give the core its frame, as much as there is of it; returns what follows."""
-        if not self._core_left:
-            head = self._core_head + data[:MAX_FRAME_HEADER_BYTES]
+        if not aside.core_left:
+            head = aside.core_head + data[:MAX_FRAME_HEADER_BYTES]
             size = frame_bytes(head)
             if size == 0:
-                self._core_head = head
+                aside.core_head = head
                 self._feed_core(data, events)
                 return b""
-            self._core_left = size - len(self._core_head)
-            self._core_head = b""
-        piece = data[: self._core_left]
-        self._core_left -= len(piece)
+            aside.core_left = size - len(aside.core_head)
+            aside.core_head = b""
+        piece = data[: aside.core_left]
+        aside.core_left -= len(piece)
         self._feed_core(piece, events)
         return data[len(piece) :]
 
     def _core(self) -> Protocol:
         """websockets' core. An open connection has none until it has to read a frame that is not plain, or to close:
         2 KB for each of thousands that never do."""
-        if self._protocol is None:
+        aside = self._have_aside()
+        if aside.protocol is None:
             side = Side.CLIENT if self._masks else Side.SERVER
-            self._protocol = Protocol(side, max_size=self._max_message_bytes, logger=QUIET)
-        return self._protocol
+            aside.protocol = Protocol(side, max_size=self._max_message_bytes, logger=QUIET)
+        return aside.protocol
 
     def _drop_core(self) -> None:
         """Let go of the core for good. It refers to itself: left as it is, it and all that it has read, the head of an
         upgrade mostly, would stay until Python looks for cycles (10 KB for each connection that was ever made)."""
-        core, self._protocol = self._protocol, None
+        aside = self._aside
+        core = aside.protocol
         if core is not None:
+            aside.protocol = None
             vars(core).clear()
+        if aside is not NOTHING and aside.is_empty:
+            self._aside = NOTHING
 
     def _feed_core(self, data: bytes, events: list[ChannelEvent]) -> None:
         core = self._core()
@@ -289,16 +295,17 @@ class Channel(ChannelWriter):
         if frame.opcode is _PING or frame.opcode is _PONG:
             events.append(ControlFrame("ping" if frame.opcode is _PING else "pong"))
         elif frame.opcode is _TEXT or frame.opcode is _BINARY:
-            self._fragments = bytearray(frame.data)
-            self._fragments_binary = frame.opcode is _BINARY
-            self._fragment_count = 1
-        elif frame.opcode is _CONT and self._fragments is not None:
-            self._fragments += frame.data
-            self._fragment_count += 1
+            aside = self._have_aside()
+            aside.fragments = bytearray(frame.data)
+            aside.fragments_binary = frame.opcode is _BINARY
+            aside.fragment_count = 1
+        elif frame.opcode is _CONT and (aside := self._aside).fragments is not None:
+            aside.fragments += frame.data
+            aside.fragment_count += 1
             if frame.fin:
-                events.append(MessageReceived(bytes(self._fragments), self._fragments_binary))
-                self._fragments = None
-            elif self._fragment_count >= MAX_FRAGMENTS:
+                events.append(MessageReceived(bytes(aside.fragments), aside.fragments_binary))
+                aside.fragments = None
+            elif aside.fragment_count >= MAX_FRAGMENTS:
                 self._end(Closed(CloseCode.MESSAGE_TOO_BIG, False, f"more than {MAX_FRAGMENTS} fragments"), events)
 
     # ---- writing -------------------------------------------------------------------------------------------------
@@ -316,7 +323,7 @@ class Channel(ChannelWriter):
         Messages may still arrive meanwhile. No more can be sent. A channel that is not open yet is aborted. Calling it
         again changes nothing. Raises ValueError for a code that must not be sent (RFC 6455 section 7.4).
         """
-        if self._closed or self._close_code is not None:
+        if self._closed or self._aside.close_code is not None:
             return
         if not self._open:
             self.abort()
@@ -325,7 +332,7 @@ class Channel(ChannelWriter):
             self._core().send_close(code)
         except ProtocolError as error:
             raise ValueError(f"close code {code} must not be sent") from error
-        self._close_code = code
+        self._have_aside().close_code = code
         self._open = False
         self._seal()
         for data in self._core().data_to_send():
@@ -338,10 +345,12 @@ class Channel(ChannelWriter):
             self._closed = True
             self._open = False
             self._drop_queue()
-            self._fragments = None
-            self._parts = NO_ITEMS
-            self._early = b""
-            self._drop_core()
+            aside = self._aside
+            if aside is not NOTHING:
+                aside.fragments = None
+                aside.parts = NO_ITEMS
+                aside.early = b""
+                self._drop_core()
             self._stream.shutdown()
             self._stream.close()
 
@@ -350,7 +359,7 @@ class Channel(ChannelWriter):
         events.append(closed)
 
     def _lost(self, reason: str, events: list[ChannelEvent]) -> None:
-        self._end(Closed(CloseCode.ABNORMAL, False, self._send_error or reason), events)
+        self._end(Closed(CloseCode.ABNORMAL, False, self._aside.send_error or reason), events)
 
     def _on_end_of_stream(self, events: list[ChannelEvent]) -> None:
         self._lost("the other side closed the connection without a close frame", events)
@@ -372,7 +381,7 @@ class Channel(ChannelWriter):
 
         Whoever does not read our answer (or what was queued before it) is not waited for.
         """
-        code = self._close_code
+        code = self._aside.close_code
         if code is None:
             code = int(theirs.code)
             self._seal()

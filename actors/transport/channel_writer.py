@@ -11,6 +11,7 @@ from typing import cast
 
 from websockets.frames import Frame, Opcode
 
+from actors.transport.channel_aside import NOTHING, Aside
 from actors.transport.frames import (
     FINAL_BINARY,
     FINAL_TEXT,
@@ -22,6 +23,7 @@ from actors.transport.frames import (
 from actors.transport.handover import MAX_FRAME_HEADER_BYTES
 from actors.transport.port import StreamSocket
 from core.empty import NO_ITEMS
+from core.traffic import TrafficCount
 from core.wire.native import MIN_MESSAGE_BYTES
 from core.wire.native_packets import MAX_PACKETS
 
@@ -33,6 +35,7 @@ class ChannelWriter:
     """See the module; :class:`actors.transport.channel.Channel` adds reading and the end."""
 
     __slots__ = (
+        "_aside",
         "_keys",
         "_masks",
         "_max_queued_bytes",
@@ -41,15 +44,16 @@ class ChannelWriter:
         "_packet_bytes",
         "_packets",
         "_pending",
-        "_send_error",
         "_stream",
-        "bytes_out",
         "join",
         "queued_bytes",
         "sent_bytes",
+        "traffic",
     )
 
-    def __init__(self, stream: StreamSocket, *, masks: bool, max_queued_bytes: int) -> None:
+    def __init__(
+        self, stream: StreamSocket, *, masks: bool, max_queued_bytes: int, traffic: TrafficCount | None = None
+    ) -> None:
         self._stream = stream
         self._masks = masks
         self._max_queued_bytes = max_queued_bytes
@@ -61,12 +65,20 @@ class ChannelWriter:
         """The dialect's: makes one binary message of packets. None: one packet, one message."""
         self._out: list[bytes] = NO_ITEMS
         self._pending: bytes | memoryview | None = None
-        self._send_error = ""
+        self._aside = NOTHING
         self.queued_bytes = 0
         """Bytes accepted for sending that the socket has not taken yet, frame headers included."""
         self.sent_bytes = 0
-        """Bytes that the socket has ever taken."""
-        self.bytes_out = 0
+        """Bytes that the socket has taken of messages that it did not take at once: grows while something waits and the
+        other side reads. (Of all messages it would be a number beyond the small ones that Python shares.)"""
+        self.traffic = TrafficCount() if traffic is None else traffic
+        """Where the bytes that come and go are counted."""
+
+    def _have_aside(self) -> Aside:
+        """Its aside, to be changed."""
+        if self._aside is NOTHING:
+            self._aside = Aside()
+        return self._aside
 
     @property
     def wants_write(self) -> bool:
@@ -194,14 +206,18 @@ class ChannelWriter:
                 self._pending = data
                 return
             except OSError as error:
-                self._send_error = text_of(error)
+                self._have_aside().send_error = text_of(error)
                 self._drop_queue()
                 self._max_queued_bytes = 0  # nothing fits any more
                 return
-            self.bytes_out += sent
-            self.sent_bytes += sent
+            self.traffic.bytes_sent += sent
             self.queued_bytes -= sent
-            self._pending = memoryview(data)[sent:] if sent < len(data) else None
+            if sent < len(data):
+                self.sent_bytes += sent
+                self._pending = memoryview(data)[sent:]
+            elif self._pending is not None:
+                self.sent_bytes += sent
+                self._pending = None
 
     def _take_queue(self) -> bytes:
         """All that waits, in one piece."""

@@ -34,6 +34,7 @@ from actors.transport.events import (
 from actors.transport.handover import HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
 from core.ids import CloseCode, Endpoint
+from core.traffic import TrafficCount
 
 __all__ = [
     "Channel",
@@ -66,7 +67,7 @@ class OpenerChannel(Channel):
     """Connects and upgrades; then a channel like any other. First events: ``Opened``, or ``Closed`` (perhaps after
     ``UpgradeRefused``)."""
 
-    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_request", "_tail")
+    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_is_upgrading", "_request", "_tail")
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class OpenerChannel(Channel):
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
         extra_headers: ExtraHeaders = (),
         masks: Iterator[bytes] | None = None,
+        traffic: TrafficCount | None = None,
     ) -> None:
         """Start connecting. ``target`` is path and query, percent-encoded.
 
@@ -87,7 +89,9 @@ class OpenerChannel(Channel):
         if not (target.startswith("/") and target.isascii() and target.isprintable() and " " not in target):
             raise ValueError(f"expected a percent-encoded path and query, got {target[:80]!r}")
         stream = network.connect(endpoint)
-        super().__init__(stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
+        super().__init__(
+            stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes, traffic=traffic
+        )
         self._masks = True
         self._open = False
         self._request = endpoint, target, tuple(extra_headers)
@@ -105,7 +109,9 @@ class OpenerChannel(Channel):
         del self._request
         path, _, query = target.partition("?")
         uri = WebSocketURI(False, endpoint.ip, endpoint.port, path, query)
-        self._protocol = self._client = client = ClientProtocol(uri, max_size=self._max_message_bytes, logger=QUIET)
+        self._have_aside().protocol = self._client = client = ClientProtocol(
+            uri, max_size=self._max_message_bytes, logger=QUIET
+        )
         request = client.connect()
         for name, value in extra_headers:
             request.headers[name] = value
@@ -229,7 +235,17 @@ class ListenerChannel(Channel):
     ``Closed``.
     """
 
-    __slots__ = ("_early_bytes", "_frame_left", "_path", "_phase", "_raw", "_response", "_scanned", "_server")
+    __slots__ = (
+        "_early_bytes",
+        "_frame_left",
+        "_is_upgrading",
+        "_path",
+        "_phase",
+        "_raw",
+        "_response",
+        "_scanned",
+        "_server",
+    )
 
     def __init__(
         self,
@@ -296,7 +312,7 @@ class ListenerChannel(Channel):
         Stop watching the descriptor BEFORE :meth:`confirm`: epoll goes on reporting a closed descriptor while a copy
         of its socket lives, and the number may come back as another connection.
         """
-        if self._phase is not _Phase.HELD or self._closed or self._close_code is not None:
+        if self._phase is not _Phase.HELD or self._closed or self._aside.close_code is not None:
             raise RuntimeError("detach() comes after the first message, on an open connection")
         self.flush()
         self._seal()
@@ -335,7 +351,7 @@ class ListenerChannel(Channel):
         if self._phase is _Phase.HELD and not self._closed:
             self._phase = _Phase.STREAMING
             self._is_upgrading = False
-            self._early = bytes(self._raw)
+            self._have_aside().early = bytes(self._raw)
             self._raw.clear()
 
     # ---- reading -------------------------------------------------------------------------------------------------
@@ -357,7 +373,8 @@ class ListenerChannel(Channel):
         upto = end if complete else len(self._raw)
         server = self._server
         if server is None:
-            self._protocol = self._server = server = ServerProtocol(max_size=self._max_message_bytes, logger=QUIET)
+            self._server = server = ServerProtocol(max_size=self._max_message_bytes, logger=QUIET)
+            self._have_aside().protocol = server
         server.receive_data(self._raw[self._scanned : upto])
         self._scanned = upto
         received = server.events_received()
@@ -405,7 +422,7 @@ class ListenerChannel(Channel):
             if len(events) > count and type(events[-1]) is MessageReceived:
                 # While closing there is nobody to hand over to: read on for their close frame.
                 self._phase = _Phase.HELD
-                if self._close_code is not None:
+                if self._aside.close_code is not None:
                     self._stream_on()
                 return
 

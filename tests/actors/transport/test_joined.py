@@ -150,6 +150,24 @@ def frame_under_way(channel: Channel) -> object:
     return pending.obj if isinstance(pending, memoryview) else pending
 
 
+def test_bytes_that_are_taken_late_show_that_the_other_side_reads() -> None:
+    channel, _, own = joining()
+    channel.send(encode_message("a", bytes(100)))
+    channel.flush()
+    assert channel.sent_bytes == 0, "taken at once"
+    size = channel.traffic.bytes_sent
+    own.room = 0
+    channel.send(encode_message("a", bytes(100)))
+    channel.flush()
+    assert channel.sent_bytes == 0
+    for room, taken in ((10, 10), (0, 10), (20, 30), (None, size)):
+        own.room = room
+        channel.flush()
+        assert channel.sent_bytes == taken
+    assert channel.queued_bytes == 0
+    assert channel.traffic.bytes_sent == 2 * size
+
+
 def test_broadcasts_in_a_row_are_one_frame_for_all_inbound_peers() -> None:
     channels = [joining() for _ in range(20)]
     packets = [encode_message("block", bytes([number])) for number in range(50)]
@@ -201,7 +219,7 @@ def test_packets_queued_together_are_the_same_as_one_by_one(groups: list[list[in
     together.flush()
     single.flush()
     assert all(isinstance(stream, FakeStream) for stream in streams)
-    assert together.bytes_out == single.bytes_out
+    assert together.traffic.bytes_sent == single.traffic.bytes_sent
 
 
 def test_nothing_is_queued_on_a_closed_channel() -> None:

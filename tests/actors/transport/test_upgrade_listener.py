@@ -53,7 +53,7 @@ def test_request_byte_by_byte_gives_the_same_events() -> None:
         remote.send(REQUEST[index : index + 1])
         events = channel.on_readable()
     assert [type(event) for event in events] == [UpgradeRequested]
-    assert channel.bytes_in == len(REQUEST)
+    assert channel.traffic.bytes_received == len(REQUEST)
 
 
 @pytest.mark.parametrize("cut", range(1, len(REQUEST)))
@@ -175,7 +175,7 @@ def test_head_without_end_is_cut_off_at_16_kib() -> None:
     remote.send(REQUEST[:-2])
     assert channel.on_readable() == []
     while not channel.closed:
-        assert channel.bytes_in < 17 * 1024
+        assert channel.traffic.bytes_received < 17 * 1024
         remote.send(b"X-P: " + b"p" * 500 + b"\r\n")
         events = channel.on_readable()
     assert [type(event) for event in events] == [Closed]
@@ -245,7 +245,7 @@ def test_pings_do_not_extend_the_time_before_the_first_message_for_ever() -> Non
     channel, own, remote = upgraded_listener()
     events = []
     while not own.closed:
-        assert channel.bytes_in < 70_000
+        assert channel.traffic.bytes_received < 70_000
         remote.send(frame(PING) * 100)
         events += channel.on_readable()
     assert isinstance(events[-1], Closed)

@@ -25,7 +25,7 @@ def test_request_goes_out_once_connected_with_the_headers_of_the_protocol() -> N
     assert names == [b"Connection", b"Host", b"Sec-WebSocket-Key", b"Sec-WebSocket-Version", b"Upgrade"]
     assert b"\r\nHost: 10.0.0.1:5001\r\n" in head
     assert not channel.wants_write
-    assert channel.bytes_out == len(head)
+    assert channel.traffic.bytes_sent == len(head)
 
 
 def test_ipv6_host_is_bracketed() -> None:
@@ -165,7 +165,7 @@ def test_answer_without_end_is_cut_off(endless: bytes) -> None:
     remote.send(b"HTTP/1.1 101 Switching Protocols\r\n")
     events = []
     while not own.closed:
-        assert channel.bytes_in < 20_000
+        assert channel.traffic.bytes_received < 20_000
         remote.send(endless)
         events += channel.on_readable()
     assert [type(event) for event in events] == [Closed]
