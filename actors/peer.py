@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from thespian.actors import WakeupMessage
 
-from actors.bases.watch import Watch
+from actors.bases.watch import watch_only
 from actors.hooks import HandshakeCheck
 from actors.peer_desk import PeerDesk
 from actors.transport.channel import Channel
@@ -58,6 +59,10 @@ _READING = 1
 """The interest of a channel at rest."""
 _UNKNOWN = -1
 """The channel is to be asked."""
+
+_NOTHING = 4
+"""There is none any more, or not yet."""
+_ANY = EVENT_READ | EVENT_WRITE
 
 SESSION_ID_BYTES = 15
 """SocketCluster session ids are 15 random bytes in base64url."""
@@ -217,7 +222,9 @@ class PeerActor(PeerDesk):
             if channel.queued_bytes or self._watched != _READING:
                 self._watch_for(channel)
         else:
-            self.watch = None
+            if self._watched != _NOTHING:
+                self._watched = _NOTHING
+                self.watch = watch_only(self, -1, 0)
             self._fail_owed("is not connected any more")
 
     def _watch_for(self, channel: Channel) -> None:
@@ -225,8 +232,7 @@ class PeerActor(PeerDesk):
         wanted = channel.interest
         if wanted != self._watched:
             self._watched = wanted
-            fd = [channel.fileno()]
-            self.watch = Watch(fd if wanted & 1 else [], fd if wanted & 2 else [])
+            self.watch = watch_only(self, channel.fileno(), wanted & _ANY)
 
     def receiveMsg_SettleNow(self, message: SettleNow, sender: Any) -> None:
         """What had waited before is done."""

@@ -6,7 +6,7 @@ import abc
 import os
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thespian.actors import ActorAddress, PoisonMessage  # type: ignore[import-untyped, unused-ignore]
 
@@ -15,7 +15,6 @@ from core.empty import NO_ENTRIES
 if TYPE_CHECKING:
     from actors.bases.environment import Environment
     from actors.bases.host import ActorHost
-    from actors.bases.watch import Watch
 
 HOSTS: weakref.WeakValueDictionary[str, ActorHost] = weakref.WeakValueDictionary()
 """Running in-process systems by name: an unpickled address finds its mailbox through this."""
@@ -70,7 +69,7 @@ class Cell(abc.ABC):
     :meth:`drain` instead. ``scheduled`` is true while the cell is in the ready queue or being run.
     """
 
-    __slots__ = ("__weakref__", "address", "host", "inbox", "instance", "scheduled")
+    __slots__ = ("address", "host", "inbox", "instance", "scheduled")
 
     def __init__(self, host: ActorHost, text: str) -> None:
         self.host = host
@@ -84,6 +83,20 @@ class Cell(abc.ABC):
         """Take up to ``limit`` messages out of the inbox; return how many. Runs in the loop."""
 
 
+class Origin(NamedTuple):
+    """How an actor was created, where that was not in the usual way."""
+
+    requirements: Any = None
+    source_hash: str | None = None
+    global_name: str | None = None
+    nanny: Cell | None = None
+    """Creator of a globally named actor, whose parent is the system: it hears of the exit too."""
+
+
+PLAIN = Origin()
+"""That of nearly all actors."""
+
+
 class ActorCell(Cell):
     """An actor: its mailbox, its place in the family, and the object that Thespian's ``Actor`` calls ``_myRef``.
 
@@ -95,46 +108,40 @@ class ActorCell(Cell):
         "actor_class",
         "children",
         "created_count",
-        "globalName",
         "held",
         "leaving",
-        "nanny",
+        "origin",
         "parent",
-        "ready_events",
-        "requirements",
-        "source_hash",
         "timer_count",
         "watch",
     )
 
     parent: Cell
     children: dict[str, ActorCell]
-    ready_events: dict[int, int]
-    """What is ready of its watch, by descriptor; the reactor's."""
-    held: Watch | None
+    held: Any  # Watch | None
     """The descriptors of its present watch, as the descriptor table has them."""
-    nanny: Cell | None
-    """Creator of a globally named actor, whose parent is the system: it hears of the exit too."""
 
     def __init__(self, host: ActorHost, text: str, parent: Cell, requirements: Any, source_hash: str | None) -> None:
         super().__init__(host, text)
         self.parent = parent
-        self.nanny = None
-        self.requirements = requirements
-        self.source_hash = source_hash
-        self.globalName: str | None = None
+        is_plain = requirements is None and source_hash is None
+        self.origin = PLAIN if is_plain else Origin(requirements, source_hash)
         self.actor_class: Any = None
         self.leaving: Any = None  # Actor | None
         self.children = NO_ENTRIES
         self.created_count = 0
         self.watch: Any = None
         self.held = None
-        self.ready_events = NO_ENTRIES
         self.timer_count = 0
 
     @property
     def text(self) -> str:
         return str(self.address.addressDetails)
+
+    @property
+    def globalName(self) -> str | None:
+        """Thespian's name for it."""
+        return self.origin.global_name
 
     @property
     def has_mail(self) -> bool:

@@ -140,8 +140,7 @@ class Delivery(Reactor):
 
     def _collect_ready(self, cell: ActorCell) -> WatchReady | None:
         """Return what is ready of the watch as it is now: a descriptor may have left it since the poll."""
-        events, mask_of = cell.ready_events, self.descriptors.mask_of
-        cell.ready_events = NO_ENTRIES
+        events, mask_of = self.ready_events.pop(cell, NO_ENTRIES), self.descriptors.mask_of
         if len(events) == 1:
             ((fd, mask),) = events.items()
             mask &= mask_of(cell, fd)
@@ -175,7 +174,7 @@ class Delivery(Reactor):
             getattr(cell.actor_class, "__name__", cell.actor_class),
             self.root.address,
             cell.parent.address,
-            cell.source_hash,
+            cell.origin.source_hash,
             True if cell.leaving is not None else None,
         )
         for child in cell.children.values():

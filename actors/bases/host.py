@@ -162,12 +162,12 @@ class ActorHost(Delivery):
         if global_name and global_name in self.names:
             return self.names[global_name].address
         parent = self.root if global_name else creator
-        cell = self._conceive(parent, spec, requirements, source_hash or creator.source_hash)
+        cell = self._conceive(parent, spec, requirements, source_hash or creator.origin.source_hash)
         if self.stopping or creator.instance is None:
             log.debug("%s is exiting and cannot create %s", creator.address, cell.address)
             return cell.address
         if global_name:
-            cell.nanny = creator
+            cell.origin = cell.origin._replace(nanny=creator)
         try:
             self._animate(cell, spec)
         except (Exception, SystemExit) as error:
@@ -187,14 +187,16 @@ class ActorHost(Delivery):
         return self._cell_class(self, text, parent, requirements, source_hash)
 
     def _animate(self, cell: ActorCell, spec: Any) -> None:
-        actor_class = cell.actor_class = self._resolve(spec, cell.source_hash)
-        if not checkActorCapabilities(actor_class, self.capabilities, cell.requirements):
+        actor_class = cell.actor_class = self._resolve(spec, cell.origin.source_hash)
+        if not checkActorCapabilities(actor_class, self.capabilities, cell.origin.requirements):
             raise NoCompatibleSystemForActor(actor_class, "No compatible ActorSystem could be found")
         try:
             if takes_no_arguments(actor_class):
                 instance = actor_class()
             else:
-                offered = withPossibleInitArgs(capabilities=dict(self.capabilities), requirements=cell.requirements)
+                offered = withPossibleInitArgs(
+                    capabilities=dict(self.capabilities), requirements=cell.origin.requirements
+                )
                 instance = offered.create(actor_class)
         except ActorSystemException:
             raise
@@ -222,7 +224,7 @@ class ActorHost(Delivery):
         parent.adopt(cell)
         self.cells[cell.text] = cell
         if global_name:
-            cell.globalName = global_name
+            cell.origin = cell.origin._replace(global_name=global_name)
             self.names[global_name] = cell
 
     def wake_later(self, cell: ActorCell, period: Any, payload: Any) -> None:
@@ -262,7 +264,7 @@ class ActorHost(Delivery):
                 if crashed or self.stopping:
                     self._ask_to_exit(child)
         cell.children = NO_ENTRIES
-        for relative in (cell.parent, cell.nanny):
+        for relative in (cell.parent, cell.origin.nanny):
             if isinstance(relative, RootCell) or (isinstance(relative, ActorCell) and not relative.is_dead):
                 self.enqueue(relative, ChildActorExited(cell.address), cell.address)
         cell.forget_address()
@@ -277,7 +279,7 @@ class ActorHost(Delivery):
     def _release(self, cell: ActorCell) -> None:
         """Take from ``cell`` what only a living actor holds."""
         self.descriptors.release(cell)
-        cell.ready_events = NO_ENTRIES
+        self.ready_events.pop(cell, None)
         self.sources.forget(cell)
         if self.dead_letter_box is cell:
             self.dead_letter_box = None
@@ -320,7 +322,7 @@ class ActorHost(Delivery):
         if not changed:
             return
         for cell in list(self.cells.values()):
-            if not checkActorCapabilities(cell.actor_class, self.capabilities, cell.requirements):
+            if not checkActorCapabilities(cell.actor_class, self.capabilities, cell.origin.requirements):
                 self._ask_to_exit(cell)
 
     def system_status(self) -> Thespian_SystemStatus:

@@ -79,6 +79,8 @@ class Reactor(abc.ABC):
         self.waker = self._make_waker()
         self.selector.register(self.waker, selectors.EVENT_READ, None)
         self.descriptors = self._make_descriptors()
+        self.ready_events: dict[Cell, dict[int, int]] = {}
+        """What is ready of the watches of actors that have not been told yet, by descriptor."""
         self.incoming: deque[tuple[Cell | None, Any, Any]] = deque()
         self.sleeping = False
         self.loop_turns = 0
@@ -267,10 +269,11 @@ class Reactor(abc.ABC):
             if cell is None:
                 self.waker.clear()
             elif mask:
-                if not cell.ready_events:
-                    cell.ready_events = {}
+                ready = self.ready_events.get(cell)
+                if ready is None:
+                    ready = self.ready_events[cell] = {}
                     self.enqueue(cell, WATCH_TOKEN, cell.address)
-                cell.ready_events[key.fd] = mask
+                ready[key.fd] = mask
 
     def _fire_timers(self, now: float) -> None:
         for cell, message in self.timers.pop_due(now):

@@ -63,14 +63,12 @@ class SmallInbox(list[tuple[Any, Any]]):
 class SimActorCell(ActorCell):
     """A mailbox with a home. ``label`` names it in traces: the node, then the actor's place in the family."""
 
-    __slots__ = ("identity", "label", "last_arrivals")
+    __slots__ = ("identity", "label")
 
     host: SimulationBase
     identity: Identity
     label: str
     inbox: Any
-    last_arrivals: dict[Cell, float] | None
-    """When the last message under way to each receiver arrives; made when the first one is delayed."""
 
     def __init__(
         self, host: SimulationBase, text: str, parent: Cell, requirements: Any, source_hash: str | None
@@ -78,7 +76,6 @@ class SimActorCell(ActorCell):
         super().__init__(host, text, parent, requirements, source_hash)
         self.inbox = SmallInbox()
         name = text.rpartition("/")[2]
-        self.last_arrivals = None
         if isinstance(parent, SimActorCell):
             self.identity = parent.identity
             self.label = f"{parent.label}/{name}"
@@ -89,6 +86,10 @@ class SimActorCell(ActorCell):
     @property
     def environment(self) -> SimEnvironment:
         return self.identity.environment
+
+    def watch_only(self, fd: int, events: int) -> None:
+        """Watch this descriptor from now on, until this is called again: see :func:`actors.bases.watch.watch_only`."""
+        self.host.descriptors.watch_only(self, fd, events)
 
     @property
     def network(self) -> Any:
@@ -104,7 +105,12 @@ class SimActorCell(ActorCell):
 class UnkindSimActorCell(SimActorCell):
     """One whose messages are pickled, or delayed, or both."""
 
-    __slots__ = ()
+    __slots__ = ("last_arrivals",)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.last_arrivals: dict[Cell, float] | None = None
+        """When the last message under way to each receiver arrives; made when the first one is delayed."""
 
     def actor_send(self, to: ActorAddress, message: Any) -> None:
         host = self.host
@@ -128,7 +134,7 @@ class Post:
         self._manner = manner
         self._rng = rng
 
-    def send(self, sender: SimActorCell, to: ActorAddress, message: Any) -> None:
+    def send(self, sender: UnkindSimActorCell, to: ActorAddress, message: Any) -> None:
         """Have ``message`` arrive after a while, or at once if it is for the sender itself."""
         receiver: Cell | None = getattr(to, "cell", None)
         if receiver is None or receiver is sender or receiver.host is not self._host:

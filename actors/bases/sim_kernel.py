@@ -48,6 +48,11 @@ class WatchKey(WatchMark):
         """Event mask of :mod:`selectors`: what would not block now. Errors and ends count as both."""
         return 0
 
+    @property
+    def interest(self) -> dict[int, int]:
+        """As that of a :class:`~actors.bases.watch.Watch`, in whose place it may stand."""
+        return {self.fd: self.events} if self.events else {}
+
     def ready(self) -> int:
         """Event mask of what is ready now of what is watched."""
         return self.readiness() & self.events
@@ -192,6 +197,20 @@ class VirtualDescriptors(DescriptorTable):
     def __init__(self, selector: VirtualKernel) -> None:
         super().__init__(selector)
         self._owners = Watchers(selector)
+
+    def watch_only(self, cell: ActorCell, fd: int, events: int) -> None:
+        """Let one descriptor (and events 0: none) be all that ``cell`` watches. What it held is the descriptor itself,
+        which knows for what it is watched, and by whom: there is nothing to keep besides."""
+        for other in () if cell.held is None else cell.held.interest:
+            if other != fd or not events:
+                self._drop(cell, other)
+        cell.held = None
+        if events:
+            if self._owners.get(fd) is cell:
+                self._refresh(cell, fd, events, events)
+            else:
+                self._take(cell, fd, events)
+            cell.held = self._selector.key_of(fd)
 
     def _refresh(self, cell: ActorCell, fd: int, before: int, events: int) -> None:
         if not self._selector.is_watched(fd, events, cell):

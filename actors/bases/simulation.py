@@ -26,7 +26,6 @@ from typing import Any, TypeVar
 from thespian.actors import ActorSystemFailure, WakeupMessage  # type: ignore[import-untyped, unused-ignore]
 
 from actors.bases.cell import ActorCell
-from actors.bases.descriptors import DescriptorTable
 from actors.bases.reactor import MESSAGES_PER_VISIT, ReadyQueue
 from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, UnkindSimActorCell
 from actors.bases.sim_collector import BIRTHS_PER_LOOK, QuietCollector
@@ -59,6 +58,7 @@ class SimulationBase(SimMailboxes):
 
     timers: EventHeap
     selector: VirtualKernel
+    descriptors: VirtualDescriptors
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class SimulationBase(SimMailboxes):
     def _make_selector(self) -> VirtualKernel:
         return VirtualKernel(self._tell)
 
-    def _make_descriptors(self) -> DescriptorTable:
+    def _make_descriptors(self) -> VirtualDescriptors:
         return VirtualDescriptors(self.selector)
 
     def _make_waker(self) -> StillWaker:

@@ -22,6 +22,7 @@ from __future__ import annotations
 import operator
 import selectors
 from collections.abc import Iterable
+from typing import Any
 
 from thespian.actors import ThespianWatch, WatchMessage  # type: ignore[import-untyped, unused-ignore]
 
@@ -62,6 +63,22 @@ class Watch(ThespianWatch):  # type: ignore[misc, unused-ignore]
 
     def __repr__(self) -> str:
         return f"Watch(readers={self.readers}, writers={self.writers})"
+
+
+def watch_only(actor: Any, fd: int, events: int) -> Watch | None:
+    """Watch one descriptor for ``events`` (mask of :mod:`selectors`; 0: none any more); returns the watch that the
+    actor's handlers are to return from now on.
+
+    A simulation holds the watch itself, which then is neither returned nor replaced: 140 bytes less for each of tens
+    of thousands of actors that have one descriptor and seldom watch it for something else.
+    """
+    hold = getattr(actor._myRef, "watch_only", None)
+    if hold is not None:
+        hold(fd, events)
+        return None
+    if not events:
+        return None
+    return Watch([fd] if events & selectors.EVENT_READ else (), [fd] if events & selectors.EVENT_WRITE else ())
 
 
 class WatchReady(WatchMessage):  # type: ignore[misc, unused-ignore]
