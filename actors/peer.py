@@ -71,7 +71,7 @@ SESSION_ID_BYTES = 15
 class PeerActor(PeerDesk):
     """What both directions share: the channel's events into the link, the link's effects into the channel."""
 
-    __slots__ = ("_holders", "_is_queueing", "_languages", "_overflowed", "_watched")
+    __slots__ = ("_watched",)
 
     WAITS_FOR_INIT = True  # for StartOutbound or PrepareInbound: an order to close may overtake them
     MANY = True  # where each is a process: see actors/bases/nursery.py
@@ -84,25 +84,25 @@ class PeerActor(PeerDesk):
     def __init__(self) -> None:
         super().__init__()
         self._watched = _UNKNOWN  # the interest of the channel that the watch expresses
-        self._overflowed = False
-        self._is_queueing = False  # something was left in the send queue
-        self._holders: list[Any] = NO_ITEMS  # subscribers that have too many events already
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
         self._adopt_charter(charter)
-        self._languages: Languages = languages_of(charter.config)
         now = self.now()
         return Link(
             direction=direction,
             endpoint=endpoint,
             kind=kind,
-            dialect=self._languages.main,
+            dialect=languages_of(charter.config).main,
             own=charter.node_info,
             settings=LinkSettings.from_config(charter.config),
             rng=self.environment.common_rng(),
             wall_offset_s=self.environment.wall_now() - now,
             review=HandshakeCheck(charter.config.peer_handshake_check, self.log).of(endpoint, direction),
         )
+
+    def _languages(self) -> Languages:
+        """What the node speaks: looked up, for only the opening asks."""
+        return languages_of(self.need_charter().config)
 
     # ---- the channel ----
 
@@ -118,7 +118,8 @@ class PeerActor(PeerDesk):
         if message.ready:
             self._on_channel_events(channel.on_readable())
         # After reading, nearly always nothing is left to do.
-        if writable or channel.queued_bytes or self._answers or self._owed or self._channel is not channel:
+        dealings = self._dealings
+        if writable or channel.queued_bytes or dealings.answers or dealings.owed or self._channel is not channel:
             self._settle()
 
     def _after_writing(self, channel: Channel) -> None:
@@ -143,7 +144,7 @@ class PeerActor(PeerDesk):
             elif isinstance(event, Opened):
                 if isinstance(self._channel, OpenerChannel):
                     self._channel = self._channel.as_plain()
-                self._speak(self._languages.of_opener(event.headers))
+                self._speak(self._languages().of_opener(event.headers))
                 self.apply(link.on_opened(now))
             elif isinstance(event, UpgradeRefused):
                 self.apply(link.on_refused(event.status, event.body, now))
@@ -156,24 +157,28 @@ class PeerActor(PeerDesk):
 
     def receiveMsg_HoldReading(self, message: HoldReading, sender: Any) -> None:
         """Read no more for now, so that TCP slows the remote down."""
-        if sender not in self._holders:
-            self._holders = [*self._holders, sender]
+        dealings = self._deal()
+        if sender not in dealings.holders:
+            dealings.holders = [*dealings.holders, sender]
         self._hold_or_go_on()
 
     def receiveMsg_ResumeReading(self, message: ResumeReading, sender: Any) -> None:
         """The subscriber has room again."""
-        self._holders = [holder for holder in self._holders if holder != sender] or NO_ITEMS
+        dealings = self._deal()
+        dealings.holders = [holder for holder in dealings.holders if holder != sender] or NO_ITEMS
         self._hold_or_go_on()
 
     def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
         """Who wants events now. Who does not any more, holds nothing up."""
         super().receiveMsg_SubscribersChanged(message, sender)
-        subscribed = [subscriber.address for subscriber in message.subscribers]
-        self._holders = [holder for holder in self._holders if holder in subscribed] or NO_ITEMS
-        self._hold_or_go_on()
+        dealings = self._dealings
+        if dealings.holders:
+            subscribed = [subscriber.address for subscriber in message.subscribers]
+            dealings.holders = [holder for holder in dealings.holders if holder in subscribed] or NO_ITEMS
+            self._hold_or_go_on()
 
     def _hold_or_go_on(self) -> None:
-        channel, held = self._channel, bool(self._holders)
+        channel, held = self._channel, bool(self._dealings.holders)
         if channel is None or held is not channel.wants_read:
             return
         self.apply(self.link.hold(held, self.now()))
@@ -203,21 +208,21 @@ class PeerActor(PeerDesk):
 
         A closed peer goes when the pool says so: until the pool knows, it may pass on what has to be answered.
         """
-        if self._overflowed:
-            self._overflowed = False
+        if self._dealings.overflowed:
+            self._dealings.overflowed = False
             self.apply(self.link.on_overflow(self.now()))
-        if self._answers:
+        if self._dealings.answers:
             self._hand_answers()
         channel = self._channel
         if channel is not None:
             # Not before TCP stands: a refused connection would tell its error to this call, and to no other.
             if channel.queued_bytes and self.link.stage is not _CONNECTING:
                 channel.flush()
-            if channel.queued_bytes or self._is_queueing:
-                self._is_queueing = channel.queued_bytes > 0
+            if channel.queued_bytes or self._dealings.is_queueing:
+                self._deal().is_queueing = channel.queued_bytes > 0
                 self.link.note_outflow(channel.queued_bytes, channel.sent_bytes, self.now())
             # Whoever waits for Done sends no faster than the remote reads.
-            if self._owed and not self.link.outflow.is_high:
+            if self._dealings.owed and not self.link.outflow.is_high:
                 self._pay_owed()
             if channel.queued_bytes or self._watched != _READING:
                 self._watch_for(channel)
@@ -236,7 +241,7 @@ class PeerActor(PeerDesk):
 
     def receiveMsg_SettleNow(self, message: SettleNow, sender: Any) -> None:
         """What had waited before is done."""
-        self._settling = False
+        self._dealings.settling = False
         self._settle()
 
     def release(self) -> None:
@@ -267,7 +272,8 @@ class PeerActor(PeerDesk):
     def _on_full(self, channel: Channel, refused: int = 1) -> None:
         if channel.is_open:
             self.link.traffic.messages_dropped += refused
-            self._overflowed = self._overflowed or channel.queued_bytes > 0
+            dealings = self._deal()
+            dealings.overflowed = dealings.overflowed or channel.queued_bytes > 0
 
     def do_close_channel(self, effect: CloseChannel) -> None:
         """Begin the closing handshake."""
@@ -286,7 +292,7 @@ class PeerActor(PeerDesk):
         """The link's; once that is closed, the peer's own."""
         link = self.link if self._before_init is None else self._link
         if link is None or link.stage is _CLOSED:
-            return self._leaves_at
+            return self._dealings.leaves_at
         return link.next_deadline()
 
     def _arm(self) -> None:
@@ -306,7 +312,8 @@ class PeerActor(PeerDesk):
 
     def on_time(self, now: float) -> None:
         """Something of the link is due, or nobody is waited for any longer."""
-        if self._leaves_at is not None and self._leaves_at <= now:
+        leaves_at = self._dealings.leaves_at
+        if leaves_at is not None and leaves_at <= now:
             self.leave()
             return
         self.apply(self.link.on_time(now))
@@ -357,7 +364,7 @@ class OutboundPeer(PeerActor):
             return  # told twice
         charter = message.charter
         self.link = link = self._make_link(charter, Direction.OUTBOUND, message.endpoint, message.kind)
-        offer = self._languages.offer(charter.node_info, charter.listening_port)
+        offer = self._languages().offer(charter.node_info, charter.listening_port)
         self.apply(link.start_outbound(self.now()))
         try:
             self._channel = OpenerChannel(
@@ -414,7 +421,7 @@ class InboundPeer(PeerActor):
         finally:
             self.send(sender, TakenOver(message.hand_over.token))
         session_id = base64.urlsafe_b64encode(self.environment.token_bytes(SESSION_ID_BYTES)).decode()
-        self._speak(self._languages.named(message.dialect))
+        self._speak(self._languages().named(message.dialect))
         self.apply(self.link.start_inbound(message.announced, message.cid, session_id, self.now()))
         self._on_channel_events(channel.on_readable())
         self._settle()

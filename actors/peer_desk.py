@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from actors.base import HouseActor
+from actors.dealings import NO_DEALINGS, Dealings
 from actors.transport.channel import Channel
 from actors.wiring import SettleNow
 from core.effects import AskId, Reply
@@ -56,7 +57,7 @@ class PeerDesk(HouseActor):
 
     # No dictionary: what is set only once a message has come would not find its place in the one that the instances of
     # a class share, and each would get one of its own (830 bytes, CPython 3.11).
-    __slots__ = ("_answers", "_channel", "_known_by", "_leaves_at", "_owed", "_settling", "link")
+    __slots__ = ("_channel", "_dealings", "link")
 
     link: Link
     """The mind; there is one from the first message on. (A plain attribute: it is asked for seven times a message.)"""
@@ -64,11 +65,13 @@ class PeerDesk(HouseActor):
     def __init__(self) -> None:
         super().__init__()
         self._channel: Channel | None = None
-        self._settling = False  # a SettleNow is under way
-        self._owed: list[tuple[Any, int]] = NO_ITEMS  # who waits until what it sent has gone, and its request ids
-        self._answers: list[tuple[Any, Query]] = NO_ITEMS  # to hand over when this message has been dealt with
-        self._known_by: list[Any] = NO_ITEMS  # who sends here without asking the pool: they are told of the end
-        self._leaves_at: float | None = None  # at the latest; set when the pool has let go
+        self._dealings = NO_DEALINGS
+
+    def _deal(self) -> Dealings:
+        """Its dealings, to be changed."""
+        if self._dealings is NO_DEALINGS:
+            self._dealings = Dealings()
+        return self._dealings
 
     @property
     def _link(self) -> Link | None:
@@ -81,13 +84,13 @@ class PeerDesk(HouseActor):
 
     def _settle_soon(self) -> None:
         """Settle once for all that waits in the mailbox already: one system call for many messages."""
-        if self._answers:
+        if self._dealings.answers:
             self._hand_answers()
         channel = self._channel
         if channel is None or channel.queued_bytes >= BATCH_BYTES or not getattr(self._myRef, "has_mail", False):
             self._settle()
-        elif not self._settling:
-            self._settling = True
+        elif not self._dealings.settling:
+            self._deal().settling = True
             self.send(self.myAddress, SettleNow())
 
     # ---- messages and requests ----
@@ -96,7 +99,7 @@ class PeerDesk(HouseActor):
         """Send a one-way message; answer if somebody waits."""
         self._send_message(message, sender)
         self._settle_soon()
-        if self._owed and not self.link.is_connected:
+        if self._dealings.owed and not self.link.is_connected:
             self._fail_owed("is not connected any more")
 
     def receiveMsg_PeerCommands(self, message: PeerCommands, sender: Any) -> None:
@@ -167,7 +170,8 @@ class PeerDesk(HouseActor):
         self.apply(link.send_all(messages, self.now()))
         owed = [(sender, message.request_id) for message in messages if message.request_id]
         if owed:
-            self._owed = self._owed + owed if self._owed else owed
+            dealings = self._deal()
+            dealings.owed = [*dealings.owed, *owed]
 
     def _send_message(self, message: SendMessage, sender: Any) -> None:
         link, channel = self.link, self._channel
@@ -181,9 +185,10 @@ class PeerDesk(HouseActor):
             return
         self.apply(link.send(message.event, message.data, self.now()))
         if message.request_id:
-            if self._owed is NO_ITEMS:
-                self._owed = []
-            self._owed.append((sender, message.request_id))
+            dealings = self._deal()
+            if dealings.owed is NO_ITEMS:
+                dealings.owed = []
+            dealings.owed.append((sender, message.request_id))
 
     def _drop(self, message: SendMessage, sender: Any) -> None:
         """The send queue is full: this message is lost, the connection is not."""
@@ -223,13 +228,16 @@ class PeerDesk(HouseActor):
             kept = msgspec.structs.replace(answer, request_id=request_id)
         else:
             return
-        if self._answers is NO_ITEMS:
-            self._answers = []
-        self._answers.append((asker, kept))
+        dealings = self._dealings
+        if dealings.answers is NO_ITEMS:
+            dealings = self._deal()
+            dealings.answers = []
+        dealings.answers.append((asker, kept))
 
     def _hand_answers(self) -> None:
-        answers, self._answers = self._answers, NO_ITEMS
-        for address in self._known_by if len(answers) > 1 else ():
+        dealings = self._dealings
+        answers, dealings.answers = dealings.answers, NO_ITEMS
+        for address in dealings.known_by if len(answers) > 1 else ():
             theirs = tuple(answer for asker, answer in answers if asker is address or asker == address)
             if theirs:
                 self.send(address, Answers(theirs))
@@ -238,14 +246,17 @@ class PeerDesk(HouseActor):
             self.send(asker, answer)
 
     def _pay_owed(self) -> None:
-        for sender, request_id in self._owed:
+        dealings = self._dealings
+        for sender, request_id in dealings.owed:
             self.send(sender, Done(request_id))
-        self._owed = NO_ITEMS
+        dealings.owed = NO_ITEMS
 
     def _fail_owed(self, why: str) -> None:
-        for sender, request_id in self._owed:
-            self.send(sender, Failed(request_id, SendFailed(f"{self.link.peer_id} {why}")))
-        self._owed = NO_ITEMS
+        dealings = self._dealings
+        if dealings.owed:
+            for sender, request_id in dealings.owed:
+                self.send(sender, Failed(request_id, SendFailed(f"{self.link.peer_id} {why}")))
+            dealings.owed = NO_ITEMS
 
     # ---- who knows this actor ----
 
@@ -255,26 +266,28 @@ class PeerDesk(HouseActor):
         if not link.is_connected:
             self.send(sender, Failed(message.request_id, PeerNotFound(f"{link.peer_id} is not connected any more")))
             return
-        if sender not in self._known_by:
-            self._known_by = [*self._known_by, sender]
+        dealings = self._deal()
+        if sender not in dealings.known_by:
+            dealings.known_by = [*dealings.known_by, sender]
         self.send(sender, PeerFound(message.request_id, link.peer_id))
 
     def receiveMsg_PeerReleased(self, message: PeerReleased, sender: Any) -> None:
         """One of them has heard of the end, and sends no more."""
-        self._known_by = [address for address in self._known_by if address != sender] or NO_ITEMS
+        dealings = self._deal()
+        dealings.known_by = [address for address in dealings.known_by if address != sender] or NO_ITEMS
         self._leave_if_free()
 
     def receiveMsg_PeerDismissed(self, message: PeerDismissed, sender: Any) -> None:
         """The pool sends no more."""
-        self._leaves_at = self.now() + LINGER_S
+        self._deal().leaves_at = self.now() + LINGER_S
         self._leave_if_free()
 
     def _leave_if_free(self) -> None:
-        if self._leaves_at is not None and not self._known_by:
+        if self._dealings.leaves_at is not None and not self._dealings.known_by:
             self.leave()
 
     def _tell_of_end(self) -> None:
-        for address in self._known_by:
+        for address in self._dealings.known_by:
             self.send(address, PeerGone(self.link.peer_id))
 
 

@@ -330,7 +330,7 @@ def test_who_knows_the_actor_of_a_peer_hears_of_its_crash_from_the_pool(rig: Rig
         rig.node.tell(rig.address, FindPeer(number, THERE.peer_id))
         assert rig.node.wait(PeerFound, number - 6) == PeerFound(number, THERE.peer_id)
     (peer,) = rig.world.alive(OutboundPeer)
-    peer._known_by.clear()  # as if its process had been killed: it tells nobody
+    peer._dealings.known_by.clear()  # as if its process had been killed: it tells nobody
     override(peer, "receiveMsg_NodeInfoChanged", broken)
     rig.node.tell(rig.address, NodeInfoChanged(rig.own))
     rig.world.run(0.1)
