@@ -105,7 +105,7 @@ class PeerBook(ChoosingBook):
         self._adopt_charter(message.charter)
         config = message.charter.config
         now = self._wall()
-        rng = self.environment.rng(f"peer book {message.charter.node_info.nonce}")
+        rng = self.environment.room_rng(f"peer book {message.charter.node_info.nonce}")
         settings = BookConfig.from_config(config)
         self._book = book = Book(settings, settings.key_from(message.charter.secret), rng)
         self._bans = Bans(config, message.charter.own_port)

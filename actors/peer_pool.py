@@ -27,6 +27,7 @@ from actors.wiring import (
     StartOutbound,
     SubscribersChanged,
 )
+from core.by_direction import ByDirection
 from core.deadlines import earliest
 from core.dialects import languages_of
 from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer, TellPeers
@@ -70,8 +71,6 @@ from core.pool_guarded import GuardedPool
 from core.pool_settings import PoolSettings
 from core.select import Selection
 
-Key = tuple[Direction, Endpoint]
-
 REFILL_PAUSE_S = 0.01
 """Before spare peers are made, where they are kept."""
 
@@ -90,7 +89,7 @@ class PeerPool(HouseActor):
     def __init__(self) -> None:
         super().__init__()
         self._pool: GuardedPool | None = None
-        self._children: dict[Key, Any] = {}
+        self._children: ByDirection[Any] = ByDirection()
         self._seekers: list[Any] = []  # who has asked for peers' actors: a few programs and application actors
         self._resolver: Any = None
         self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
@@ -116,7 +115,7 @@ class PeerPool(HouseActor):
             PoolSettings.from_config(config, charter.own_port),
             own_nonce=charter.node_info.nonce,
             secret=charter.secret,
-            rng=self.environment.rng(f"peer pool {charter.node_info.nonce}"),
+            rng=self.environment.room_rng(f"peer pool {charter.node_info.nonce}"),
             selection=Selection(
                 guarded("peer_selection_for_send", config.peer_selection_for_send, self.log, chosen),
                 guarded("peer_selection_for_request", config.peer_selection_for_request, self.log),
@@ -358,9 +357,11 @@ class PeerPool(HouseActor):
     def do_tell_peers(self, effect: TellPeers) -> None:
         """To those of several. Who is connected is not still to be made; and an endpoint is a tuple."""
         send, message = self._myRef.actor_send, effect.message
-        children: dict[Any, Any] = self._children
+        outbound: dict[Any, Any] = self._children.of(Direction.OUTBOUND)
+        inbound: dict[Any, Any] = self._children.of(Direction.INBOUND)
         for peer in effect.peers:
-            address = children.get((peer.direction, (peer.ip_address, peer.port)))
+            children = outbound if peer.direction is Direction.OUTBOUND else inbound
+            address = children.get((peer.ip_address, peer.port))
             if address is not None:
                 send(address, message)
 

@@ -13,7 +13,6 @@ before a byte is read.
 from __future__ import annotations
 
 import errno
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,10 +27,12 @@ from core import rules
 from core.admission import Admission, AdmissionSettings
 from core.bans import trusted_ips
 from core.config import NodeConfig
+from core.config.derived import one_of_equals
 from core.deadlines import earliest
 from core.decisions import DecisionKind, decided
 from core.dialects import Languages, languages_of
 from core.effects import AbortChannel, AcceptUpgrade, CloseChannel, Effect, HandOver, Record, RejectUpgrade, SendPacket
+from core.empty import NO_NAMES
 from core.events import FailedToAddInboundPeer
 from core.house_messages import (
     AddressBanned,
@@ -72,15 +73,20 @@ class Arrival:
 class PeerServer(HouseActor):
     """See the module."""
 
+    __slots__ = (
+        *("_arrivals", "_banned", "_blacklist", "_by_fd", "_check", "_current", "_languages", "_listener"),
+        *("_named_seeds", "_next_ticket", "_own", "_per_ip", "_resume_at", "_settings", "_trusted", "_watched"),
+    )
+
     def __init__(self) -> None:
         super().__init__()
         self._listener: ListenSocket | None = None
         self._arrivals: dict[int, Arrival] = {}  # by ticket
         self._by_fd: dict[int, int] = {}
         self._watched: dict[int, int] = {}  # the same, when the present watch was made
-        self._per_ip: Counter[str] = Counter()
+        self._per_ip: dict[str, int] = {}
         self._banned: set[str] = set()
-        self._named_seeds: frozenset[str] = frozenset()
+        self._named_seeds = NO_NAMES
         self._next_ticket = 1
         self._resume_at: float | None = None
         self._current: Arrival | None = None
@@ -102,12 +108,13 @@ class PeerServer(HouseActor):
         config = message.charter.config
         self._own: NodeInfo = message.charter.node_info
         self._languages: Languages = languages_of(config)
-        self._settings = AdmissionSettings(
+        settings = AdmissionSettings(
             upgrade_timeout_s=config.upgrade_timeout_s,
             handshake_timeout_s=config.handshake_timeout_s,
             keep_alive_interval_s=config.keepalive_interval_s,
             dry_run=config.ban_mode == DRY_RUN,
         )
+        self._settings = one_of_equals(settings)
         self._trusted = trusted_ips(config, message.charter.own_port)
         self._check = HandshakeCheck(config.peer_handshake_check, self.log)
         self._blacklist = Blacklist(config.blacklisted_ips)
@@ -139,7 +146,7 @@ class PeerServer(HouseActor):
 
     def receiveMsg_NamedSeedsChanged(self, message: NamedSeedsChanged, sender: Any) -> None:
         """The seeds that are given by name stand for these: their addresses are trusted, earlier ones no more."""
-        self._named_seeds = frozenset(endpoint.ip for endpoint in message.endpoints)
+        self._named_seeds = frozenset(endpoint.ip for endpoint in message.endpoints) or NO_NAMES
 
     def receiveMsg_NodeInfoChanged(self, message: NodeInfoChanged, sender: Any) -> None:
         """Our node info is this now."""
@@ -183,7 +190,7 @@ class PeerServer(HouseActor):
             stream.shutdown()
             stream.close()
             self.emit((FailedToAddInboundPeer(ip_address=ip, code=0, reason="too many unfinished handshakes"),))
-            figures = (("unfinished", len(self._arrivals)), ("from_address", self._per_ip[ip]))
+            figures = (("unfinished", len(self._arrivals)), ("from_address", self._per_ip.get(ip, 0)))
             self.do_record(Record((decided(ip, DecisionKind.REFUSED, rules.PENDING_FULL, *figures),)))
             return
         ticket = self._next_ticket
@@ -203,12 +210,12 @@ class PeerServer(HouseActor):
         )
         self._arrivals[ticket] = Arrival(channel, admission)
         self._by_fd[channel.fileno()] = ticket
-        self._per_ip[ip] += 1
+        self._per_ip[ip] = self._per_ip.get(ip, 0) + 1
 
     def _is_full(self, config: NodeConfig, ip: str) -> bool:
         if len(self._arrivals) >= config.max_pending_handshakes:
             return True
-        return not is_loopback(ip) and self._per_ip[ip] >= config.max_pending_handshakes_per_ip
+        return not is_loopback(ip) and self._per_ip.get(ip, 0) >= config.max_pending_handshakes_per_ip
 
     def _on_channel_events(self, ticket: int, events: Sequence[ChannelEvent]) -> None:
         for event in events:
@@ -364,6 +371,8 @@ class PeerServer(HouseActor):
         self._per_ip[ip] -= 1
         if self._per_ip[ip] <= 0:
             del self._per_ip[ip]
+        if not self._arrivals:  # the room that many at once took is given back
+            self._arrivals, self._by_fd, self._per_ip = {}, {}, {}
 
     def _rewatch(self) -> None:
         readers, writers = [], []

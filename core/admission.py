@@ -36,7 +36,7 @@ from core.house_messages import (
     InboundRefused,
     PeerMisbehaved,
 )
-from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind
+from core.ids import CloseCode, Direction, Endpoint, PeerId, PeerKind, shared_endpoint
 from core.penalties import FATAL
 from core.wire.packets import Handshake, PacketFault
 from core.wire.payloads import NodeInfo
@@ -184,7 +184,7 @@ class Admission:
     def _ask_pool(self, query: PeerQuery, now: float) -> list[Effect]:
         self.announced = query.node_info()
         self._to(Step.POOL, now + self._settings.pool_timeout_s)
-        endpoint = Endpoint(self.remote_ip, query.port)
+        endpoint = shared_endpoint(self.remote_ip, query.port)
         peer = PeerInfo(
             peer_id=endpoint.peer_id,
             ip_address=endpoint.ip,

@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Iterable
 
 from core.config import NodeConfig
+from core.empty import NO_NAMES
 from core.ids import Endpoint
 from core.messages import (
     Ban,
@@ -35,7 +36,7 @@ class Bans:
         self.total = 0
         self._duration_s = config.peer_ban_time_s
         self._trusted = trusted_ips(config, listening_port)
-        self._named_seeds: frozenset[str] = frozenset()
+        self._named_seeds = NO_NAMES
         self._blacklist = Blacklist(config.blacklisted_ips)
         self._bans: dict[str, Ban] = {}
         self._ends: list[tuple[float, str]] = []
@@ -99,7 +100,7 @@ class Bans:
 
         Returns the addresses among them that were banned, and are no longer.
         """
-        self._named_seeds = frozenset(ips)
+        self._named_seeds = frozenset(ips) or NO_NAMES
         return [ip for ip in sorted(self._named_seeds) if self._bans.pop(ip, None) is not None]
 
     def next_end(self) -> float | None:

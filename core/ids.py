@@ -101,7 +101,7 @@ class Endpoint(NamedTuple):
             address = address.ipv4_mapped or address
         if not MIN_PORT <= port <= MAX_PORT:
             raise ValueError(f"expected a port from {MIN_PORT} to {MAX_PORT}, got {port}")
-        return cls(str(address), port)
+        return shared_endpoint(str(address), port)
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
@@ -120,6 +120,12 @@ class Endpoint(NamedTuple):
         if (":" in host) != bracketed:
             raise ValueError(f"expected ip:port with an IPv6 address in brackets, got {text[:80]!r}")
         return cls.checked(host[1:-1] if bracketed else host, int(port))
+
+
+@functools.lru_cache(maxsize=REMEMBERED_TEXTS)
+def shared_endpoint(ip: str, port: int) -> Endpoint:
+    """``Endpoint(ip, port)``, mostly one object for all that know it: two tables of a node, or a thousand nodes."""
+    return Endpoint(ip, port)
 
 
 _parsed = functools.lru_cache(maxsize=REMEMBERED_TEXTS)(Endpoint._read)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.config import NodeConfig
-from core.config.derived import derived
+from core.config.derived import derived, one_of_equals
 from core.penalties import DRY_RUN
 
 
@@ -55,7 +55,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def _read(cls, config: NodeConfig) -> LinkSettings:
-        return cls(
+        settings = cls(
             connect_timeout_s=config.connect_timeout_s,
             upgrade_timeout_s=config.upgrade_timeout_s,
             handshake_timeout_s=config.ack_timeout_s,
@@ -81,6 +81,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
             max_send_queue_bytes=config.max_send_queue_bytes,
             send_stall_timeout_s=config.send_stall_timeout_s,
         )
+        return one_of_equals(settings)
 
 
 _from_config = derived(LinkSettings._read)

@@ -108,7 +108,7 @@ class GuardedPool(Pool):
         slot = self._slots.get(peer.endpoint, peer.direction or Direction.OUTBOUND)
         if slot is None or slot.kind is not PeerKind.FEELER:
             if slot is not None and slot.direction is Direction.OUTBOUND:
-                self._connected_since.setdefault(peer.endpoint, now)
+                self._connected_since.setdefault(slot.endpoint, now)
             return super().on_connected(peer, now)
         if not slot.leaving:
             self._record(slot.endpoint, DecisionKind.CONNECTED, rules.FEELER)

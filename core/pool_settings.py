@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.config import NodeConfig
+from core.config.derived import one_of_equals
 from core.evict import ProtectionRatios, VictimRule
 from core.ids import Endpoint, PeerKind
 from core.penalties import DRY_RUN
@@ -44,7 +45,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     def from_config(cls, config: NodeConfig, listening_port: int | None = None) -> PoolSettings:
         """The pool's part of a node's configuration. ``listening_port``: the port bound, None if it does not listen."""
         lists = static_lists(config, listening_port)
-        return cls(
+        settings = cls(
             max_outbound_connections=config.max_outbound_connections,
             max_inbound_connections=config.max_inbound_connections,
             populator_interval_s=config.populator_interval_s,
@@ -74,6 +75,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             host_ip=config.host_ip,
             listening_port=listening_port,
         )
+        return one_of_equals(settings)
 
     def kinds(self) -> dict[Endpoint, PeerKind]:
         """Trust by endpoint; LIP 0004's precedence: fixed before whitelisted before seed."""

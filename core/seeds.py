@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from core.empty import NO_NAMES
 from core.ids import MAX_PORT, MIN_PORT, Endpoint
 from core.netgroup import NetClass, address_info
 
@@ -94,7 +95,7 @@ class SeedNames:
         self._hosts = tuple(dict.fromkeys(name.host for name in names))
         self._addresses: dict[str, tuple[str, ...]] = {}
         self._resolved_at: dict[str, float] = {}
-        self._asked: set[str] = set()
+        self._asked = NO_NAMES
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -114,14 +115,14 @@ class SeedNames:
             for host in self._hosts
             if host not in self._asked and now - self._resolved_at.get(host, float("-inf")) >= older_than_s
         )
-        self._asked.update(due)
+        self._asked = self._asked.union(due) or NO_NAMES
         return due
 
     def resolved(self, host: str, addresses: Iterable[str], now: float) -> None:
         """These are its addresses from now on; none at all is a failure. A host that nobody asked for is ignored."""
         if host not in self._asked:
             return
-        self._asked.discard(host)
+        self._asked -= {host}
         usable = usable_addresses(addresses)
         if usable:
             self._addresses[host] = usable
@@ -129,8 +130,8 @@ class SeedNames:
 
     def failed(self, host: str) -> None:
         """It could not be looked up; it is due again whenever the seeds are asked."""
-        self._asked.discard(host)
+        self._asked -= {host}
 
     def lost(self) -> None:
         """Whoever was looking names up is gone: no answer will come."""
-        self._asked.clear()
+        self._asked = NO_NAMES

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from core.by_direction import ByDirection
 from core.decisions import Rule
 from core.events import PeerInfo
 from core.ids import Direction, Endpoint, PeerKind, shared_peer_id
@@ -63,37 +64,32 @@ class Slots:
     """All connections of a node, by direction and endpoint."""
 
     def __init__(self) -> None:
-        self._tables: dict[Direction, dict[Endpoint, Slot]] = {Direction.INBOUND: {}, Direction.OUTBOUND: {}}
-        self._by_id: dict[str, Endpoint] = {}
+        self._table: ByDirection[Slot] = ByDirection()
         self._roles: Roles | None = None  # of the connected peers, until something of them changes
 
     def __iter__(self) -> Iterator[Slot]:
-        yield from self._tables[Direction.OUTBOUND].values()
-        yield from self._tables[Direction.INBOUND].values()
+        yield from self._table.of(Direction.OUTBOUND).values()
+        yield from self._table.of(Direction.INBOUND).values()
 
     def __len__(self) -> int:
-        return sum(len(table) for table in self._tables.values())
+        return len(self._table)
 
     def add(self, slot: Slot) -> None:
         """Take a slot; there must be none for this endpoint and direction."""
-        table = self._tables[slot.direction]
+        table = self._table.of(slot.direction)
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
         self._roles = None
-        self._by_id[shared_peer_id(slot.endpoint)] = slot.endpoint
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""
-        return self._tables[direction].get(endpoint)
+        return self._table.of(direction).get(endpoint)
 
     def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """Free the slot and return it, if there is one."""
-        slot = self._tables[direction].pop(endpoint, None)
         self._roles = None
-        if slot is not None and not self.is_busy(endpoint):
-            del self._by_id[endpoint.peer_id]
-        return slot
+        return self._table.of(direction).pop(endpoint, None)
 
     def connect(self, slot: Slot, info: PeerInfo) -> None:
         """It is connected, or something of its peer has changed."""
@@ -107,11 +103,11 @@ class Slots:
 
     def is_busy(self, endpoint: Endpoint) -> bool:
         """Whether there is a connection, or one on its way, in either direction."""
-        return any(endpoint in table for table in self._tables.values())
+        return endpoint in self._table.of(Direction.OUTBOUND) or endpoint in self._table.of(Direction.INBOUND)
 
     def of(self, direction: Direction) -> list[Slot]:
         """All slots of one direction that are not leaving, in the order they were taken."""
-        return [slot for slot in self._tables[direction].values() if not slot.leaving]
+        return [slot for slot in self._table.of(direction).values() if not slot.leaving]
 
     def connected(self) -> list[PeerInfo]:
         """Every connected peer that is not leaving, outbound first."""
@@ -127,23 +123,26 @@ class Slots:
 
     def connected_of(self, direction: Direction) -> list[PeerInfo]:
         """Those of one direction."""
-        slots = self._tables[direction].values()
+        slots = self._table.of(direction).values()
         return [slot.info for slot in slots if slot.info is not None and not slot.leaving]
 
     def connected_by_id(self, peer_id: str) -> Slot | None:
         """The connected slot of this peer, outbound first."""
-        endpoint = self._by_id.get(peer_id)
-        if endpoint is None:
+        try:
+            endpoint = Endpoint.parse(peer_id)
+        except ValueError:
             return None
+        if shared_peer_id(endpoint) != peer_id:
+            return None  # another spelling of an id is none
         for direction in (Direction.OUTBOUND, Direction.INBOUND):
-            slot = self._tables[direction].get(endpoint)
+            slot = self._table.of(direction).get(endpoint)
             if slot is not None and slot.info is not None and not slot.leaving:
                 return slot
         return None
 
     def endpoints(self) -> set[Endpoint]:
         """Every endpoint in use."""
-        return set(self._tables[Direction.INBOUND]) | set(self._tables[Direction.OUTBOUND])
+        return {*self._table.of(Direction.INBOUND), *self._table.of(Direction.OUTBOUND)}
 
     def ips(self) -> set[str]:
         """Every address in use, in either direction."""
@@ -154,7 +153,7 @@ class Slots:
 
         ``private_too``: private addresses are exempt as loopback is.
         """
-        outbound = self._tables[Direction.OUTBOUND]
+        outbound = self._table.of(Direction.OUTBOUND)
         return Counter(net_group(endpoint.ip) for endpoint in outbound if not is_exempt(endpoint.ip, private_too))
 
     def inbound_of_host(self, ip: str) -> int:

@@ -6,8 +6,6 @@ connection the latest counts.
 
 from __future__ import annotations
 
-from collections import deque
-
 from core.empty import NO_ITEMS
 from core.house_messages import PoolCounts
 from core.ids import Direction, Endpoint, PeerId
@@ -22,7 +20,7 @@ class Standing:
     def __init__(self) -> None:
         self._latest: dict[Direction, dict[Endpoint, int]] = {}
         """Number of the latest report, negative if the connection ended."""
-        self._ended: deque[tuple[int, Direction, Endpoint]] = NO_ITEMS
+        self._ended: list[tuple[int, Direction, Endpoint]] = NO_ITEMS
 
     def take(self, counts: PoolCounts) -> None:
         """What the pool reports."""
@@ -36,10 +34,10 @@ class Standing:
         latest[counts.changed] = number if counts.stands else -number
         if not counts.stands:
             if self._ended is NO_ITEMS:
-                self._ended = deque()
+                self._ended = []
             self._ended.append((number, counts.direction, counts.changed))
             if len(self._ended) > KEPT:
-                self._forget(*self._ended.popleft())
+                self._forget(*self._ended.pop(0))
 
     def _forget(self, number: int, direction: Direction, endpoint: Endpoint) -> None:
         latest = self._latest[direction]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from core.config import NodeConfig
+from core.empty import NO_NAMES
 from core.ids import Endpoint, PeerKind
 from core.netgroup import is_loopback
 from core.seeds import SeedName
@@ -64,7 +65,7 @@ class StaticLists:
     def trusted_ips(self) -> frozenset[str]:
         """The addresses that are never banned. Whole addresses, because a ban is for an address: what happens on
         another port of it, or behind the same NAT, must not cost us the trusted peer."""
-        return frozenset(endpoint.ip for endpoint in self.kinds())
+        return frozenset(endpoint.ip for endpoint in self.kinds()) or NO_NAMES
 
 
 def static_lists(config: NodeConfig, listening_port: int | None = None) -> StaticLists:

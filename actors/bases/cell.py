@@ -74,7 +74,7 @@ class Cell(abc.ABC):
     def __init__(self, host: ActorHost, text: str) -> None:
         self.host = host
         self.address = InProcessAddress(text, self)
-        self.inbox: deque[tuple[Any, Any]] = deque()
+        self.inbox: deque[tuple[Any, Any]] = host.make_inbox()
         self.instance: Any = None  # Actor | None; Any, for the loop tests it once for many messages
         self.scheduled = False
 

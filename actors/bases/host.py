@@ -9,6 +9,8 @@ import logging
 import math
 import pickle
 import sys
+from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
@@ -97,6 +99,9 @@ class ActorHost(Delivery):
     """The population of one in-process actor system."""
 
     root: RootCell
+
+    make_inbox: Callable[[], Any] = deque
+    """Makes a mailbox: a deque, or something with its ``append`` and ``popleft``."""
 
     def __init__(self, environment: Environment, capabilities: dict[str, Any], *, strict: bool) -> None:
         super().__init__(environment)

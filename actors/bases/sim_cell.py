@@ -74,7 +74,6 @@ class SimActorCell(ActorCell):
         self, host: SimulationBase, text: str, parent: Cell, requirements: Any, source_hash: str | None
     ) -> None:
         super().__init__(host, text, parent, requirements, source_hash)
-        self.inbox = SmallInbox()
         name = text.rpartition("/")[2]
         if isinstance(parent, SimActorCell):
             self.identity = parent.identity

@@ -16,7 +16,9 @@ from actors.peer_pool import PeerPool
 from actors.storage import MemoryDisk
 from core import messages as m
 from core.config import NodeConfig
+from core.config.derived import one_of_equals
 from core.decisions import Decisions
+from core.empty import NO_NAMES
 from core.errors import EnsembleError
 from core.events import Event, PeerInfo, RequestReceived
 from core.ids import Endpoint, PeerId
@@ -78,7 +80,7 @@ class SimNode:
         ip: str,
         *,
         collect: frozenset[str] | None,
-        listen_to: frozenset[str] | None = frozenset(),
+        listen_to: frozenset[str] | None = NO_NAMES,
         is_honest: bool = True,
     ) -> None:
         self.sim = sim
@@ -97,7 +99,7 @@ class SimNode:
         self.is_honest = is_honest
         """A monitor objects when an honest node is banned."""
         self._collect = collect
-        self._subscribed = None if collect is None or listen_to is None else collect | listen_to
+        self._subscribed = None if collect is None or listen_to is None else one_of_equals(collect | listen_to)
         self._numbers = itertools.count(1)
         self._pending: dict[int, Pending] = {}
         self.is_stopping = False

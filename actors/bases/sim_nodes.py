@@ -29,6 +29,7 @@ from actors.transport.sim_cuts import Cut
 from actors.transport.sim_links import Links
 from actors.transport.simulated import Internet, SimNetwork
 from core.config import NodeConfig
+from core.config.derived import one_of_equals
 from core.errors import EnsembleError
 
 __all__ = ["Pending", "SimNode", "Simulation", "default_ip"]
@@ -130,8 +131,8 @@ class Simulation:
             identity,
             config,
             network.host.ips[0],
-            collect=None if collect is None else frozenset(collect),
-            listen_to=None if listen_to is None else frozenset(listen_to),
+            collect=None if collect is None else one_of_equals(frozenset(collect)),
+            listen_to=None if listen_to is None else one_of_equals(frozenset(listen_to)),
             is_honest=is_honest,
         )
         return node

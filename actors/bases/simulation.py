@@ -27,7 +27,7 @@ from thespian.actors import ActorSystemFailure, WakeupMessage  # type: ignore[im
 
 from actors.bases.cell import ActorCell
 from actors.bases.reactor import MESSAGES_PER_VISIT, ReadyQueue
-from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, UnkindSimActorCell
+from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, SmallInbox, UnkindSimActorCell
 from actors.bases.sim_collector import BIRTHS_PER_LOOK, QuietCollector
 from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualDescriptors, VirtualKernel
@@ -59,6 +59,7 @@ class SimulationBase(SimMailboxes):
     timers: EventHeap
     selector: VirtualKernel
     descriptors: VirtualDescriptors
+    make_inbox = SmallInbox
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from core.config import NodeConfig
+from core.config.derived import one_of_equals
 
 DAY_S = 86_400.0
 
@@ -96,7 +97,7 @@ class BookConfig:
     @classmethod
     def from_config(cls, config: NodeConfig) -> BookConfig:
         """The book's part of a node's configuration."""
-        return cls(
+        settings = cls(
             new_max_age_s=config.peer_book_new_max_age_s,
             hashing=Hashing(config.peer_book_hashing),
             identity=Identity(config.peer_book_identity),
@@ -111,6 +112,7 @@ class BookConfig:
             answer_kept_min_s=KEPT_MIN_S if config.keep_getpeers_answer else 0.0,
             answer_kept_max_s=KEPT_MAX_S if config.keep_getpeers_answer else 0.0,
         )
+        return one_of_equals(settings)
 
     def key_from(self, secret: bytes) -> bytes:
         """The part of a node's secret that keys the buckets: all, or the 4 bytes that lisk-p2p's hashing takes."""

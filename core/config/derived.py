@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
 
 from core.config.schema import NodeConfig
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
+
+REMEMBERED_VALUES = 64
+"""Most networks of a simulation have nodes of a few kinds."""
+
+
+@functools.lru_cache(maxsize=REMEMBERED_VALUES)
+def _first(value: Any) -> Any:
+    return value
+
+
+def one_of_equals(value: H) -> H:
+    """Return ``value``, or an equal one that was made before: nodes of a kind then share what is equal in all of them.
+
+    For what is immutable, and made when a node starts.
+    """
+    return cast("H", _first(value))
 
 
 def derived(function: Callable[[NodeConfig], T]) -> Callable[[NodeConfig], T]:

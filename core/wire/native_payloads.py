@@ -22,7 +22,7 @@ from typing import Any
 import msgpack
 
 from core.config.frozen import FrozenDict
-from core.ids import MAX_PORT, MIN_PORT, Endpoint
+from core.ids import MAX_PORT, MIN_PORT, Endpoint, shared_endpoint
 from core.wire.codec import CodecError, CodecLimit
 from core.wire.native_packets import new_unpacker
 from core.wire.packets import PacketFault
@@ -215,10 +215,11 @@ def _endpoint(address: bytes, port: int) -> Endpoint:
     if not MIN_PORT <= port <= MAX_PORT:
         raise PacketFault("peer_bad_port", f"expected a port from {MIN_PORT} to {MAX_PORT}, got {port}")
     if len(address) == 4:
-        return Endpoint(".".join(map(str, address)), port)  # as ipaddress writes it, several times as fast
+        # As ipaddress writes it, several times as fast.
+        return shared_endpoint(".".join(map(str, address)), port)
     if len(address) != 16:
         raise PacketFault("peer_bad_address", f"expected 4 or 16 bytes, got {len(address)}")
     ip = ipaddress.IPv6Address(address)
     if ip.ipv4_mapped is not None:
         raise PacketFault("peer_bad_address", f"expected IPv4 addresses in 4 bytes, got {ip}")
-    return Endpoint(str(ip), port)
+    return shared_endpoint(str(ip), port)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.errors import Misuse
-from core.ids import MAX_PORT, MIN_PORT, Endpoint
+from core.ids import MAX_PORT, MIN_PORT, Endpoint, shared_endpoint
 from core.wire.packets import PacketFault
 
 MAX_NODE_INFO_BYTES = 20_480
@@ -94,7 +94,7 @@ def checked_peer(ip: str, port: int) -> Endpoint:
         raise PacketFault("peer_not_ipv4", f"expected an IPv4 address, got {ip[:64]!r}") from error
     if not MIN_PORT <= port <= MAX_PORT:
         raise PacketFault("peer_bad_port", f"expected a port from {MIN_PORT} to {MAX_PORT}, got {port}")
-    return Endpoint(address, port)
+    return shared_endpoint(address, port)
 
 
 # Application data.

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar, cast
 
-from core.ids import MAX_PORT, MIN_PORT, Endpoint
+from core.ids import MAX_PORT, MIN_PORT, Endpoint, shared_endpoint
 from core.wire import codec
 from core.wire.packets import PacketFault
 from core.wire.payloads import MAX_PEERS, checked_peer
@@ -114,7 +114,7 @@ def _decode_entry(data: bytes) -> Endpoint | None:
         port = port << 7 | byte & 0x7F
     if port > MAX_PORT:
         return None
-    peer = Endpoint(address.decode(), port)
+    peer = shared_endpoint(address.decode(), port)
     _remember(_DECODED, data, peer)
     return peer
 

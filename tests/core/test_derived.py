@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from core.book.config import BookConfig
 from core.config import NodeConfig
-from core.config.derived import derived
+from core.config.derived import derived, one_of_equals
 from core.dialects import languages_of
 from core.link_settings import LinkSettings
 
@@ -41,3 +42,12 @@ def test_settings_and_languages_are_shared() -> None:
     schema = {"$id": "/x", "type": "object", "properties": {"height": {"dataType": "uint32", "fieldNumber": 1}}}
     with_schema = NodeConfig(custom_node_info_schema=schema)
     assert languages_of(with_schema) is not languages_of(config)
+
+
+def test_nodes_of_a_kind_share_what_is_equal_in_them() -> None:
+    first, other = (LinkSettings.from_config(NodeConfig(port=port)) for port in (5001, 5002))
+    assert first is other
+    assert BookConfig.from_config(NodeConfig(port=5001)) is BookConfig.from_config(NodeConfig(port=5002))
+    slower = LinkSettings.from_config(NodeConfig(port=5001, keepalive_timeout_s=31.0))
+    assert slower.keep_alive_timeout_s == 31.0
+    assert one_of_equals(("a", 1)) == ("a", 1)

@@ -62,7 +62,22 @@ def test_a_peer_is_found_by_its_id_outbound_first() -> None:
     assert slots.connected_by_id(at(1).peer_id) is None
     slots.pop(at(1), IN)
     assert slots.connected_by_id(at(1).peer_id) is None
-    assert slots._by_id == {}  # nothing is kept of peers that are gone
+    assert len(slots) == 0
+
+
+def test_only_the_one_spelling_of_an_id_is_known() -> None:
+    slots = Slots()
+    slots.add(Slot(at(1), OUT, PeerKind.NONE, info(at(1))))
+    endpoint = at(1)
+    assert slots.connected_by_id(endpoint.peer_id) is not None
+    for text in (
+        f"{endpoint.ip}:0{endpoint.port}",
+        endpoint.ip,
+        "nobody",
+        "",
+        f"[::ffff:{endpoint.ip}]:{endpoint.port}",
+    ):
+        assert slots.connected_by_id(text) is None, text
 
 
 def test_groups_are_counted_for_outbound_connections_off_loopback() -> None:

@@ -25,6 +25,8 @@ def test_the_system_environment_is_the_real_world() -> None:
     assert environment.now() <= environment.now()
     assert environment.wall_now() > 1.7e9
     assert environment.rng("one").random() != environment.rng("one").random()
+    assert environment.room_rng("book") is not environment.room_rng("pool")
+    assert environment.common_rng() is environment.common_rng()
     assert len(environment.token_bytes(16)) == 16
     assert environment.token_bytes(16) != environment.token_bytes(16)
 

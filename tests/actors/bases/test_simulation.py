@@ -278,6 +278,15 @@ def test_randomness_comes_from_seed_node_and_name(make_base: MakeBase) -> None:
     assert derive_rng("ab", "c").random() != derive_rng("a", "bc").random()
 
 
+def test_the_rooms_of_a_node_share_a_generator_for_each_run(base: SimulationBase) -> None:
+    alice, bob = base.make_environment("alice"), base.make_environment("bob")
+    first = alice.room_rng("book")
+    assert alice.room_rng("pool") is alice.common_rng() is first
+    assert bob.room_rng("book") is not first
+    alice.run += 1
+    assert alice.room_rng("book") is not first
+
+
 def test_these_are_the_numbers_on_every_machine() -> None:
     """The streams are part of what makes a digest comparable: they must not change unnoticed."""
     rng = derive_rng(7, "alice", 0, "peer book")

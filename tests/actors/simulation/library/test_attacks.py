@@ -71,7 +71,7 @@ def test_honest_addresses_gather_in_networks() -> None:
 
 def test_poison_is_taken_in_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poisoning, "POISONED_S", 1800.0)
-    found = poisoning.poison(1)
+    found = poisoning.poison(2)
     assert 200 <= found.taken <= 1000 + 0.1 * 1800
     assert found.wasted > 100
     assert found.honest == poisoning.FEW_HONEST
