@@ -57,7 +57,7 @@ class SimMailboxes(InProcessBase):
         trace and without a clock. The hot path."""
         ready, visit, frozen, trace = self.ready, self._messages_per_visit, self.frozen, self.trace
         incoming, note, marks, plain = self.incoming, trace.lines.append, WatchKey.KINDS, _PLAIN
-        delivered = 0
+        delivered, limit = 0, self._messages_per_instant
         if not ready and not incoming:
             return  # somebody only looks: an instant without a message must not be in the trace
         if trace.instant != self.clock.now:
@@ -84,17 +84,18 @@ class SimMailboxes(InProcessBase):
                         continue
                     while count:
                         count -= 1
-                        message, sender = inbox.pop(0)
+                        mail = inbox.pop(0)
+                        message, sender = mail
                         kind = type(message)
                         if kind in marks:
                             self._deliver_ready(cell, message)
                         elif kind not in plain:
                             self._deliver_rare(cell, message, sender)
                         else:
-                            what, home = plain[kind], getattr(sender, "cell", None)
-                            if what and home is not None:
-                                note(f"{home.label} > {cell.label} {what}")  # as line_of(): half a microsecond less
-                            else:
+                            what = plain[kind]
+                            try:  # as line_of(), in a third of its time
+                                note(f"{sender.cell.label} > {cell.label} {what}" if what else line_of(*mail, cell))
+                            except AttributeError:  # somebody outside the actors
                                 note(line_of(message, sender, cell))
                             try:
                                 result = cell.instance.receiveMessage(message, sender)
@@ -115,9 +116,8 @@ class SimMailboxes(InProcessBase):
                         ready.append(cell)
                     else:
                         cell.scheduled = False
-                if delivered >= self._messages_per_instant:
-                    many = f"{self._messages_per_instant} messages without a moment passing"
-                    raise StandStill(f"{many}, at {self._now()} s")
+                if delivered >= limit:
+                    raise StandStill(f"{limit} messages without a moment passing, at {self._now()} s")
         finally:
             self.delivered += delivered
             if len(trace.lines) >= TRACE_BATCH:
