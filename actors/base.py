@@ -81,9 +81,11 @@ class HouseActor(Actor):  # type: ignore[misc]
     __slots__ = (
         "_asks",
         "_before_init",
+        "_doers",
         "_ended",
         "_environment",
         "_next_ask",
+        "_receivers",
         "_wakeups",
         "charter",
         "subscribers",
@@ -103,6 +105,7 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        self._receivers, self._doers = self._RECEIVERS, self._DOERS  # a class is slow to read
         self.charter: Charter | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
         self._environment: Environment | None = None
@@ -120,7 +123,7 @@ class HouseActor(Actor):  # type: ignore[misc]
         if self._ended:
             return None
         kind = type(message)
-        handler = self._RECEIVERS.get(kind) or self._find_receiver(kind)
+        handler = self._receivers.get(kind) or self._find_receiver(kind)
         try:
             if self._before_init is None or issubclass(kind, BEFORE_INIT):
                 handler(self, message, sender)
@@ -211,7 +214,7 @@ class HouseActor(Actor):  # type: ignore[misc]
     def receiveMsg_Forwarded(self, message: Forwarded, sender: Any) -> None:
         """A query for somebody else: handle it as if the asker had sent it."""
         inner = type(message.message)
-        handler = self._RECEIVERS.get(inner) or self._find_receiver(inner)
+        handler = self._receivers.get(inner) or self._find_receiver(inner)
         handler(self, message.message, message.asker)
 
     def receiveMsg_SubscribersChanged(self, message: SubscribersChanged, sender: Any) -> None:
@@ -241,7 +244,7 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def apply(self, effects: Sequence[Effect]) -> None:
         """Carry out what a mind decided, in order."""
-        doers = self._DOERS
+        doers = self._doers
         for effect in effects:
             doer = doers.get(type(effect))
             if doer is None:

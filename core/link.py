@@ -47,7 +47,7 @@ RETIRE_STEP_S = 0.5
 """How often a connection that is to end looks whether it is free to: longer than a request is under way, mostly."""
 
 # Members of an enumeration take longer to look up than to compare: those that each message needs.
-_HANDSHAKE, _READY, _CLOSING = Stage.HANDSHAKE, Stage.READY, Stage.CLOSING
+_HANDSHAKE, _READY, _CLOSING, _CLOSED = Stage.HANDSHAKE, Stage.READY, Stage.CLOSING, Stage.CLOSED
 
 
 class Link(LinkIntroduction):
@@ -263,7 +263,7 @@ class Link(LinkIntroduction):
     def on_time(self, now: float) -> list[Effect]:
         """Do everything that is due at ``now``."""
         self.sooner = True
-        if self.stage is Stage.CLOSED:
+        if self.stage is _CLOSED:
             return self._flush()
         extras = self._extras
         if extras.step_deadline is not None and extras.step_deadline <= now:
@@ -273,9 +273,9 @@ class Link(LinkIntroduction):
             self._abort(CloseCode.ABNORMAL, f"the peer has read nothing for {self._settings.send_stall_timeout_s:g} s")
         for request in self._pending.take_expired(now):
             self._on_request_timed_out(request, now)
-        if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
+        if _HANDSHAKE < self.stage < _CLOSING:
             self._punish(self.settle_packets(now), "packet_rate", now)
-        if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
+        if _HANDSHAKE < self.stage < _CLOSING:
             self._on_heartbeat(now)
             if extras.push_at is not None and extras.push_at <= now:
                 self._push_own_info(now)

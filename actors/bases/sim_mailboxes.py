@@ -84,8 +84,7 @@ class SimMailboxes(InProcessBase):
                         continue
                     while count:
                         count -= 1
-                        mail = inbox.pop(0)
-                        message, sender = mail
+                        message, sender = inbox.pop(0)
                         kind = type(message)
                         if kind in marks:
                             self._deliver_ready(cell, message)
@@ -94,9 +93,10 @@ class SimMailboxes(InProcessBase):
                         else:
                             what = plain[kind]
                             try:  # as line_of(), in a third of its time
-                                note(f"{sender.cell.label} > {cell.label} {what}" if what else line_of(*mail, cell))
+                                line = f"{sender.cell.label} > {cell.label} {what}"
                             except AttributeError:  # somebody outside the actors
-                                note(line_of(message, sender, cell))
+                                what = ""
+                            note(line if what else line_of(message, sender, cell))
                             try:
                                 result = cell.instance.receiveMessage(message, sender)
                             except Exception:

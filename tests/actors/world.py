@@ -325,3 +325,4 @@ def override(actor: Any, method: str, function: Callable[..., object]) -> None:
     """Give this one actor another method. (Handlers are looked up on the class, once.)"""
     kind = type(actor)
     actor.__class__ = type(kind.__name__, (kind,), {method: lambda self, *arguments: function(*arguments)})
+    actor._receivers, actor._doers = actor._RECEIVERS, actor._DOERS
