@@ -13,10 +13,17 @@ opener) or 140 s (a listener).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from random import Random
 
 from core.ids import Direction
 from core.link_settings import LinkSettings
+
+
+@lru_cache(maxsize=64, typed=True)
+def _shared(seconds: float) -> float:
+    """One object for equal times: nearly all connections have the same."""
+    return seconds
 
 
 class Heartbeat:
@@ -57,9 +64,9 @@ class Heartbeat:
         settings = self._settings
         self.heard_at = now
         if timeout_s is not None:
-            self.timeout_s = timeout_s
+            self.timeout_s = _shared(timeout_s)
         elif not beats:
-            self.timeout_s = settings.native_ping_interval_max_s + settings.keep_alive_timeout_s
+            self.timeout_s = _shared(settings.native_ping_interval_max_s + settings.keep_alive_timeout_s)
         if self.direction is Direction.INBOUND:
             self.beat_at = now + settings.keep_alive_interval_s if beats else None
             longest = math.inf if beats else settings.native_ping_interval_max_s

@@ -32,7 +32,7 @@ SPAN_S = 1.0 / SPANS_PER_S
 
 _COMPACT_ABOVE = 64
 
-_Event: TypeAlias = tuple[float, float, int, Callable[[Any, Any], None], Any, Any]
+_Event: TypeAlias = tuple[float, float, Callable[[Any, Any], None], Any, Any]
 
 
 def round_up(seconds: float) -> float:
@@ -50,10 +50,11 @@ class VirtualClock:
 
 
 class EventHeap(TimerHeap):
-    """Timers and whatever else is to happen: (due, lot, number, function, two arguments).
+    """Timers and whatever else is to happen: (due, lot, function, two arguments).
 
     Events of one instant come in the order of a seeded lot, so that no result rests on the order in which things
-    happened to be scheduled; another seed tries another order.
+    happened to be scheduled; another seed tries another order. Nothing decides between equal lots: of two events of an
+    instant they are the same once in 2 ** 53 times.
 
     Only those of the present span of :data:`SPAN_S` are in order; later ones wait in a list for each span. Of the tens
     of thousands of timers of a large network nearly all are far away: one heap of all takes 16 comparisons of entries
@@ -92,10 +93,9 @@ class EventHeap(TimerHeap):
         now = self._clock.now
         if due < now:
             due = now
-        number = self._added
-        self._added = number + 1
+        self._added += 1
         lot = self._lot
-        event = (due, lot(), number, function, first, second)
+        event = (due, lot(), function, first, second)
         if due < self._near_until:
             heappush(self._late, event)
             return
@@ -151,7 +151,7 @@ class EventHeap(TimerHeap):
             return False
         else:
             event = near.pop()
-        self._clock.now, _, _, function, first, second = event
+        self._clock.now, _, function, first, second = event
         self.happened += 1
         if function is self._fire:
             if first.instance is None and first.is_dead:
@@ -174,7 +174,7 @@ class EventHeap(TimerHeap):
         fire = self._fire
         for events in (self._near, self._late, *self._spans.values()):
             before = len(events)
-            events[:] = [event for event in events if event[3] is not fire or not event[4].is_dead]
+            events[:] = [event for event in events if event[2] is not fire or not event[3].is_dead]
             self._dropped += before - len(events)
         heapq.heapify(self._late)
         self._spans = {span: events for span, events in self._spans.items() if events}
@@ -183,5 +183,5 @@ class EventHeap(TimerHeap):
 
     def of(self, cell: ActorCell) -> list[tuple[float, Any]]:
         everything = itertools.chain(self._near, self._late, *self._spans.values())
-        mine = [event for event in everything if event[3] is self._fire and event[4] is cell]
-        return [(event[0], event[5]) for event in sorted(mine, key=lambda event: event[:3])]
+        mine = [event for event in everything if event[2] is self._fire and event[3] is cell]
+        return [(event[0], event[4]) for event in sorted(mine, key=lambda event: event[:2])]

@@ -203,9 +203,9 @@ def _fix_slots(ledger: Ledger, cell: Any, name: str) -> None:
 
 def _fix_events(ledger: Ledger, timers: Any, owners: dict[int, Owner]) -> None:
     """What will happen to an actor or a connection is part of it."""
-    for event in itertools.chain(timers._near, *timers._spans.values()):
-        target = getattr(event[3], "__self__", None)
-        whose = event[4] if target is not None and not isinstance(target, End) else target
+    for event in itertools.chain(timers._near, timers._late, *timers._spans.values()):
+        target = getattr(event[2], "__self__", None)
+        whose = event[3] if target is not None and not isinstance(target, End) else target
         owner = owners.get(id(whose))
         if owner is not None:
             ledger.fix(owner, event)
