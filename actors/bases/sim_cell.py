@@ -61,26 +61,26 @@ class SmallInbox(list[tuple[Any, Any]]):
 
 
 class SimActorCell(ActorCell):
-    """A mailbox with a home. ``label`` names it in traces: the node, then the actor's place in the family."""
+    """A mailbox with a home. ``label`` stands for it in traces, which tell at its birth for what."""
 
     __slots__ = ("identity", "label")
 
     host: SimulationBase
     identity: Identity
-    label: str
+    label: int
     inbox: Any
 
     def __init__(
         self, host: SimulationBase, text: str, parent: Cell, requirements: Any, source_hash: str | None
     ) -> None:
         super().__init__(host, text, parent, requirements, source_hash)
-        name = text.rpartition("/")[2]
-        if isinstance(parent, SimActorCell):
-            self.identity = parent.identity
-            self.label = f"{parent.label}/{name}"
-        else:
-            self.identity = host.birthplace
-            self.label = f"{self.identity.name}/{name}"
+        self.identity = parent.identity if isinstance(parent, SimActorCell) else host.birthplace
+        self.label = host.trace.introduce(self.full_name)
+
+    @property
+    def full_name(self) -> str:
+        """The node, then the actor's place in the family."""
+        return f"{self.identity.name}/{self.text.partition('/')[2]}"
 
     @property
     def environment(self) -> SimEnvironment:

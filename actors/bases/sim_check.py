@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.bases.sim_nodes import Simulation
+from actors.bases.sim_trace import Names
 from core.errors import EnsembleError
 
 CONTEXT_LINES = 20
@@ -61,6 +62,7 @@ class _Comparer:
         self._count = 0
         self._tail: list[str] = []
         self._has_differed = False
+        self._names = Names()
 
     def __call__(self, lines: list[str]) -> None:
         if self._has_differed:
@@ -69,6 +71,7 @@ class _Comparer:
         self._piece += 1
         if lines != other:
             self._differ(other, lines)
+        self._names.learn(lines)
         self._count += len(lines)
         self._tail = lines[-CONTEXT_LINES:]
 
@@ -83,12 +86,12 @@ class _Comparer:
         place = 0
         while place < min(len(first), len(second)) and first[place] == second[place]:
             place += 1
-        before = [*self._tail, *first[:place]][-CONTEXT_LINES:]
-        raise NotDeterministic(self._count + place, _at(first, place), _at(second, place), before)
+        self._names.learn(first[:place])
+        before = [self._names.read(line) for line in [*self._tail, *first[:place]][-CONTEXT_LINES:]]
+        raise NotDeterministic(self._count + place, self._at(first, place), self._at(second, place), before)
 
-
-def _at(lines: list[str], place: int) -> str | None:
-    return lines[place] if place < len(lines) else None
+    def _at(self, lines: list[str], place: int) -> str | None:
+        return self._names.read(lines[place]) if place < len(lines) else None
 
 
 def check_determinism(script: Callable[[Simulation], object], seed: int | str = 0, **options: Any) -> str:

@@ -44,6 +44,11 @@ class WatchKey(WatchMark):
     def fileobj(self) -> int:
         return self.fd
 
+    @property
+    def name(self) -> str:
+        """What it stands for; empty for what a trace does not tell of."""
+        return ""
+
     def readiness(self) -> int:
         """Event mask of :mod:`selectors`: what would not block now. Errors and ends count as both."""
         return 0

@@ -132,7 +132,7 @@ class Monitor:
             lines.append(f"what {broken.node} decided about {broken.subject}:")
             lines += [f"  {decision.text}" for decision in decisions[-STORY_DECISIONS:]] or ["  nothing"]
         lines.append("what happened last:")
-        lines += [f"  {line}" for line in sim.base.trace.recent(STORY_LINES)]
+        lines += [f"  {line}" for line in sim.base.recent(STORY_LINES)]
         lines.append(sim.how_to_replay())
         return InvariantBroken(broken.what, broken.node, broken.subject, sim.now, "\n".join(lines))
 
@@ -212,7 +212,7 @@ class Monitor:
         living: dict[Identity, str] = {}
         for cell in sim.base.cells.values():
             if isinstance(cell, SimActorCell):
-                living.setdefault(cell.identity, cell.label)
+                living.setdefault(cell.identity, cell.full_name)
         for node in resting:
             left = living.get(node.identity)
             if left is not None:

@@ -34,7 +34,7 @@ from actors.bases.sim_kernel import StillWaker, VirtualDescriptors, VirtualKerne
 from actors.bases.sim_mailboxes import SimMailboxes, StandStill
 from actors.bases.sim_pages import LargePages
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
-from actors.bases.sim_trace import LineSink, Trace
+from actors.bases.sim_trace import LineSink, Names, Trace
 from actors.bases.timers import wakeup_of
 from core.empty import NO_ENTRIES
 
@@ -152,9 +152,9 @@ class SimulationBase(SimMailboxes):
             self.birthplace = self._home
 
     def population(self, identity: Identity) -> dict[str, SimActorCell]:
-        """The living actors of a node, by their labels."""
+        """The living actors of a node, by their full names."""
         cells = (cell for cell in self.cells.values() if isinstance(cell, SimActorCell))
-        return {cell.label: cell for cell in cells if cell.identity is identity}
+        return {cell.full_name: cell for cell in cells if cell.identity is identity}
 
     def freeze(self, identity: Identity) -> None:
         """Let the actors of a node handle nothing until :meth:`thaw`."""
@@ -304,6 +304,13 @@ class SimulationBase(SimMailboxes):
             self.inspect()
 
     # ---- the trace
+
+    def recent(self, count: int) -> list[str]:
+        """The last lines of the trace, up to ``count`` (2,000 at most), with the names of what still exists."""
+        names = Names()
+        names.of |= {str(cell.label): cell.full_name for cell in self.cells.values() if isinstance(cell, SimActorCell)}
+        names.of |= {f"net {fd}": name for fd, file in self.kernel.files.items() if (name := file.name)}
+        return [names.read(line) for line in self.trace.recent(count)]
 
     def digest(self) -> str:
         """SHA-256 (hex) over everything delivered so far: equal for equal runs, on any machine."""

@@ -99,11 +99,9 @@ class End(WatchKey):
         "host",
         "inbox",
         "internet",
-        "label",
         "local_ip",
         "local_port",
         "peer",
-        "remote_host",
         "remote_ip",
         "remote_port",
         "state",
@@ -128,8 +126,6 @@ class End(WatchKey):
         self.local_port = local_port
         self.remote_ip = remote_ip
         self.remote_port = remote_port
-        self.remote_host = remote_host
-        self.label = f"net {host.name}:{local_port} > {remote_host.name}:{remote_port}"
         self.state = State.CONNECTING
         self.peer: End | None = None
         self.inbox: list[bytes] = NO_ITEMS
@@ -140,6 +136,15 @@ class End(WatchKey):
         self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
         self.unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
         host.ends[self] = None
+
+    @property
+    def remote_host(self) -> Host:
+        """Where it leads; looked up, for nothing asks while all goes well."""
+        return self.internet.host_at(self.remote_ip, self.host) if self.peer is None else self.peer.host
+
+    @property
+    def name(self) -> str:
+        return f"net {self.host.name}:{self.local_port} > {self.remote_host.name}:{self.remote_port}"
 
     def strained(self) -> Strain:
         """Its strain, to be changed. Whoever lessens it calls :meth:`ease`."""
@@ -156,7 +161,8 @@ class End(WatchKey):
 
     def opened(self) -> End:
         """Have a descriptor of its own; none must be open."""
-        self.internet.kernel.open(self)
+        fd = self.internet.kernel.open(self)
+        self.internet.note(f"net {fd} is {self.name}")
         return self
 
     def dial(self) -> End:
@@ -366,7 +372,7 @@ class End(WatchKey):
         if self.state in (_CONNECTING, _OPEN):
             self.state = _LOST
             self.strained().error = code
-            self.internet.note(f"{self.label} lost {errno.errorcode[code]}")
+            self.internet.note(f"{self.name} lost {errno.errorcode[code]}")
             self.internet.touch(self)
 
     def _forget(self) -> None:
@@ -383,7 +389,7 @@ class End(WatchKey):
 
     def _hold(self, item: bytes | Packet) -> None:
         """It has come as far as a cut, or behind others that have."""
-        self.internet.note(f"{self.label} held")
+        self.internet.note(f"{self.name} held")
         if self.strain.held:
             self.strain.held.append(item)
         else:
@@ -401,7 +407,8 @@ class End(WatchKey):
         if type(item) is bytes:
             size = len(item)
             internet.bytes_carried += size
-            internet.note(f"{self.label} {size} bytes")
+            # By its number, if it has one: most lines of a trace are of these.
+            internet.note(f"net {self.fd} {size} bytes" if self.fd >= 0 else f"{self.name} {size} bytes")
             if peer is None or not peer.host.powered:
                 pass
             elif peer.state is not _OPEN or peer.strain is not AT_EASE:
@@ -414,7 +421,7 @@ class End(WatchKey):
                 if peer.events and not peer.is_told:
                     internet.tell(peer)
         elif isinstance(item, Packet):
-            internet.note(f"{self.label} {item.value}")
+            internet.note(f"{self.name} {item.value}")
             if item is Packet.SYN:
                 if self.state is _CONNECTING and not self.strain.is_shut:
                     internet.syn_arrives(self)

@@ -197,7 +197,7 @@ class Internet:
         """What programs of this host hold: its listeners and connections, in words."""
         host = self._hosts[name]
         listeners = [f"a listener at {listener.endpoint.peer_id}" for listener in host.listeners.values()]
-        return listeners + [f"the connection {end.label}" for end in host.ends]
+        return listeners + [f"the connection {end.name}" for end in host.ends]
 
     # ---- cuts
 

@@ -17,6 +17,7 @@ from actors.bases.sim_cell import Identity, LotQueue, Reordering
 from actors.bases.sim_environment import derive_rng
 from actors.bases.sim_kernel import VirtualKernel, WatchKey
 from actors.bases.sim_time import TICK_S, EventHeap, VirtualClock, round_up
+from actors.bases.sim_trace import Names
 from actors.bases.simulation import SimulationBase, StandStill
 from actors.bases.watch import Watch, WatchReady
 from tests.actors.bases.conftest import Puppet, open_descriptors
@@ -234,7 +235,7 @@ def test_actors_and_their_children_live_on_their_node(base: SimulationBase) -> N
     homes = [cell.identity.name for cell in (alice._myRef, child, bob._myRef, named, stranger)]
     assert homes == ["alice", "alice", "bob", "bob", "system"]
     assert child.network == "network of alice"
-    assert child.label == "alice/Puppet.1/Puppet.1"
+    assert child.full_name == "alice/Puppet.1/Puppet.1"
     assert environment_of(child.instance) is alice._myRef.environment
 
 
@@ -488,10 +489,17 @@ def test_the_trace_names_everything_delivered(make_base: MakeBase) -> None:
     digest = base.digest()
     assert lines == [
         "@0",
-        "alice/Puppet.1 > bob/Puppet.2 int",
+        "1 is alice/Puppet.1",
+        "2 is bob/Puppet.2",
+        "1 > 2 int",
         f"@{2 << 20}",
-        "bob/Puppet.2 > bob/Puppet.2 WakeupMessage",
+        "2 > 2 WakeupMessage",
     ]
+    named = [*lines[:3], "alice/Puppet.1 > bob/Puppet.2 int", lines[4], "bob/Puppet.2 > bob/Puppet.2 WakeupMessage"]
+    assert base.recent(10) == named
+    names = Names()
+    names.learn(lines)
+    assert [names.read(line) for line in lines] == named
     assert base.trace.count == len(lines)
     assert base.digest() == digest
     assert len(digest) == 64

@@ -11,6 +11,7 @@ import pytest
 from actors.bases.sim_environment import derive_rng
 from actors.bases.sim_kernel import VirtualKernel
 from actors.bases.sim_time import EventHeap, VirtualClock
+from actors.bases.sim_trace import Names
 from actors.transport.handover import HandOver
 from actors.transport.port import ListenSocket, Network, StreamSocket
 from actors.transport.sim_links import Constant, Distribution, Links, LogNormal, Uniform
@@ -501,11 +502,29 @@ def test_everything_is_noted(world: World) -> None:
     world.run()
     port = accepted.remote_port
     assert world.notes == [
+        f"net {opener.fileno()} is net ann:{port} > ben:5001",
         f"net ann:{port} > ben:5001 syn",
         f"net ben:5001 > ann:{port} accepted",
-        f"net ann:{port} > ben:5001 5 bytes",
+        f"net {opener.fileno()} 5 bytes",
         f"net ben:5001 > ann:{port} fin",
     ]
+    names = Names()
+    names.learn(world.notes)
+    assert names.read(world.notes[3]) == f"net ann:{port} > ben:5001 5 bytes"
+
+
+def test_who_has_taken_a_connection_over_is_a_number_from_then_on(world: World) -> None:
+    opener, accepted, _ = world.connect()
+    name = f"net ben:5001 > ann:{accepted.remote_port}"
+    accepted.send(b"12")
+    port = accepted.remote_port
+    adopted = world.ben.adopt(HandOver(token=1, fd=accepted.fileno(), remote_ip=ANN, remote_port=port))
+    accepted.close()
+    adopted.send(b"345")
+    world.run()
+    fd = adopted.fileno()
+    assert world.notes[-3:] == [f"net {fd} is {name}", f"net {fd} 2 bytes", f"net {fd} 3 bytes"]
+    assert opener.recv(10) == b"12345"
 
 
 def test_an_endless_dialler_does_not_run_out_of_ports(world: World) -> None:
