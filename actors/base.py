@@ -37,8 +37,7 @@ from actors.wiring import (
     SubscribersChanged,
 )
 from core.decisions import Decisions, stamped
-from core.effects import AskId, Effect, Emit, Record, Reply, Tell
-from core.empty import NO_ENTRIES
+from core.effects import Effect, Emit, Record, Tell
 from core.events import DecisionTaken, Event
 from core.house_messages import (
     DecisionsTaken,
@@ -46,7 +45,6 @@ from core.house_messages import (
 )
 from core.messages import (
     EventBatch,
-    Query,
 )
 
 Handler = Callable[[Any, Any, Any], None]
@@ -79,12 +77,10 @@ class HouseActor(Actor):  # type: ignore[misc]
     """
 
     __slots__ = (
-        "_asks",
         "_before_init",
         "_doers",
         "_ended",
         "_environment",
-        "_next_ask",
         "_receivers",
         "_wakeups",
         "charter",
@@ -112,8 +108,6 @@ class HouseActor(Actor):  # type: ignore[misc]
         self.watch: Watch | None = None
         self._wakeups: tuple[float, ...] = ()  # when timers will fire, in order: they cannot be taken back
         self._ended = False
-        self._asks: dict[int, tuple[Any, int]] = NO_ENTRIES
-        self._next_ask = 1
         self._before_init: list[tuple[Any, Any]] | None = [] if self.WAITS_FOR_INIT else None
 
     # ---- Thespian's side ----
@@ -286,30 +280,6 @@ class HouseActor(Actor):  # type: ignore[misc]
     def emit(self, events: tuple[Event, ...]) -> None:
         """As the effect."""
         self.do_emit(Emit(events))
-
-    def remember_asker(self, asker: Any, request_id: int) -> int:
-        """Keep who asked; the returned number goes to the mind, which answers with a Reply. 0 if nobody waits."""
-        if not request_id:
-            return 0
-        ask_id = self._next_ask
-        self._next_ask += 1
-        if self._asks is NO_ENTRIES:
-            self._asks = {}
-        self._asks[ask_id] = (asker, request_id)
-        return ask_id
-
-    def asker(self, ask_id: AskId) -> tuple[Any, int] | None:
-        """Take back who asked, and with which request id."""
-        if isinstance(ask_id, tuple):
-            return ask_id
-        return self._asks.pop(ask_id, None) if self._asks else None
-
-    def do_reply(self, effect: Reply) -> None:
-        """Answer the asker under the number it asked with."""
-        asked = self.asker(effect.ask_id)
-        if asked is not None and isinstance(effect.message, Query):
-            asker, request_id = asked
-            self.send(asker, msgspec.structs.replace(effect.message, request_id=request_id))
 
     # ---- inside ----
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from thespian.actors import ChildActorExited
 
-from actors.base import HouseActor
+from actors.asked import AskedActor
 from actors.hooks import chosen, guarded
 from actors.peer import InboundPeer, OutboundPeer
 from actors.seed_resolver import SeedResolver
@@ -81,7 +81,7 @@ SPARE_LOST_PAUSE_S = 1.0
 """A spare that dies may do so for a reason that the next one shares."""
 
 
-class PeerPool(HouseActor):
+class PeerPool(AskedActor):
     """See the module."""
 
     WAITS_FOR_INIT = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ class PendingRequest(msgspec.Struct, frozen=True):
 class PendingRequests:
     """Our open requests by call id, and their deadlines. Call ids count from 1 (SocketCluster's ``cid``).
 
-    Most connections have none for most of the time: those share :data:`NO_REQUESTS`.
+    Most connections have none for most of the time: those share a :class:`NoRequests`.
     """
 
     __slots__ = ("_by_cid", "_deadlines", "next_cid")
@@ -82,8 +83,17 @@ class PendingRequests:
         heapq.heapify(self._deadlines)
 
 
-NO_REQUESTS = PendingRequests()
-"""For a connection that has none; never to be added to."""
+class NoRequests(PendingRequests):
+    """For a connection that has none: only says which call id comes next. Never to be added to, for those of the same
+    number share one (:func:`no_requests`)."""
+
+    __slots__ = ()
+
+
+@lru_cache(maxsize=1024)
+def no_requests(next_cid: int) -> NoRequests:
+    """That of connections whose next call id is this."""
+    return NoRequests(next_cid)
 
 
 class OpenCalls:

@@ -11,7 +11,7 @@ import enum
 from random import Random
 
 from core import rules
-from core.calls import NO_REQUESTS, PendingRequests
+from core.calls import NoRequests, PendingRequests, no_requests
 from core.deadlines import earliest
 from core.decisions import DecisionKind, Rule
 from core.effects import AbortChannel, CloseChannel, Effect, Reply, Room
@@ -75,7 +75,6 @@ class LinkBase(LinkOutput):
 
     __slots__ = (
         "_dialect",
-        "_next_cid",
         "_own",
         "_pending",
         "_remote",
@@ -113,8 +112,7 @@ class LinkBase(LinkOutput):
         self._own = own
         self._remote: NodeInfo | None = None
         self.outflow = FREE
-        self._pending = NO_REQUESTS
-        self._next_cid = 1  # of our requests, while there are none
+        self._pending: PendingRequests = no_requests(1)
         self._told: PeerInfo | None = None  # what the pool was told last; None before the link was ready
         self._traffic_at: float | None = None
         self._said_at: float | None = None  # what next_deadline() last said
@@ -216,8 +214,8 @@ class LinkBase(LinkOutput):
     def _rest(self, now: float) -> None:
         """The connection may be at rest for long: give up what it can do without. Of thousands nearly all are."""
         pending = self._pending
-        if pending is not NO_REQUESTS and not len(pending):
-            self._next_cid, self._pending = pending.next_cid, NO_REQUESTS
+        if type(pending) is PendingRequests and not len(pending):
+            self._pending = no_requests(pending.next_cid)
         if self._windows is not None:
             self.rest_conduct(now)
         if self._extras is not AT_REST and self._extras.rest(now):
@@ -225,8 +223,8 @@ class LinkBase(LinkOutput):
 
     def _requests(self) -> PendingRequests:
         """Our requests, to be added to."""
-        if self._pending is NO_REQUESTS:
-            self._pending = PendingRequests(self._next_cid)
+        if type(self._pending) is NoRequests:
+            self._pending = PendingRequests(self._pending.next_cid)
         return self._pending
 
     def note_outflow(self, queued_bytes: int, sent_bytes: int, now: float) -> None:

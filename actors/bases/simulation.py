@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from thespian.actors import ActorSystemFailure, WakeupMessage  # type: ignore[import-untyped, unused-ignore]
+from thespian.actors import ActorSystemFailure  # type: ignore[import-untyped, unused-ignore]
 
 from actors.bases.cell import ActorCell
 from actors.bases.reactor import MESSAGES_PER_VISIT, ReadyQueue
@@ -45,6 +45,10 @@ LARGE_FROM_ACTORS = 5_000
 
 WALL_START = 1_700_000_000.0
 """What the calendar says when a simulation begins (14 November 2023), unless told otherwise."""
+
+ASK_FIRST = 0.0
+"""Kept for a timer whose actor is asked whether it is worth waking (``sleeps_until``): such an actor does not look at
+the delay, which would be one more number for each connection."""
 
 MESSAGES_PER_INSTANT = 2_000_000
 """More messages without a moment passing mean that some actors never fall silent: virtual time would stand still."""
@@ -121,13 +125,17 @@ class SimulationBase(SimMailboxes):
     def _make_waker(self) -> StillWaker:
         return StillWaker()
 
+    def wake_later(self, cell: ActorCell, period: Any, payload: Any) -> None:
+        if payload is None and type(period) is float and hasattr(cell.instance, "sleeps_until"):
+            self.timers.add(self.clock.now + max(period, 0.0), cell, ASK_FIRST)
+        else:
+            super().wake_later(cell, period, payload)
+
     def _fire(self, cell: ActorCell, message: Any) -> None:
         instance = cell.instance
         if instance is None:
             return
-        # Only a plain timer, which is kept as its delay, says no more than that its time has come.
-        ask = None if type(message) is WakeupMessage else getattr(instance, "sleeps_until", None)
-        due = ask() if ask is not None else None
+        due = instance.sleeps_until() if message is ASK_FIRST else None
         if due is None:
             self.enqueue(cell, wakeup_of(message), cell.address)
         elif due < math.inf:

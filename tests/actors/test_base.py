@@ -6,7 +6,7 @@ from typing import Any
 
 from thespian.actors import ActorExitRequest, ChildActorExited, PoisonMessage
 
-from actors.base import HouseActor
+from actors.asked import AskedActor
 from actors.wiring import Charter, Forwarded, Init, Rooms, Subscriber, SubscribersChanged
 from core.config import NodeConfig
 from core.effects import Emit, Reply, Room, Tell
@@ -32,7 +32,7 @@ class Do(ActorMessage, frozen=True):
     word: str
 
 
-class Worker(HouseActor):
+class Worker(AskedActor):
     """Does words."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.calls import NO_REQUESTS
+from core.calls import NoRequests, no_requests
 from core.link_extras import AT_REST, OWN_INFO_WINDOW_S, End, Extras
 from core.outflow import FREE
 from tests.core.link_rig import inbound
@@ -43,7 +43,7 @@ def test_a_connection_at_rest_has_none_and_gets_its_own_when_something_happens()
     rig.advance(OWN_INFO_WINDOW_S)
     rig.call("ping", None, 1)
     link = rig.link
-    assert (link._extras, link._pending, link.outflow) == (AT_REST, NO_REQUESTS, FREE)
+    assert (link._extras, link._pending, link.outflow) == (AT_REST, no_requests(1), FREE)
     rig.call("anything", None, 2)
     assert link._extras is not AT_REST
     rig.do(link.answer(2, b"x"))
@@ -61,7 +61,7 @@ def test_a_request_after_a_rest_has_a_number_of_its_own() -> None:
         numbers.append(number)
         rig.reply(number, b"x")
         rig.call("ping", None, 1)
-        assert rig.link._pending is NO_REQUESTS
+        assert type(rig.link._pending) is NoRequests
     assert numbers == [1, 2, 3]
 
 
