@@ -50,6 +50,8 @@ from core.messages import (
 Handler = Callable[[Any, Any, Any], None]
 Doer = Callable[[Any, Any], None]
 
+NEVER = math.inf
+
 MIN_TIMER_S = 0.001
 """Thespian: a zero delay in a loop starves sockets on its own bases."""
 
@@ -80,9 +82,9 @@ class HouseActor(Actor):  # type: ignore[misc]
         "_before_init",
         "_doers",
         "_ended",
-        "_environment",
         "_receivers",
-        "_wakeups",
+        "_later_wakes",
+        "_wakes_at",
         "charter",
         "subscribers",
         "watch",
@@ -104,9 +106,9 @@ class HouseActor(Actor):  # type: ignore[misc]
         self._receivers, self._doers = self._RECEIVERS, self._DOERS  # a class is slow to read
         self.charter: Charter | None = None
         self.subscribers: tuple[Subscriber, ...] = ()
-        self._environment: Environment | None = None
         self.watch: Watch | None = None
-        self._wakeups: tuple[float, ...] = ()  # when timers will fire, in order: they cannot be taken back
+        self._wakes_at = NEVER  # when the next timer will fire
+        self._later_wakes: tuple[float, ...] = ()  # and those after it, in order: they cannot be taken back
         self._ended = False
         self._before_init: list[tuple[Any, Any]] | None = [] if self.WAITS_FOR_INIT else None
 
@@ -142,15 +144,12 @@ class HouseActor(Actor):  # type: ignore[misc]
     @property
     def environment(self) -> Environment:
         """Clock and entropy of the base. Not for ``__init__``, which runs before the actor has a base."""
-        found = self._environment
-        if found is None:
-            found = self._environment = environment_of(self)
-            self.now = found.now  # type: ignore[method-assign]  # asked for three times a message
-        return found
+        return environment_of(self)
 
     def now(self) -> float:
         """Monotonic seconds, virtual in a simulation."""
-        return self.environment.now()
+        now = self.now = self.environment.now  # type: ignore[method-assign]  # asked for three times a message
+        return now()
 
     def sleeps_until(self) -> float | None:
         """Asked by a base when a timer is due: when it is worth to ask again (never: infinity); None: now, by message.
@@ -161,12 +160,11 @@ class HouseActor(Actor):  # type: ignore[misc]
         deadline, now = self.deadline(), self.now()
         if deadline is None or deadline <= now or self._ended or self._before_init is not None:
             return None
-        later = self._wakeups[1:]
+        later = self._later_wakes
         if later and later[0] <= deadline:
-            self._wakeups = later
-            return math.inf
-        at = max(deadline, now + MIN_TIMER_S)
-        self._wakeups = (at, *later)
+            self._wakes_at, self._later_wakes = later[0], later[1:]
+            return NEVER
+        self._wakes_at = at = max(deadline, now + MIN_TIMER_S)
         return at
 
     # ---- what subclasses override ----
@@ -199,7 +197,8 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
         """The armed timer, or one armed before it: act only if something is due."""
-        self._wakeups = self._wakeups[1:]
+        later = self._later_wakes
+        self._wakes_at, self._later_wakes = (later[0], later[1:]) if later else (NEVER, ())
         now = self.now()
         deadline = self.deadline()
         if deadline is not None and deadline <= now:
@@ -294,13 +293,15 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def _arm(self) -> None:
         deadline = self.deadline()
-        if deadline is None or self._ended or (self._wakeups and self._wakeups[0] <= deadline):
+        if deadline is None or self._ended or self._wakes_at <= deadline:
             return
         now = self.now()
         at = max(deadline, now + MIN_TIMER_S)
-        if self._wakeups and self._wakeups[0] <= at:
+        if self._wakes_at <= at:
             return
-        self._wakeups = (at, *self._wakeups)
+        if self._wakes_at < NEVER:
+            self._later_wakes = (self._wakes_at, *self._later_wakes)
+        self._wakes_at = at
         self.wakeupAfter(at - now)
 
     def catch_up(self) -> None:

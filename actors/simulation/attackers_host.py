@@ -53,7 +53,7 @@ class FromAddress:
         """Start connecting."""
         internet, host = self._network.internet, self._network.host
         target = internet.host_at(endpoint.ip, host)
-        return End(internet, host, self._ip, host.free_port(self._ip), endpoint.ip, endpoint.port, target).dial()
+        return End(host, endpoint.ip, endpoint.port, target).dial(self._ip, host.free_port(self._ip))
 
     def listen(self, host_ip: str, port: int, backlog: int) -> ListenSocket:
         """As the host's own."""
@@ -266,7 +266,7 @@ class ScriptedHost:
             stream = listener.accept()
             if stream is None:
                 return
-            ip = stream.end.local_ip if isinstance(stream, SimStream) else self.ips[0]
+            ip = stream.end.local[0] if isinstance(stream, SimStream) else self.ips[0]
             self._add(Line(self, ListenerChannel(stream, path=DIALECT.path), ip, is_opener=False))
 
     def _handle(self, line: Line, events: Iterable[ChannelEvent]) -> None:

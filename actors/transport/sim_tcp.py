@@ -57,9 +57,19 @@ _BOTH = EVENT_READ | EVENT_WRITE
 class Strain:
     """What an end of a connection is not for most of its life: held up, shut, ending, or held by more than one."""
 
-    __slots__ = ("copies", "error", "fin_received", "held", "is_shut", "is_waiting_for_room", "read_again_at")
+    __slots__ = (
+        "copies",
+        "error",
+        "fin_received",
+        "held",
+        "is_shut",
+        "is_waiting_for_room",
+        "opened_from",
+        "read_again_at",
+    )
 
     def __init__(self) -> None:
+        self.opened_from: tuple[str, int] | None = None  # address and port, while no other end knows them
         self.copies: tuple[SimStream, ...] = ()  # descriptors besides the end's own
         self.error = 0
         self.fin_received = False
@@ -73,6 +83,7 @@ class Strain:
         """Whether there is any."""
         return bool(
             self.copies
+            or self.opened_from
             or self.error
             or self.fin_received
             or self.held
@@ -98,9 +109,6 @@ class End(WatchKey):
         "_under_way",
         "host",
         "inbox",
-        "internet",
-        "local_ip",
-        "local_port",
         "peer",
         "remote_ip",
         "remote_port",
@@ -109,21 +117,9 @@ class End(WatchKey):
         "unread_at_peer",
     )
 
-    def __init__(
-        self,
-        internet: Internet,
-        host: Host,
-        local_ip: str,
-        local_port: int,
-        remote_ip: str,
-        remote_port: int,
-        remote_host: Host,
-    ) -> None:
+    def __init__(self, host: Host, remote_ip: str, remote_port: int, remote_host: Host) -> None:
         super().__init__()
-        self.internet = internet
         self.host = host
-        self.local_ip = local_ip
-        self.local_port = local_port
         self.remote_ip = remote_ip
         self.remote_port = remote_port
         self.state = State.CONNECTING
@@ -132,7 +128,7 @@ class End(WatchKey):
         self.strain = AT_EASE
         self._under_way = 0  # packets
         self._earliest_arrival = 0.0  # of the next
-        links = internet.links
+        links = host.internet.links
         self._latency_s = links.latency_s(host.name, remote_host.name) if links.is_plain else None
         self.unread_at_peer = 0  # bytes sent that its program has not read, as far as we have heard
         host.ends[self] = None
@@ -144,7 +140,19 @@ class End(WatchKey):
 
     @property
     def name(self) -> str:
-        return f"net {self.host.name}:{self.local_port} > {self.remote_host.name}:{self.remote_port}"
+        return f"net {self.host.name}:{self.local[1]} > {self.remote_host.name}:{self.remote_port}"
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address and port: what the other end has as its remote one."""
+        peer = self.peer
+        if peer is not None:
+            return peer.remote_ip, peer.remote_port
+        return self.strain.opened_from or ("", 0)
+
+    @property
+    def internet(self) -> Internet:
+        return self.host.internet
 
     def strained(self) -> Strain:
         """Its strain, to be changed. Whoever lessens it calls :meth:`ease`."""
@@ -165,8 +173,9 @@ class End(WatchKey):
         self.internet.note(f"net {fd} is {self.name}")
         return self
 
-    def dial(self) -> End:
-        """Ask the other side for the connection, for a program that has the descriptor."""
+    def dial(self, ip: str, port: int) -> End:
+        """Ask the other side for the connection, from this address and port, for a program that has the descriptor."""
+        self.strained().opened_from = ip, port
         self.transmit(Packet.SYN)
         return self.opened()
 
@@ -180,13 +189,14 @@ class End(WatchKey):
         mask = EVENT_READ if self.inbox or strain.fin_received else 0
         if mask and strain.read_again_at and strain.read_again_at > self.internet.clock.now:
             mask = 0
-        return mask | EVENT_WRITE if self.unread_at_peer < self.internet.buffer_bytes else mask
+        return mask | EVENT_WRITE if self.unread_at_peer < self.host.internet.buffer_bytes else mask
 
     def recv(self, max_bytes: int, /) -> bytes:
         inbox = self.inbox
         if not inbox:
             return self._nothing_to_read()
-        rate = self.host.read_bytes_per_s
+        host = self.host
+        rate = host.read_bytes_per_s
         # What is lost or shut is ready whatever the rate: a program that may not read then would try for ever.
         if rate is not None and self.state is not _LOST and not self.strain.is_shut:
             max_bytes = self._read_slowly(max_bytes, rate)
@@ -197,7 +207,7 @@ class End(WatchKey):
             self.inbox = [data[max_bytes:]]
             data = data[:max_bytes]
         peer = self.peer
-        if peer is not None and not peer.strain.is_waiting_for_room and not self.internet.is_cut_anywhere:
+        if peer is not None and not peer.strain.is_waiting_for_room and not host.internet.is_cut_anywhere:
             peer.unread_at_peer -= len(data)
         else:
             self.report_room(len(data))
@@ -205,7 +215,7 @@ class End(WatchKey):
 
     def send(self, data: bytes | memoryview, /) -> int:
         count = len(data)
-        room = self.internet.buffer_bytes - self.unread_at_peer
+        room = self.host.internet.buffer_bytes - self.unread_at_peer
         if self.state is not _OPEN or self.strain.is_shut or count > room:
             count = self._cannot_send_all(count, room)
             data = data[:count]
@@ -334,11 +344,13 @@ class End(WatchKey):
         self.peer = opener
         self.state = _OPEN
         opener.peer = self
+        opener.strain.opened_from = None
+        opener.ease()
         self.transmit(Packet.ACCEPTED)
 
     def transmit(self, item: bytes | Packet) -> None:
         """Send on its way, behind what was sent before."""
-        internet = self.internet
+        internet = self.host.internet
         if self._latency_s is not None:
             arrival = internet.clock.now + self._latency_s
         else:
@@ -385,6 +397,8 @@ class End(WatchKey):
         """If nothing can pass between the two ends any more, let go: each goes with the last who holds it."""
         peer = self.peer
         if peer is not None and peer.state is _CLOSED and not self._under_way and not peer._under_way:
+            if self.state is not _CLOSED:
+                self.strained().opened_from = self.local
             self.peer = peer.peer = None
 
     def _hold(self, item: bytes | Packet) -> None:
@@ -398,7 +412,7 @@ class End(WatchKey):
 
     def _arrives(self, item: bytes | Packet) -> None:
         """A packet that we have sent would reach the other host now."""
-        internet, peer = self.internet, self.peer
+        internet, peer = self.host.internet, self.peer
         if self.strain.held or (internet.is_cut_anywhere and internet.is_cut(self.host, self.remote_host)):
             self._hold(item)
             return

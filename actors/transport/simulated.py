@@ -68,7 +68,8 @@ class Kernel(Protocol):
 class Host:
     """A node on the network: its addresses, its listeners, its connections. ``powered`` off: it answers nothing."""
 
-    def __init__(self, name: str, ips: tuple[str, ...]) -> None:
+    def __init__(self, internet: Internet, name: str, ips: tuple[str, ...]) -> None:
+        self.internet = internet
         self.name = name
         self.ips = ips
         self.powered = True
@@ -140,7 +141,7 @@ class Internet:
         """Have a function of two arguments called at a time: the heap's own method, once for each packet."""
         self._hosts: dict[str, Host] = {}
         self._by_ip: dict[str, Host] = {}
-        self._nobody = Host("(nobody)", ())
+        self._nobody = Host(self, "(nobody)", ())
         self._nobody.powered = False
         self._cuts = Cuts(self._hosts)
         self.is_cut_anywhere = False
@@ -161,7 +162,7 @@ class Internet:
                 raise ValueError(f"{ip} belongs to {self._by_ip[ip].name!r}")
             if ip in ANY_ADDRESS or is_loopback(ip):
                 raise ValueError(f"expected an address that others can dial, got {ip}")
-        host = self._hosts[name] = Host(name, addresses)
+        host = self._hosts[name] = Host(self, name, addresses)
         for ip in addresses:
             self._by_ip[ip] = host
         return SimNetwork(self, host)
@@ -294,7 +295,7 @@ class Internet:
             self.call_at(due, _refused, opener)
         elif len(listener.queue) < listener.backlog:
             # A full queue drops the packet, as Linux does: the opener waits.
-            end = End(self, host, opener.remote_ip, opener.remote_port, opener.local_ip, opener.local_port, opener.host)
+            end = End(host, *opener.local, opener.host)
             end.accept_from(opener)
             life_s = self.links.life_s()
             if life_s is not None:
@@ -333,8 +334,7 @@ class SimNetwork:
             raise os_error(errno.ENETUNREACH)
         target = self.internet.host_at(endpoint.ip, host)
         port = host.free_port(local_ip)
-        end = End(self.internet, host, local_ip, port, endpoint.ip, endpoint.port, target)
-        return end.dial()
+        return End(host, endpoint.ip, endpoint.port, target).dial(local_ip, port)
 
     def listen(self, host_ip: str, port: int, backlog: int) -> SimListener:
         ip = str(ipaddress.ip_address(host_ip))

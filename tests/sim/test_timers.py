@@ -22,8 +22,8 @@ def test_no_deadline_of_a_peer_is_missed(
         result = receive(self, message, sender)
         deadline = self.deadline()
         looks += 1
-        if deadline is not None and not self._ended and not (self._wakeups and self._wakeups[0] <= deadline + 0.01):
-            late.append(f"after {type(message).__name__}: due at {deadline}, armed {self._wakeups[:1]}")
+        if deadline is not None and not self._ended and not self._wakes_at <= deadline + 0.01:
+            late.append(f"after {type(message).__name__}: due at {deadline}, armed {self._wakes_at}")
         return result
 
     monkeypatch.setattr(PeerActor, "receiveMessage", receive_and_look)

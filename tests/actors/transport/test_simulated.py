@@ -513,6 +513,19 @@ def test_everything_is_noted(world: World) -> None:
     assert names.read(world.notes[3]) == f"net ann:{port} > ben:5001 5 bytes"
 
 
+def test_an_end_knows_its_address_when_the_other_is_gone(world: World) -> None:
+    opener, accepted, _ = world.connect()
+    own = (ANN, accepted.remote_port)
+    assert opener.local == own
+    accepted.close()
+    world.run()
+    assert opener.peer is None
+    assert opener.local == own
+    opener.close()
+    world.run()
+    assert world.notes[-1] == f"net ann:{own[1]} > ben:5001 fin"
+
+
 def test_who_has_taken_a_connection_over_is_a_number_from_then_on(world: World) -> None:
     opener, accepted, _ = world.connect()
     name = f"net ben:5001 > ann:{accepted.remote_port}"
