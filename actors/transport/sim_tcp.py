@@ -69,7 +69,7 @@ class Strain:
     )
 
     def __init__(self) -> None:
-        self.opened_from: tuple[str, int] | None = None  # address and port, while no other end knows them
+        self.opened_from: tuple[str, int] | None = None  # address and port, until there is another end that knows them
         self.copies: tuple[SimStream, ...] = ()  # descriptors besides the end's own
         self.error = 0
         self.fin_received = False
@@ -397,8 +397,6 @@ class End(WatchKey):
         """If nothing can pass between the two ends any more, let go: each goes with the last who holds it."""
         peer = self.peer
         if peer is not None and peer.state is _CLOSED and not self._under_way and not peer._under_way:
-            if self.state is not _CLOSED:
-                self.strained().opened_from = self.local
             self.peer = peer.peer = None
 
     def _hold(self, item: bytes | Packet) -> None:
