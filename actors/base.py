@@ -151,13 +151,13 @@ class HouseActor(Actor):  # type: ignore[misc]
         now = self.now = self.environment.now  # type: ignore[method-assign]  # asked for three times a message
         return now()
 
-    def sleeps_until(self) -> float | None:
+    def sleeps_until(self, now: float) -> float | None:
         """Asked by a base when a timer is due: when it is worth to ask again (never: infinity); None: now, by message.
 
         Nearly every timer was armed for something that has come in the meantime, as the answer to a ping has. A base
         that does not ask sends the message, and nothing happens then either.
         """
-        deadline, now = self.deadline(), self.now()
+        deadline = self.deadline()
         if deadline is None or deadline <= now or self._ended or self._before_init is not None:
             return None
         later = self._later_wakes

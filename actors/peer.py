@@ -305,10 +305,14 @@ class PeerActor(PeerDesk):
         super()._arm()
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
-        """As of every actor; the timer is spent, whatever it was armed for."""
-        if self._link is not None:
-            self.link.sooner = True
-        super().receiveMsg_WakeupMessage(message, sender)
+        """The timer is spent, whatever it was armed for. That the link does nothing if nothing is due is quicker than
+        to ask it first."""
+        if self._link is None:
+            super().receiveMsg_WakeupMessage(message, sender)
+            return
+        self._wakeups = self._wakeups[1:]
+        self.link.sooner = True
+        self.on_time(self.now())
 
     def on_time(self, now: float) -> None:
         """Something of the link is due, or nobody is waited for any longer."""

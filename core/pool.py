@@ -106,7 +106,7 @@ class Pool(OutboundPool):
         if slot is None:
             return []  # closed meanwhile
         if slot.info is not None:
-            self._slots.connect(slot, peer)  # said twice
+            self._slots.update(slot, peer)  # said twice
             return []
         self._slots.connect(slot, peer)
         self._redial.succeeded(peer.endpoint)
@@ -156,7 +156,7 @@ class Pool(OutboundPool):
         """Latency, reputation or node info of a peer changed."""
         slot = self._slots.get(peer.endpoint, peer.direction or Direction.OUTBOUND)
         if slot is not None and slot.info is not None:
-            self._slots.connect(slot, peer)
+            self._slots.update(slot, peer)
         return []
 
     def on_closed(self, closed: PeerClosed, now: float) -> list[Effect]:

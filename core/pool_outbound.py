@@ -32,9 +32,6 @@ from core.slots import Slot
 
 SEED_DONE = "Disconnect from SeedPeer after discovery"
 
-GUESTS = frozenset({PeerKind.SEED, PeerKind.FEELER})
-"""Outbound connections that take no slot."""
-
 MAX_SEED_GUESTS = 32
 """Seeds connected at once, over and above the outbound slots. A configuration may name thousands."""
 
@@ -64,8 +61,7 @@ class OutboundPool(InboundPool):
         # Seeds are guests: they do not take a slot from a peer of the network (in lisk-p2p, as many seeds as slots
         # make start() cancel its own seed connections). A fixed peer that is away keeps its slot free.
         # A feeler is gone as soon as it has been answered.
-        used = [slot for slot in self._slots.of(Direction.OUTBOUND) if slot.kind not in GUESTS]
-        return self._settings.max_outbound_connections - len(used) - self._redial.waiting()
+        return self._settings.max_outbound_connections - self._slots.outbound_use().filled - self._redial.waiting()
 
     def _populate(self, now: float) -> None:
         free = self._free_outbound()
@@ -202,11 +198,10 @@ class OutboundPool(InboundPool):
 
     def _release_seeds(self) -> None:
         """LIP 0004: disconnect from the seeds after discovery. While slots are free they are kept, as by lisk-p2p."""
-        connected = [slot for slot in self._slots.of(Direction.OUTBOUND) if slot.info is not None]
-        seeds = [slot for slot in connected if slot.kind is PeerKind.SEED]
-        if len(connected) - len(seeds) + self._redial.waiting() < self._settings.max_outbound_connections:
+        use = self._slots.outbound_use()
+        if use.connected - len(use.seeds) + self._redial.waiting() < self._settings.max_outbound_connections:
             return
-        for slot in seeds:
+        for slot in use.seeds:
             self._end(slot, CloseCode.NORMAL, SEED_DONE, rules.SEED_RELEASED)
 
     def _rediscover(self, now: float) -> None:

@@ -60,12 +60,27 @@ def roles_of(peers: Sequence[PeerInfo]) -> Roles:
     return Roles(tuple(fixed), tuple(outbound), tuple(inbound))
 
 
+GUESTS = frozenset((PeerKind.SEED, PeerKind.FEELER))
+"""Whoever is dialled as one takes no slot from a peer of the network."""
+
+
+class OutboundUse(NamedTuple):
+    """What the outbound slots that are not leaving are used for."""
+
+    filled: int
+    """By others than guests, connected or on the way."""
+    connected: int
+    seeds: tuple[Slot, ...]
+    """Those of the connected ones."""
+
+
 class Slots:
     """All connections of a node, by direction and endpoint."""
 
     def __init__(self) -> None:
         self._table: ByDirection[Slot] = ByDirection()
         self._roles: Roles | None = None  # of the connected peers, until something of them changes
+        self._outbound: OutboundUse | None = None  # the same
 
     def __iter__(self) -> Iterator[Slot]:
         yield from self._table.of(Direction.OUTBOUND).values()
@@ -80,7 +95,7 @@ class Slots:
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
-        self._roles = None
+        self._roles = self._outbound = None
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""
@@ -88,18 +103,23 @@ class Slots:
 
     def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """Free the slot and return it, if there is one."""
-        self._roles = None
+        self._roles = self._outbound = None
         return self._table.of(direction).pop(endpoint, None)
 
     def connect(self, slot: Slot, info: PeerInfo) -> None:
-        """It is connected, or something of its peer has changed."""
+        """It is connected."""
+        slot.info = info
+        self._roles = self._outbound = None
+
+    def update(self, slot: Slot, info: PeerInfo) -> None:
+        """Something of its peer has changed."""
         slot.info = info
         self._roles = None
 
     def leave(self, slot: Slot, why: Rule, *, in_peace: bool) -> None:
         """Its close was ordered."""
         slot.leaving, slot.in_peace, slot.why = True, in_peace, why
-        self._roles = None
+        self._roles = self._outbound = None
 
     def is_busy(self, endpoint: Endpoint) -> bool:
         """Whether there is a connection, or one on its way, in either direction."""
@@ -120,6 +140,17 @@ class Slots:
         if roles is None:
             roles = self._roles = roles_of(self.connected())
         return roles
+
+    def outbound_use(self) -> OutboundUse:
+        """Kept as :meth:`roles` are: every populator's interval asks, and nearly always nothing has changed."""
+        use = self._outbound
+        if use is None:
+            slots = self.of(Direction.OUTBOUND)
+            connected = [slot for slot in slots if slot.info is not None]
+            seeds = tuple([slot for slot in connected if slot.kind is PeerKind.SEED])
+            filled = sum([slot.kind not in GUESTS for slot in slots])
+            use = self._outbound = OutboundUse(filled, len(connected), seeds)
+        return use
 
     def connected_of(self, direction: Direction) -> list[PeerInfo]:
         """Those of one direction."""

@@ -22,8 +22,7 @@ from core.bans import trusted_ips
 from core.errors import EnsembleError
 from core.ids import Direction, PeerKind
 from core.messages import SendRequest
-from core.pool_outbound import GUESTS
-from core.slots import Slot
+from core.slots import GUESTS, Slot
 
 if TYPE_CHECKING:
     from actors.bases.sim_node import Pending, SimNode

@@ -135,7 +135,7 @@ class SimulationBase(SimMailboxes):
         instance = cell.instance
         if instance is None:
             return
-        due = instance.sleeps_until() if message is ASK_FIRST else None
+        due = instance.sleeps_until(self.clock.now) if message is ASK_FIRST else None
         if due is None:
             self.enqueue(cell, wakeup_of(message), cell.address)
         elif due < math.inf:

@@ -89,15 +89,15 @@ def test_groups_are_counted_for_outbound_connections_off_loopback() -> None:
 
 
 CHANGES = st.tuples(
-    st.sampled_from(["add", "connect", "leave", "pop", "look"]),
+    st.sampled_from(["add", "connect", "update", "leave", "pop", "look"]),
     st.integers(1, 5),
     st.sampled_from([IN, OUT]),
-    st.sampled_from([PeerKind.NONE, PeerKind.FIXED]),
+    st.sampled_from([PeerKind.NONE, PeerKind.FIXED, PeerKind.SEED, PeerKind.FEELER]),
 )
 
 
 @given(st.lists(CHANGES, max_size=60))
-def test_the_roles_are_those_of_the_peers_connected_now(changes: list[tuple[str, int, Direction, PeerKind]]) -> None:
+def test_what_is_kept_of_the_slots_is_as_they_are_now(changes: list[tuple[str, int, Direction, PeerKind]]) -> None:
     slots = Slots()
     for change, number, direction, kind in changes:
         slot = slots.get(at(number), direction)
@@ -105,11 +105,17 @@ def test_the_roles_are_those_of_the_peers_connected_now(changes: list[tuple[str,
             slots.add(Slot(at(number), direction, kind))
         elif change == "connect" and slot is not None:
             slots.connect(slot, info(at(number), direction, kind=kind))
+        elif change == "update" and slot is not None and slot.info is not None:
+            slots.update(slot, info(at(number), direction, kind=kind, reputation=number))
         elif change == "leave" and slot is not None:
             slots.leave(slot, rules.STOPPING, in_peace=True)
         elif change == "pop":
             slots.pop(at(number), direction)
         elif change == "look":
+            use, outbound = slots.outbound_use(), slots.of(OUT)
+            assert use.filled == sum(slot.kind in (PeerKind.NONE, PeerKind.FIXED) for slot in outbound)
+            assert use.connected == len(slots.connected_of(OUT))
+            assert list(use.seeds) == [it for it in outbound if it.info is not None and it.kind is PeerKind.SEED]
             roles = slots.roles()
             assert roles == roles_of(slots.connected())
             assert all(peer.kind is PeerKind.FIXED for peer in roles.fixed)
