@@ -197,12 +197,15 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Any) -> None:
         """The armed timer, or one armed before it: act only if something is due."""
-        later = self._later_wakes
-        self._wakes_at, self._later_wakes = (later[0], later[1:]) if later else (NEVER, ())
+        self._timer_spent()
         now = self.now()
         deadline = self.deadline()
         if deadline is not None and deadline <= now:
             self.on_time(now)
+
+    def _timer_spent(self) -> None:
+        later = self._later_wakes
+        self._wakes_at, self._later_wakes = (later[0], later[1:]) if later else (NEVER, ())
 
     def receiveMsg_Forwarded(self, message: Forwarded, sender: Any) -> None:
         """A query for somebody else: handle it as if the asker had sent it."""

@@ -310,7 +310,7 @@ class PeerActor(PeerDesk):
         if self._link is None:
             super().receiveMsg_WakeupMessage(message, sender)
             return
-        self._wakeups = self._wakeups[1:]
+        self._timer_spent()
         self.link.sooner = True
         self.on_time(self.now())
 

@@ -172,7 +172,8 @@ class LinkBase(LinkOutput):
             return None
         # Asked after every message that may have changed one, so without helpers: 1 us less of 3.
         is_open = _HANDSHAKE < self.stage < _CLOSING
-        first = self._pending.next_deadline() if self._pending is not NO_REQUESTS else None
+        pending = self._pending
+        first = None if type(pending) is NoRequests else pending.next_deadline()
         extras = self._extras
         if extras is not AT_REST:
             if extras.step_deadline is not None and (first is None or extras.step_deadline < first):
