@@ -52,6 +52,9 @@ Doer = Callable[[Any, Any], None]
 
 NEVER = math.inf
 
+ENDED: Any = ()
+"""Instead of the messages that wait for Init: none will be handled any more."""
+
 MIN_TIMER_S = 0.001
 """Thespian: a zero delay in a loop starves sockets on its own bases."""
 
@@ -81,7 +84,6 @@ class HouseActor(Actor):  # type: ignore[misc]
     __slots__ = (
         "_before_init",
         "_doers",
-        "_ended",
         "_later_wakes",
         "_receivers",
         "_wakes_at",
@@ -109,14 +111,13 @@ class HouseActor(Actor):  # type: ignore[misc]
         self.watch: Watch | None = None
         self._wakes_at = NEVER  # when the next timer will fire
         self._later_wakes: tuple[float, ...] = ()  # and those after it, in order: they cannot be taken back
-        self._ended = False
-        self._before_init: list[tuple[Any, Any]] | None = [] if self.WAITS_FOR_INIT else None
+        self._before_init: list[tuple[Any, Any]] | None = [] if self.WAITS_FOR_INIT else None  # or ENDED
 
     # ---- Thespian's side ----
 
     def receiveMessage(self, message: Any, sender: Any) -> Watch | None:
         """Dispatch one message; whatever happens, return the watch that holds from now on."""
-        if self._ended:
+        if self._before_init is ENDED:
             return None
         kind = type(message)
         handler = self._receivers.get(kind) or self._find_receiver(kind)
@@ -158,7 +159,7 @@ class HouseActor(Actor):  # type: ignore[misc]
         that does not ask sends the message, and nothing happens then either.
         """
         deadline = self.deadline()
-        if deadline is None or deadline <= now or self._ended or self._before_init is not None:
+        if deadline is None or deadline <= now or self._before_init is not None:
             return None
         later = self._later_wakes
         if later and later[0] <= deadline:
@@ -179,10 +180,15 @@ class HouseActor(Actor):  # type: ignore[misc]
     def release(self) -> None:
         """Give up sockets and the like."""
 
+    @property
+    def has_ended(self) -> bool:
+        """No further message is handled."""
+        return self._before_init is ENDED
+
     def end(self) -> None:
         """Release everything and handle no further message; the actor itself goes with :meth:`leave`."""
-        if not self._ended:
-            self._ended = True
+        if not self.has_ended:
+            self._before_init = ENDED
             self.watch = None
             self.release()
 
@@ -296,7 +302,7 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def _arm(self) -> None:
         deadline = self.deadline()
-        if deadline is None or self._ended or self._wakes_at <= deadline:
+        if deadline is None or self._wakes_at <= deadline or self._before_init is ENDED:
             return
         now = self.now()
         at = max(deadline, now + MIN_TIMER_S)
@@ -309,6 +315,8 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def catch_up(self) -> None:
         """Init is done: handle what came before it, in the order in which it came."""
+        if self.has_ended:
+            return
         early, self._before_init = self._before_init or [], None
         for message, sender in early:
             self._find_receiver(type(message))(self, message, sender)

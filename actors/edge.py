@@ -167,13 +167,14 @@ class Guest(HouseActor):
 
     def receiveMessage(self, message: Any, sender: Any) -> Watch | None:
         """What concerns the host does not wait for Init."""
-        if not isinstance(message, HostPing | BeginAnew):
+        if self.has_ended or not isinstance(message, HostPing | BeginAnew):
             return super().receiveMessage(message, sender)
         held, self._before_init = self._before_init, None
         try:
             return super().receiveMessage(message, sender)
         finally:
-            self._before_init = held
+            if not self.has_ended:
+                self._before_init = held
 
     def receiveMsg_HostPing(self, message: HostPing, sender: Any) -> None:
         """The node is there."""

@@ -18,6 +18,7 @@ from typing import Any
 from thespian.actors import WakeupMessage
 
 from actors.bases.watch import watch_only
+from actors.dealings import NO_DEALINGS, READING
 from actors.hooks import HandshakeCheck
 from actors.peer_desk import PeerDesk
 from actors.transport.channel import Channel
@@ -55,8 +56,6 @@ from core.wire.dialect import Dialect
 
 _CONNECTING, _CLOSED = Stage.CONNECTING, Stage.CLOSED
 
-_READING = 1
-"""The interest of a channel at rest."""
 _UNKNOWN = -1
 """The channel is to be asked."""
 
@@ -71,7 +70,7 @@ SESSION_ID_BYTES = 15
 class PeerActor(PeerDesk):
     """What both directions share: the channel's events into the link, the link's effects into the channel."""
 
-    __slots__ = ("_watched",)
+    __slots__ = ()
 
     WAITS_FOR_INIT = True  # for StartOutbound or PrepareInbound: an order to close may overtake them
     MANY = True  # where each is a process: see actors/bases/nursery.py
@@ -83,7 +82,7 @@ class PeerActor(PeerDesk):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watched = _UNKNOWN  # the interest of the channel that the watch expresses
+        self._deal().watched = _UNKNOWN
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
         self._adopt_charter(charter)
@@ -182,7 +181,7 @@ class PeerActor(PeerDesk):
         if channel is None or held is not channel.wants_read:
             return
         self.apply(self.link.hold(held, self.now()))
-        self._watched = _UNKNOWN
+        self._deal().watched = _UNKNOWN
         if held:
             channel.pause_reading()
         else:
@@ -224,19 +223,22 @@ class PeerActor(PeerDesk):
             # Whoever waits for Done sends no faster than the remote reads.
             if self._dealings.owed and not self.link.outflow.is_high:
                 self._pay_owed()
-            if channel.queued_bytes or self._watched != _READING:
+            if channel.queued_bytes or self._dealings.watched != READING:
                 self._watch_for(channel)
         else:
-            if self._watched != _NOTHING:
-                self._watched = _NOTHING
+            if self._dealings.watched != _NOTHING:
+                self._deal().watched = _NOTHING
                 self.watch = watch_only(self, -1, 0)
             self._fail_owed("is not connected any more")
 
     def _watch_for(self, channel: Channel) -> None:
         """Watch for what the channel wants."""
         wanted = channel.interest
-        if wanted != self._watched:
-            self._watched = wanted
+        if wanted != self._dealings.watched:
+            dealings = self._deal()
+            dealings.watched = wanted
+            if dealings.is_none:
+                self._dealings = NO_DEALINGS
             self.watch = watch_only(self, channel.fileno(), wanted & _ANY)
 
     def receiveMsg_SettleNow(self, message: SettleNow, sender: Any) -> None:

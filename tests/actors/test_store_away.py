@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from thespian.actors import ActorExitRequest, ActorSystemConventionUpdate
 
+from actors.base import ENDED
 from actors.edge import HOST, HOST_LOST_S, INCARNATION, STARTING_S, STORE, StoredBook
 from actors.store_away import STORE_WAIT_S, AwayNode
 from core.config import NodeConfig
@@ -35,7 +36,7 @@ class Away(TestNode):
     def silence(self) -> None:
         """The book's host is behind a cut link: nobody says so, and nothing comes."""
         (book,) = self.books()
-        book._ended = True
+        book._before_init = ENDED
 
 
 @pytest.fixture

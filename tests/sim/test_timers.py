@@ -22,7 +22,7 @@ def test_no_deadline_of_a_peer_is_missed(
         result = receive(self, message, sender)
         deadline = self.deadline()
         looks += 1
-        if deadline is not None and not self._ended and not self._wakes_at <= deadline + 0.01:
+        if deadline is not None and not self.has_ended and not self._wakes_at <= deadline + 0.01:
             late.append(f"after {type(message).__name__}: due at {deadline}, armed {self._wakes_at}")
         return result
 
