@@ -22,7 +22,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from actors.transport.channel_aside import NOTHING, Aside
-from actors.transport.channel_writer import ChannelWriter, text_of
+from actors.transport.channel_writer import NOT_OPEN, ChannelWriter, text_of
 from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived
 from actors.transport.frames import read_plain
 from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver, frame_bytes
@@ -78,7 +78,8 @@ class Channel(ChannelWriter):
         if protocol is not None:
             self._have_aside().protocol = protocol
         self._max_message_bytes = max_message_bytes
-        self._open = protocol is None or protocol.state is State.OPEN
+        if protocol is not None and protocol.state is not State.OPEN:
+            self._max_queued_bytes = NOT_OPEN
         self._closed = False
         self._reading = True
 
@@ -198,7 +199,7 @@ class Channel(ChannelWriter):
     def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
         """Read plain frames; whatever else comes is the core's, frame by frame, as are the parts of a message."""
         if self._aside is NOTHING:
-            used, _ = read_plain(data, not self._masks, self._max_message_bytes, events)
+            used, _ = read_plain(data, self._keys is None, self._max_message_bytes, events)
             if used == len(data):
                 return  # nearly always
             data = data[used:]
@@ -218,7 +219,7 @@ class Channel(ChannelWriter):
             aside.parts = NO_ITEMS
         while data and not self._closed:
             if not aside.is_core_reading:
-                used, is_special = read_plain(data, not self._masks, self._max_message_bytes, events)
+                used, is_special = read_plain(data, self._keys is None, self._max_message_bytes, events)
                 if used == len(data):
                     return
                 data = data[used:]
@@ -250,7 +251,7 @@ class Channel(ChannelWriter):
         2 KB for each of thousands that never do."""
         aside = self._have_aside()
         if aside.protocol is None:
-            side = Side.CLIENT if self._masks else Side.SERVER
+            side = Side.CLIENT if self._keys is not None else Side.SERVER
             aside.protocol = Protocol(side, max_size=self._max_message_bytes, logger=QUIET)
         return aside.protocol
 
@@ -325,7 +326,7 @@ class Channel(ChannelWriter):
         """
         if self._closed or self._aside.close_code is not None:
             return
-        if not self._open:
+        if not self.is_open:
             self.abort()
             return
         try:
@@ -333,8 +334,8 @@ class Channel(ChannelWriter):
         except ProtocolError as error:
             raise ValueError(f"close code {code} must not be sent") from error
         self._have_aside().close_code = code
-        self._open = False
         self._seal()
+        self._max_queued_bytes = NOT_OPEN
         for data in self._core().data_to_send():
             self._queue(data)
         self.flush()
@@ -343,7 +344,7 @@ class Channel(ChannelWriter):
         """End the TCP connection now, without a close frame and without an event. Idempotent."""
         if not self._closed:
             self._closed = True
-            self._open = False
+            self._max_queued_bytes = NOT_OPEN
             self._drop_queue()
             aside = self._aside
             if aside is not NOTHING:
@@ -386,6 +387,8 @@ class Channel(ChannelWriter):
             code = int(theirs.code)
             self._seal()
             has_code = code != 1005  # RFC 6455 section 7.4.1: a close frame without a code
-            self._queue(Frame(Opcode.CLOSE, code.to_bytes(2, "big") if has_code else b"").serialize(mask=self._masks))
+            self._queue(
+                Frame(Opcode.CLOSE, code.to_bytes(2, "big") if has_code else b"").serialize(mask=self._keys is not None)
+            )
         self.flush()
         self._end(Closed(code, True, theirs.reason), events)

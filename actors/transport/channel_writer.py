@@ -31,15 +31,20 @@ JOINED_BYTES = MIN_MESSAGE_BYTES - 8
 """Packets of one message at most, unless a single one is larger: what every receiver takes, less the array's header."""
 
 
+CORE_DRAWS: Iterator[bytes] = iter(())
+"""Instead of keys: websockets' core draws them, one by one."""
+
+NOT_OPEN = -1
+"""Instead of the most that may wait to be sent: nothing may."""
+
+
 class ChannelWriter:
     """See the module; :class:`actors.transport.channel.Channel` adds reading and the end."""
 
     __slots__ = (
         "_aside",
         "_keys",
-        "_masks",
         "_max_queued_bytes",
-        "_open",
         "_out",
         "_packet_bytes",
         "_packets",
@@ -55,10 +60,8 @@ class ChannelWriter:
         self, stream: StreamSocket, *, masks: bool, max_queued_bytes: int, traffic: TrafficCount | None = None
     ) -> None:
         self._stream = stream
-        self._masks = masks
-        self._max_queued_bytes = max_queued_bytes
-        self._open = False
-        self._keys: Iterator[bytes] | None = None  # for masking; None: the core draws them, one by one
+        self._max_queued_bytes = max_queued_bytes  # NOT_OPEN while nothing may be sent
+        self._keys: Iterator[bytes] | None = CORE_DRAWS if masks else None  # for masking; None: it does not mask
         self._packets: list[bytes] = NO_ITEMS  # what waits to be joined to a message
         self._packet_bytes = 0
         self.join: Joiner | None = None
@@ -93,7 +96,7 @@ class ChannelWriter:
     @property
     def is_open(self) -> bool:
         """Messages may be sent."""
-        return self._open
+        return self._max_queued_bytes > NOT_OPEN
 
     def send(self, packet: str | bytes) -> bool:
         """Queue a packet: text as a text message, bytes in a binary one. :meth:`flush` sends it.
@@ -106,7 +109,7 @@ class ChannelWriter:
         if self.join is None:
             return self._send(FINAL_BINARY, packet)
         size = len(packet)
-        if not self._open or self.queued_bytes + size + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
+        if self.queued_bytes + size + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
             return False
         if self._packet_bytes + size > JOINED_BYTES or len(self._packets) == MAX_PACKETS:
             self._seal()
@@ -126,7 +129,6 @@ class ChannelWriter:
         size = sum(map(len, packets))
         if (
             self.join is not None
-            and self._open
             and self._packet_bytes + size <= JOINED_BYTES
             and len(self._packets) + len(packets) <= MAX_PACKETS
             and self.queued_bytes + size + MAX_FRAME_HEADER_BYTES <= self._max_queued_bytes
@@ -150,9 +152,9 @@ class ChannelWriter:
         return self._send(FINAL_BINARY, data)
 
     def _send(self, first_byte: int, message: str | bytes) -> bool:
-        if not self._open or self.queued_bytes + len(message) + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
+        if self.queued_bytes + len(message) + MAX_FRAME_HEADER_BYTES > self._max_queued_bytes:
             return False
-        if not self._masks:
+        if self._keys is None:
             frame = shared_frame(first_byte, message)
         else:
             frame = self._masked(first_byte, message.encode() if isinstance(message, str) else message)
@@ -162,9 +164,11 @@ class ChannelWriter:
         return True
 
     def _masked(self, first_byte: int, payload: bytes) -> bytes:
-        if self._keys is not None:
-            return masked_frame(first_byte, payload, next(self._keys))
-        return Frame(Opcode(first_byte & 0x0F), payload).serialize(mask=True)
+        keys = self._keys
+        assert keys is not None  # or it would not mask
+        if keys is CORE_DRAWS:
+            return Frame(Opcode(first_byte & 0x0F), payload).serialize(mask=True)
+        return masked_frame(first_byte, payload, next(keys))
 
     def _seal(self) -> None:
         """Make one message of the packets that wait."""
@@ -178,11 +182,12 @@ class ChannelWriter:
         assert join is not None  # who waits here is one of a dialect that joins
         self._packets = NO_ITEMS
         self._packet_bytes = 0
-        if not self._masks:
+        keys = self._keys
+        if keys is None:
             return shared_joined_frame(packets, join)
-        if self._keys is None:
+        if keys is CORE_DRAWS:
             return self._masked(FINAL_BINARY, join(packets))
-        return masked_frame(FINAL_BINARY, join(packets), next(self._keys))
+        return masked_frame(FINAL_BINARY, join(packets), next(keys))
 
     def _queue(self, data: bytes) -> None:
         if self._out:
@@ -208,7 +213,7 @@ class ChannelWriter:
             except OSError as error:
                 self._have_aside().send_error = text_of(error)
                 self._drop_queue()
-                self._max_queued_bytes = 0  # nothing fits any more
+                self._max_queued_bytes = min(0, self._max_queued_bytes)  # nothing fits any more
                 return
             self.traffic.bytes_sent += sent
             self.queued_bytes -= sent

@@ -21,7 +21,7 @@ from actors.transport.channel import (
     RECV_BYTES,
     Channel,
 )
-from actors.transport.channel_writer import ChannelWriter, text_of
+from actors.transport.channel_writer import CORE_DRAWS, NOT_OPEN, ChannelWriter, text_of
 from actors.transport.events import (
     ChannelEvent,
     Closed,
@@ -67,7 +67,16 @@ class OpenerChannel(Channel):
     """Connects and upgrades; then a channel like any other. First events: ``Opened``, or ``Closed`` (perhaps after
     ``UpgradeRefused``)."""
 
-    __slots__ = ("_client", "_connecting", "_head_bytes", "_head_done", "_is_upgrading", "_request", "_tail")
+    __slots__ = (
+        "_client",
+        "_connecting",
+        "_head_bytes",
+        "_head_done",
+        "_is_upgrading",
+        "_most_queued_bytes",
+        "_request",
+        "_tail",
+    )
 
     def __init__(
         self,
@@ -92,15 +101,15 @@ class OpenerChannel(Channel):
         super().__init__(
             stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes, traffic=traffic
         )
-        self._masks = True
-        self._open = False
+        self._most_queued_bytes = max_queued_bytes
+        self._max_queued_bytes = NOT_OPEN
         self._request = endpoint, target, tuple(extra_headers)
         self._connecting = True
         self._is_upgrading = True
         self._head_bytes = 0
         self._head_done = False
         self._tail = b""
-        self._keys = masks
+        self._keys = CORE_DRAWS if masks is None else masks
 
     def _ask_for_upgrade(self) -> None:
         """Queue the request. Not before TCP stands: most dials of a node whose addresses are old come to nothing, and
@@ -190,7 +199,7 @@ class OpenerChannel(Channel):
             if self._client.handshake_exc is not None:
                 self._refused(response, events)
                 return
-            self._is_upgrading, self._open = False, True
+            self._is_upgrading, self._max_queued_bytes = False, self._most_queued_bytes
             self._tail, self._head_bytes = b"", 0
             events.append(Opened(_headers_of(response.headers)))
             self._drop_core()  # and with it the request and the response
@@ -239,6 +248,7 @@ class ListenerChannel(Channel):
         "_early_bytes",
         "_frame_left",
         "_is_upgrading",
+        "_most_queued_bytes",
         "_path",
         "_phase",
         "_raw",
@@ -256,7 +266,8 @@ class ListenerChannel(Channel):
         max_queued_bytes: int = DEFAULT_MAX_QUEUED_BYTES,
     ) -> None:
         super().__init__(stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
-        self._open = False
+        self._most_queued_bytes = max_queued_bytes
+        self._max_queued_bytes = NOT_OPEN
         self._server: ServerProtocol | None = None  # from the first byte until the answer
         self._path = path
         self._phase = _Phase.HEAD
@@ -287,7 +298,7 @@ class ListenerChannel(Channel):
         self._drop_core()  # and with it the request: 7 KB that a mute opener would hold
         self.flush()
         self._phase = _Phase.FIRST
-        self._open = True
+        self._max_queued_bytes = self._most_queued_bytes
         events: list[ChannelEvent] = []
         self._read_first(events)
         return events
@@ -327,12 +338,12 @@ class ListenerChannel(Channel):
         )
         self._drop_queue()
         self._raw.clear()
-        self._open = False
+        self._max_queued_bytes = NOT_OPEN
         return hand_over
 
     def confirm(self) -> None:
         """The receiver has its own copy: close ours, and leave the connection alone. (``abort`` would end it.)"""
-        if self._phase is not _Phase.HELD or self._open:
+        if self._phase is not _Phase.HELD or self.is_open:
             raise RuntimeError("confirm() comes after detach()")
         self._closed = True
         self._drop_core()
