@@ -13,7 +13,7 @@ from typing import ClassVar
 import msgspec
 
 from core.decisions import Decision
-from core.ids import Direction, Endpoint, PeerId, PeerKind
+from core.ids import Direction, Endpoint, PeerId, PeerKind, shared_endpoint
 
 
 class PeerInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -49,7 +49,7 @@ class PeerInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def endpoint(self) -> Endpoint:
         """Address and port as an endpoint."""
-        return Endpoint(self.ip_address, self.port)
+        return shared_endpoint(self.ip_address, self.port)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from core.empty import NO_ENTRIES
 
 if TYPE_CHECKING:
     from actors.bases.environment import Environment
-    from actors.bases.host import ActorHost
+    from actors.bases.host import ActorHost, RootCell
 
 HOSTS: weakref.WeakValueDictionary[str, ActorHost] = weakref.WeakValueDictionary()
 """Running in-process systems by name: an unpickled address finds its mailbox through this."""
@@ -27,19 +27,23 @@ class InProcessAddress(ActorAddress):  # type: ignore[misc, unused-ignore]
     again in the process it came from; anywhere else it is the address of nobody.
     """
 
-    __slots__ = ("_aaddr", "cell")  # two slots of its own are smaller than Thespian's attribute beside a dictionary
+    __slots__ = ("cell",)
 
     cell: Cell
-    """Missing on an address whose actor could not be found when it was unpickled."""
+    """Missing on the address of nobody."""
 
-    def __init__(self, text: str, cell: Cell | None = None) -> None:
-        super().__init__(text)
-        if cell is not None:
-            self.cell = cell
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell  # Thespian's own would keep the text, which the mailbox knows
+
+    @property
+    def _aaddr(self) -> str:
+        return self.cell.text
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
+        if type(self) is type(other) is InProcessAddress:
+            return self.cell is other.cell  # no two have the same text, dead or alive
         if isinstance(other, InProcessAddress):
             return bool(self._aaddr == other._aaddr)
         return bool(ActorAddress.__eq__(self, other))
@@ -56,10 +60,23 @@ class InProcessAddress(ActorAddress):  # type: ignore[misc, unused-ignore]
         return _restore_address, (os.getpid(), self._aaddr)
 
 
+class AddressOfNobody(InProcessAddress):
+    """One by its text only: its actor is dead, or could not be found when it was unpickled."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @property
+    def _aaddr(self) -> str:
+        return self._text
+
+
 def _restore_address(process_id: int, text: str) -> InProcessAddress:
     host = HOSTS.get(text.partition("/")[0]) if process_id == os.getpid() else None
     cell = host.find(text) if host is not None else None
-    return InProcessAddress(text) if cell is None else cell.address
+    return AddressOfNobody(text) if cell is None else cell.address
 
 
 class Cell(abc.ABC):
@@ -71,12 +88,17 @@ class Cell(abc.ABC):
 
     __slots__ = ("address", "host", "inbox", "instance", "scheduled")
 
-    def __init__(self, host: ActorHost, text: str) -> None:
+    def __init__(self, host: ActorHost) -> None:
         self.host = host
-        self.address = InProcessAddress(text, self)
+        self.address = InProcessAddress(self)
         self.inbox: deque[tuple[Any, Any]] = host.make_inbox()
         self.instance: Any = None  # Actor | None; Any, for the loop tests it once for many messages
         self.scheduled = False
+
+    @property
+    @abc.abstractmethod
+    def text(self) -> str:
+        """That of its address. Made when it is asked for: of tens of thousands hardly anybody asks."""
 
     @abc.abstractmethod
     def drain(self, limit: int) -> int:
@@ -91,6 +113,8 @@ class Origin(NamedTuple):
     global_name: str | None = None
     nanny: Cell | None = None
     """Creator of a globally named actor, whose parent is the system: it hears of the exit too."""
+    text: str | None = None
+    """That of an orphan's address, which tells of the parent it had."""
 
 
 PLAIN = Origin()
@@ -109,20 +133,30 @@ class ActorCell(Cell):
         "children",
         "created_count",
         "held",
+        "kind",
         "leaving",
+        "number",
         "origin",
         "parent",
         "timer_count",
         "watch",
     )
 
-    parent: Cell
-    children: dict[str, ActorCell]
+    parent: ActorCell | RootCell
+    children: dict[int, ActorCell]
+    """By their numbers."""
+    created_count: int
     held: Any  # Watch | None
     """The descriptors of its present watch, as the descriptor table has them."""
 
-    def __init__(self, host: ActorHost, text: str, parent: Cell, requirements: Any, source_hash: str | None) -> None:
-        super().__init__(host, text)
+    def __init__(
+        self, host: ActorHost, kind: str, parent: ActorCell | RootCell, requirements: Any, source_hash: str | None
+    ) -> None:
+        """``kind``: the name of its class."""
+        super().__init__(host)
+        self.kind = kind
+        self.number = parent.created_count + 1
+        parent.created_count = self.number
         self.parent = parent
         is_plain = requirements is None and source_hash is None
         self.origin = PLAIN if is_plain else Origin(requirements, source_hash)
@@ -136,7 +170,7 @@ class ActorCell(Cell):
 
     @property
     def text(self) -> str:
-        return str(self.address.addressDetails)
+        return self.origin.text or f"{self.parent.text}/{self.kind}.{self.number}"
 
     @property
     def globalName(self) -> str | None:
@@ -160,18 +194,25 @@ class ActorCell(Cell):
     def forget_address(self) -> None:
         """Dead: keep its address by name only, so that cell and address go with the last who holds either, and need
         not wait for the collector of cycles."""
-        self.address = InProcessAddress(self.text)
+        self.address = AddressOfNobody(self.text)
 
     def adopt(self, child: ActorCell) -> None:
         """``child`` is one of its children from now on."""
         if not self.children:
             self.children = {}
-        self.children[child.text] = child
+        self.children[child.number] = child
+
+    def child(self, text: str) -> ActorCell | None:
+        """The child whose address has this text."""
+        number = text.rpartition(".")[2]
+        child = self.children.get(int(number)) if number.isdecimal() else None
+        return child if child is not None and child.text == text else None
 
     def disown(self, text: str) -> None:
         """The child of this address, if there is one, is gone."""
-        if text in self.children:
-            del self.children[text]
+        child = self.child(text)
+        if child is not None:
+            del self.children[child.number]
             if not self.children:
                 self.children = NO_ENTRIES
 

@@ -37,10 +37,14 @@ class EndpointCell(Cell):
     """Its name in traces: the address without the system's own name, which counts the systems of this process."""
     receive: OnMessage | None
 
-    def __init__(self, host: InProcessBase, text: str, receive: OnMessage) -> None:
-        super().__init__(host, text)
-        self.label = text.partition("/")[2]
+    def __init__(self, host: InProcessBase, label: str, receive: OnMessage) -> None:
+        super().__init__(host)
+        self.label = label
         self.receive = receive
+
+    @property
+    def text(self) -> str:
+        return f"{self.host.name}/{self.label}"
 
     def drain(self, limit: int) -> int:
         inbox, receive = self.inbox, self.receive
@@ -66,11 +70,11 @@ class Endpoint:
     Thespian's internal messages are kept back, as its own bases do; PoisonMessage comes through.
     """
 
-    def __init__(self, base: InProcessBase, text: str, on_message: OnMessage | None) -> None:
+    def __init__(self, base: InProcessBase, label: str, on_message: OnMessage | None) -> None:
         self._base = base
         self._on_message = on_message
         self._queue: SimpleQueue[Any] = SimpleQueue()
-        self.cell = EndpointCell(base, text, self._keep if on_message is None else on_message)
+        self.cell = EndpointCell(base, label, self._keep if on_message is None else on_message)
 
     @property
     def address(self) -> ActorAddress:

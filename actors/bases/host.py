@@ -66,15 +66,17 @@ class RootCell(Cell):
     __slots__ = ("children", "created_count")
 
     host: ActorHost
+    created_count: int
 
-    def __init__(self, host: ActorHost, text: str) -> None:
-        super().__init__(host, text)
+    def __init__(self, host: ActorHost) -> None:
+        super().__init__(host)
         self.children: dict[str, ActorCell] = {}
+        """By the text of their addresses."""
         self.created_count = 0
 
     @property
     def text(self) -> str:
-        return str(self.address.addressDetails)
+        return self.host.name
 
     def adopt(self, child: ActorCell) -> None:
         """``child`` is one of its children from now on."""
@@ -108,9 +110,10 @@ class ActorHost(Delivery):
         self.strict = strict
         self.capabilities = capabilities
         self.name = self._make_name()
-        self.cells: dict[str, ActorCell] = {}
+        self.cells: dict[Any, ActorCell] = {}
+        """All actors, by :meth:`key_of`."""
         self.names: dict[str, ActorCell] = {}
-        self.root = RootCell(self, self.name)
+        self.root = RootCell(self)
         self.sources = SourceLibrary(self)
         self.stopping = False
         self._stop_deadline = math.inf
@@ -122,7 +125,15 @@ class ActorHost(Delivery):
         return f"in{next(_system_numbers)}"
 
     def find(self, text: str) -> Cell | None:
-        return self.root if text == self.name else self.cells.get(text)
+        """The mailbox of an address."""
+        return self.root if text == self.name else self._actor_at(text)
+
+    def _actor_at(self, text: str) -> ActorCell | None:
+        return self.cells.get(text)
+
+    def key_of(self, cell: Any) -> Any:
+        """What an actor is known by in :attr:`cells`: its text, or what the system has instead."""
+        return cell.text
 
     @staticmethod
     def isolate(message: Any) -> Any:
@@ -186,10 +197,8 @@ class ActorHost(Delivery):
     def _conceive(
         self, parent: ActorCell | RootCell, spec: Any, requirements: Any, source_hash: str | None
     ) -> ActorCell:
-        parent.created_count += 1
         class_name = getattr(spec, "__name__", None) or str(spec).rpartition(".")[2]
-        text = f"{parent.text}/{class_name}.{parent.created_count}"
-        return self._cell_class(self, text, parent, requirements, source_hash)
+        return self._cell_class(self, class_name, parent, requirements, source_hash)
 
     def _animate(self, cell: ActorCell, spec: Any) -> None:
         actor_class = cell.actor_class = self._resolve(spec, cell.origin.source_hash)
@@ -227,7 +236,7 @@ class ActorHost(Delivery):
     def _settle(self, cell: ActorCell, global_name: str | None) -> None:
         parent: Any = cell.parent
         parent.adopt(cell)
-        self.cells[cell.text] = cell
+        self.cells[self.key_of(cell)] = cell
         if global_name:
             cell.origin = cell.origin._replace(global_name=global_name)
             self.names[global_name] = cell
@@ -261,9 +270,10 @@ class ActorHost(Delivery):
         cell.instance = cell.leaving = None
         self._release(cell)
         self.timers.forget(cell)
-        self.cells.pop(cell.text, None)
+        self.cells.pop(self.key_of(cell), None)
         for child in cell.children.values():
             if not child.is_dead:
+                child.origin = child.origin._replace(text=child.text)
                 child.parent = self.root
                 self.root.adopt(child)
                 if crashed or self.stopping:
@@ -307,7 +317,9 @@ class ActorHost(Delivery):
     def _stop_finished(self) -> bool:
         """Whether the actors have gone; once the time is up, make it so."""
         if self.root.children and self._now() >= self._stop_deadline:
-            log.error("actors that did not exit are dropped: %s", ", ".join(sorted(self.cells)))
+            log.error(
+                "actors that did not exit are dropped: %s", ", ".join(sorted(cell.text for cell in self.cells.values()))
+            )
             for cell in list(self.cells.values()):
                 cell.instance = cell.leaving = None
                 self._release(cell)

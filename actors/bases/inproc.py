@@ -137,11 +137,12 @@ class InProcessBase(ActorHost):
 
     @property
     def actorRegistry(self) -> Mapping[str, Any]:
-        """Live actors by address text, each with its ``instance``: what Thespian's test helpers look into."""
+        """Live actors by address text (in a simulation by label), each with its ``instance``: what Thespian's test
+        helpers look into."""
         return self.cells
 
     def find(self, text: str) -> Cell | None:
-        endpoint = self._endpoints.get(text)
+        endpoint = self._endpoints.get(text.partition("/")[2])
         return super().find(text) if endpoint is None else endpoint.cell
 
     def _wake(self) -> None:
@@ -278,9 +279,8 @@ class InProcessBase(ActorHost):
         """
         if self.closed:
             raise ActorSystemFailure("the actor system has been shut down")
-        text = f"{self.name}/external.{next(self._endpoint_numbers)}"
-        endpoint = Endpoint(self, text, on_message)
-        self._endpoints[text] = endpoint
+        endpoint = Endpoint(self, f"external.{next(self._endpoint_numbers)}", on_message)
+        self._endpoints[endpoint.cell.label] = endpoint
         return endpoint
 
     def hurry(self, call: Callable[[], None], again: bool) -> bool:

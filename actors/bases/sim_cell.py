@@ -71,9 +71,9 @@ class SimActorCell(ActorCell):
     inbox: Any
 
     def __init__(
-        self, host: SimulationBase, text: str, parent: Cell, requirements: Any, source_hash: str | None
+        self, host: SimulationBase, kind: str, parent: Any, requirements: Any, source_hash: str | None
     ) -> None:
-        super().__init__(host, text, parent, requirements, source_hash)
+        super().__init__(host, kind, parent, requirements, source_hash)
         self.identity = parent.identity if isinstance(parent, SimActorCell) else host.birthplace
         self.label = host.trace.introduce(self.full_name)
 

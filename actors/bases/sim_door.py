@@ -18,11 +18,10 @@ OnReady = Callable[[int, int], None]
 class _DoorCell(EndpointCell):
     """A mailbox that the reactor can tell about ready descriptors."""
 
-    __slots__ = ("kernel", "label", "on_ready")
+    __slots__ = ("kernel", "on_ready")
 
     def __init__(self, host: Any, label: str, on_ready: OnReady) -> None:
-        super().__init__(host, f"{host.name}/{label}", self._nothing)
-        self.label = label
+        super().__init__(host, label, self._nothing)
         self.on_ready = on_ready
         self.kernel: VirtualKernel = host.kernel
 

@@ -159,6 +159,21 @@ class SimulationBase(SimMailboxes):
         finally:
             self.birthplace = self._home
 
+    def key_of(self, cell: SimActorCell) -> int:
+        return cell.label
+
+    def _actor_at(self, text: str) -> ActorCell | None:
+        """From the nearest ancestor that is the system's own child, downwards."""
+        place = len(text)
+        while place > 0 and text[:place] not in self.root.children:
+            place = text.rfind("/", 0, place)
+        cell = self.root.children.get(text[: max(0, place)])
+        while cell is not None and place < len(text):
+            end = text.find("/", place + 1)
+            place = len(text) if end < 0 else end
+            cell = cell.child(text[:place])
+        return cell
+
     def population(self, identity: Identity) -> dict[str, SimActorCell]:
         """The living actors of a node, by their full names."""
         cells = (cell for cell in self.cells.values() if isinstance(cell, SimActorCell))
@@ -186,7 +201,7 @@ class SimulationBase(SimMailboxes):
             self.timers.forget(cell)
             cell.inbox.clear()
             cell.children = NO_ENTRIES
-            del self.cells[cell.text]
+            del self.cells[cell.label]
             self.root.children.pop(cell.text, None)
             cell.forget_address()
         return len(gone)

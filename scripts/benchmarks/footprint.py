@@ -191,10 +191,10 @@ def ledger_of(sim: Simulation) -> Ledger:
 def _fix_slots(ledger: Ledger, cell: Any, name: str) -> None:
     """A slot of the pool is part of the connection that it stands for."""
     children = {}
-    for text, child in cell.children.items():
+    for child in cell.children.values():
         link = getattr(child.instance, "_link", None)
         if link is not None:
-            children[link.endpoint, link.direction] = text
+            children[link.endpoint, link.direction] = child.text
     for slot in cell.instance.pool._slots:
         text = children.get((slot.endpoint, slot.direction))
         if text is not None:

@@ -145,7 +145,7 @@ def test_a_request_on_a_connection_that_ends_is_answered_exactly_once(
     """Whatever overtakes what: the peer's actor goes only when the pool passes nothing on to it any more."""
     first, _second = pair
     peer = first.child(InboundPeer)
-    base, pool_cell = world.base, world.base.cells[str(first.pool.myAddress.addressDetails)]
+    base, pool_cell = world.base, world.base.find(str(first.pool.myAddress.addressDetails))
     numbers = range(100, 130)
     for number in numbers:
         if number == 110:

@@ -257,7 +257,7 @@ class AnyWorld:
 
     def instance(self, address: ActorAddress) -> Any:
         """The actor object, to look into."""
-        cell = self.base.cells.get(str(address.addressDetails))
+        cell = self.base.find(str(address.addressDetails))
         return None if cell is None else cell.instance
 
     def alive(self, kind: type) -> list[Any]:

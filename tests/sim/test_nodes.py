@@ -130,7 +130,7 @@ def test_stopping_says_goodbye(pair: Pair) -> None:
     (closed,) = bob.told(CloseOutbound)
     assert closed.code == 1000
     assert not alice.is_running
-    assert {text.split("/")[1] for text in sim.base.cells} == {"Node.2"}, "nothing of alice is left"
+    assert {cell.text.split("/")[1] for cell in sim.base.cells.values()} == {"Node.2"}, "nothing of alice is left"
 
 
 def test_a_stopped_node_starts_again_as_somebody_new(pair: Pair) -> None:

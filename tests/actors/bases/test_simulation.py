@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from random import Random
@@ -237,6 +238,42 @@ def test_actors_and_their_children_live_on_their_node(base: SimulationBase) -> N
     assert child.network == "network of alice"
     assert child.full_name == "alice/Puppet.1/Puppet.1"
     assert environment_of(child.instance) is alice._myRef.environment
+
+
+def test_an_address_that_travels_as_text_finds_its_mailbox(base: SimulationBase) -> None:
+    """Texts are made from labels, and back. A node may be called as the system is."""
+    address, actor = puppet(base, base.name)
+    child = actor.createActor(Puppet)
+    grandchild = child.cell.instance.createActor(Puppet)
+    named = actor.createActor(Puppet, globalName="registry")
+    endpoint = base.open_endpoint()
+    for one in (address, child, grandchild, named, endpoint.address, base.root.address):
+        assert pickle.loads(pickle.dumps(one)) is one
+    texts = [str(one.addressDetails).partition("/")[2] for one in (address, child, grandchild, named)]
+    assert texts == ["Puppet.1", "Puppet.1/Puppet.1", "Puppet.1/Puppet.1/Puppet.1", "Puppet.2"]
+    assert len({str(one.addressDetails) for one in (address, child, grandchild, named)}) == 4
+    base.tell(child, ActorExitRequest(recursive=False))  # the grandchild is the system's from now on
+    base.run_for(1.0)
+    assert pickle.loads(pickle.dumps(grandchild)) is grandchild
+    nobody = pickle.loads(pickle.dumps(child))
+    assert nobody == child
+    assert child == nobody
+    assert nobody not in (address, grandchild)
+    assert not hasattr(nobody, "cell")
+
+
+def test_a_child_is_not_taken_for_another_one_of_its_name(base: SimulationBase) -> None:
+    """The creator of a globally named actor hears of its end too, and has a child of the same class and number."""
+    for _ in range(2):
+        puppet(base)
+    _, actor = puppet(base)
+    named = actor.createActor(Puppet, globalName="registry")
+    children = [actor.createActor(Puppet) for _ in range(4)]
+    assert str(named.addressDetails).rpartition("/")[2] == str(children[3].addressDetails).rpartition("/")[2]
+    base.tell(named, ActorExitRequest())
+    base.run_for(1.0)
+    assert [message.childAddress for message, _ in actor.seen if isinstance(message, ChildActorExited)] == [named]
+    assert [child.address for child in actor._myRef.children.values()] == children
 
 
 def test_a_node_that_vanishes_tells_nobody(base: SimulationBase) -> None:
