@@ -19,13 +19,18 @@ PROTOCOL_WINDOW_S = 10.0
 
 
 class _Windows:
-    """Counters of protocol messages, each while its window lasts."""
+    """Counters of protocol messages, each while its window lasts, and whether our node info was asked for."""
 
-    __slots__ = ("get_peers", "node_infos")
+    __slots__ = ("get_peers", "node_info_given", "node_infos")
 
-    def __init__(self) -> None:
+    def __init__(self, *, node_info_given: bool = False) -> None:
         self.node_infos: WindowCounter | None = None
         self.get_peers: WindowCounter | None = None
+        self.node_info_given = node_info_given
+
+
+_RESTING = {False: _Windows(), True: _Windows(node_info_given=True)}
+"""For connections without a window, which are most, by whether our node info was asked for. Never to be changed."""
 
 
 class Conduct(Heartbeat):
@@ -37,14 +42,13 @@ class Conduct(Heartbeat):
     once, by its size.
     """
 
-    __slots__ = ("_node_info_given", "_packets", "_window_began", "_windows", "is_over_rate", "reputation")
+    __slots__ = ("_packets", "_window_began", "_windows", "is_over_rate", "reputation")
 
     def __init__(self, direction: Direction, settings: LinkSettings, rng: Random) -> None:
         super().__init__(direction, settings, rng)
         self.reputation = REPUTATION_AT_START
         """What is left of the 100 points of the start."""
-        self._windows: _Windows | None = None
-        self._node_info_given = False
+        self._windows = _RESTING[False]
         self._packets = 0  # of this window
         self._window_began = LONG_AGO  # not its end: that would be one more number in each connection
         self.is_over_rate = False
@@ -100,8 +104,14 @@ class Conduct(Heartbeat):
 
     def node_info_asked(self) -> bool:
         """Count a getNodeInfo; True if it is one too many (LIP 0004: once per connection)."""
-        before, self._node_info_given = self._node_info_given, True
-        return before
+        windows = self._windows
+        if windows.node_info_given:
+            return True
+        if windows is _RESTING[False]:
+            self._windows = _RESTING[True]
+        else:
+            windows.node_info_given = True
+        return False
 
     def peers_asked(self, now: float) -> bool:
         """Count a getPeers; True if it is one too many.
@@ -118,16 +128,18 @@ class Conduct(Heartbeat):
     def rest_conduct(self, now: float) -> None:
         """Give up counters whose window is over."""
         windows = self._windows
-        if windows is None:
+        given = windows.node_info_given
+        if windows is _RESTING[given]:
             return
         if windows.node_infos is not None and windows.node_infos.is_over(now):
             windows.node_infos = None
         if windows.get_peers is not None and windows.get_peers.is_over(now):
             windows.get_peers = None
         if windows.node_infos is windows.get_peers is None:
-            self._windows = None
+            self._windows = _RESTING[given]
 
     def _open_windows(self) -> _Windows:
-        if self._windows is None:
-            self._windows = _Windows()
+        given = self._windows.node_info_given
+        if self._windows is _RESTING[given]:
+            self._windows = _Windows(node_info_given=given)
         return self._windows

@@ -137,7 +137,7 @@ class Link(LinkIntroduction):
             return
         if self._events is NO_ITEMS:
             self._events = []
-        handlers, peer_id, add_event = _PACKET_HANDLERS, self.peer_id, self._events.append
+        handlers, peer_id, add_event = _PACKET_HANDLERS, self._told.peer_id, self._events.append
         messages = 0
         for packet in packets:
             if type(packet) is Message and packet.event != POST_NODE_INFO:

@@ -79,11 +79,8 @@ class LinkBase(LinkOutput):
         "_pending",
         "_remote",
         "_said_at",
-        "_told",
         "_traffic_at",
         "endpoint",
-        "kind",
-        "outflow",
         "sooner",
         "stage",
         "traffic",
@@ -102,18 +99,22 @@ class LinkBase(LinkOutput):
         wall_offset_s: float = 0.0,
         review: Review | None = None,
     ) -> None:
-        super().__init__(shared_peer_id(endpoint), direction, settings, rng)
+        told = PeerInfo(
+            peer_id=shared_peer_id(endpoint),
+            ip_address=endpoint.ip,
+            port=endpoint.port,
+            direction=direction,
+            kind=kind,
+        )
+        super().__init__(told, direction, settings, rng)
         self._extras = Extras(wall_offset_s, review)
         self.endpoint = endpoint
-        self.kind = kind
         self.stage = Stage.CONNECTING
         self.traffic = TrafficCount()
         self._dialect = dialect
         self._own = own
         self._remote: NodeInfo | None = None
-        self.outflow = FREE
         self._pending: PendingRequests = no_requests(1)
-        self._told: PeerInfo | None = None  # what the pool was told last; None before the link was ready
         self._traffic_at: float | None = None
         self._said_at: float | None = None  # what next_deadline() last said
         self.sooner = True
@@ -126,9 +127,19 @@ class LinkBase(LinkOutput):
         """The connection carries messages."""
         return self.stage is _READY
 
+    @property
+    def kind(self) -> PeerKind:
+        """What the remote is to the node."""
+        return self._told.kind
+
+    @property
+    def outflow(self) -> Outflow:
+        """What waits to be read by the remote."""
+        return self._extras.outflow
+
     def info(self) -> PeerInfo:
         """What is known about the remote."""
-        return self._info(None if self._told is None else self._told.connected_at)
+        return self._info(self._told.connected_at)
 
     def _info(self, connected_at: float | None) -> PeerInfo:
         remote = self._remote
@@ -182,11 +193,9 @@ class LinkBase(LinkOutput):
                 first = earliest(first, extras.retirement.look_at)
             if extras.push_at is not None and is_open:
                 first = earliest(first, extras.push_at)
+            first = earliest(first, extras.outflow.stalls_at)
         if self._traffic_at is not None and (first is None or self._traffic_at < first):
             first = self._traffic_at
-        stalls_at = self.outflow.stalls_at
-        if stalls_at is not None and (first is None or stalls_at < first):
-            first = stalls_at
         if not is_open:
             return first
         if self.is_over_rate:
@@ -204,7 +213,7 @@ class LinkBase(LinkOutput):
     def _tell_standing(self) -> None:
         """Latency, response rate and reputation: told when one of them changed, at moments that are not many."""
         told = self._told
-        if not self.is_connected or told is None:
+        if not self.is_connected:
             return
         standing = self.latency_ms, self._answered_share(), self.reputation
         if standing != (told.latency_ms, told.response_rate, told.reputation):
@@ -219,8 +228,7 @@ class LinkBase(LinkOutput):
         pending = self._pending
         if type(pending) is PendingRequests and not len(pending):
             self._pending = no_requests(pending.next_cid)
-        if self._windows is not None:
-            self.rest_conduct(now)
+        self.rest_conduct(now)
         if self._extras is not AT_REST and self._extras.rest(now):
             self._extras = AT_REST
 
@@ -232,13 +240,16 @@ class LinkBase(LinkOutput):
 
     def note_outflow(self, queued_bytes: int, sent_bytes: int, now: float) -> None:
         """``queued_bytes`` wait to be read by the remote now; ``sent_bytes``: see :meth:`core.outflow.Outflow.note`."""
-        if self.outflow is FREE:
-            if not queued_bytes:
-                return
-            self.outflow = Outflow(self._settings.send_stall_timeout_s, self._settings.max_send_queue_bytes)
-        self.outflow.note(queued_bytes, sent_bytes, now)
-        if self.outflow.is_free:
-            self.outflow = FREE
+        if self._extras.outflow is FREE and not queued_bytes:
+            return
+        extras = self._extra()
+        if extras.outflow is FREE:
+            extras.outflow = Outflow(self._settings.send_stall_timeout_s, self._settings.max_send_queue_bytes)
+        extras.outflow.note(queued_bytes, sent_bytes, now)
+        if extras.outflow.is_free:
+            extras.outflow = FREE
+            if extras.rest(now):
+                self._extras = AT_REST
         self.sooner = True
 
     # ---- the end ----
@@ -255,7 +266,7 @@ class LinkBase(LinkOutput):
         """The channel is gone. ``error`` is the transport's, empty for an orderly close. A second call does nothing."""
         if self.stage is Stage.CLOSED:
             return []
-        was_connected, extras = self._told is not None, self._extra()
+        was_connected, extras = self._told.connected_at is not None, self._extra()
         if error and extras.end is None and was_connected:
             socket_error = OutboundSocketError if self.direction is Direction.OUTBOUND else InboundSocketError
             self._emit(socket_error(peer_id=self.peer_id, error=error))

@@ -12,6 +12,7 @@ from core.calls import OpenCalls, ResponseRate
 from core.decisions import Decision
 from core.effects import AbortChannel, CloseChannel
 from core.empty import NO_ITEMS
+from core.outflow import FREE
 from core.wire.payloads import NodeInfo
 from core.wire.query import Refusal
 
@@ -51,6 +52,7 @@ class Extras:
         "end",
         "is_held",
         "last",
+        "outflow",
         "own_pushes",
         "push_at",
         "response_rate",
@@ -69,6 +71,7 @@ class Extras:
         self.push_at: float | None = None  # when our node info, changed too often, will be pushed
         self.calls: OpenCalls | None = None  # the remote's, while there are any
         self.response_rate: ResponseRate | None = None  # once there is one
+        self.outflow = FREE  # another while something waits to be read by the remote
         self.is_held = False  # nothing is read at the moment
         self.decisions: list[Decision] = NO_ITEMS  # not handed out yet
         self.last: CloseChannel | AbortChannel | None = None  # what follows when all else is handed out
@@ -83,7 +86,8 @@ class Extras:
         if self.own_pushes and self.own_pushes[-1] + OWN_INFO_WINDOW_S <= now:
             self.own_pushes = ()
         is_opening = self.review is not None or self.wall_offset_s or self.step_deadline is not None
-        is_busy = self.calls is not None or self.is_held or self.own_pushes or self.push_at is not None
+        is_pushing = self.own_pushes or self.push_at is not None
+        is_busy = self.calls is not None or self.is_held or is_pushing or self.outflow is not FREE
         is_ending = self.end is not None or self.retirement is not None or self.last is not None
         return not (is_opening or is_busy or is_ending or self.response_rate is not None or self.decisions)
 

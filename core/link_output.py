@@ -8,7 +8,7 @@ from core.conduct import Conduct
 from core.decisions import DecisionKind, Rule, decided
 from core.effects import Effect, Emit, Record, Room, SendPacket, SendPackets, Tell
 from core.empty import NO_ITEMS
-from core.events import Event
+from core.events import Event, PeerInfo
 from core.ids import Direction, PeerId
 from core.link_extras import AT_REST, Extras
 from core.link_settings import LinkSettings
@@ -19,15 +19,21 @@ from core.wire.dialect import Outgoing
 class LinkOutput(Conduct):
     """Gathers what follows from one input, and hands it out in order. Lists are made when something comes into them."""
 
-    __slots__ = ("_corked", "_events", "_extras", "_out", "peer_id")
+    __slots__ = ("_corked", "_events", "_extras", "_out", "_told")
 
-    def __init__(self, peer_id: PeerId, direction: Direction, settings: LinkSettings, rng: Random) -> None:
+    def __init__(self, told: PeerInfo, direction: Direction, settings: LinkSettings, rng: Random) -> None:
         super().__init__(direction, settings, rng)
-        self.peer_id = peer_id
+        self._told = told
+        """What the pool was told last; before the link is ready, what was known at the beginning."""
         self._corked: list[Outgoing] | None = None  # packets of calls that go out together
         self._out: list[Effect] = NO_ITEMS
         self._events: list[Event] = NO_ITEMS
         self._extras = AT_REST
+
+    @property
+    def peer_id(self) -> PeerId:
+        """Of the remote."""
+        return self._told.peer_id
 
     def _extra(self) -> Extras:
         """Its extras, to be changed."""

@@ -98,5 +98,9 @@ def test_counters_are_given_up_when_their_windows_are_over() -> None:
     judged.rest_conduct(10.0)
     assert judged.peers_asked(10.0), "its window lasts until 15"
     judged.rest_conduct(15.0)
-    assert judged._windows is None
+    assert judged._windows is conduct()._windows
     assert not judged.peers_asked(15.0)
+    assert not judged.node_info_asked()
+    judged.rest_conduct(30.0)
+    assert judged.node_info_asked(), "that is remembered for good"
+    assert not conduct().node_info_asked(), "and of this one only"
