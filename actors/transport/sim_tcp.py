@@ -414,7 +414,9 @@ class End(WatchKey):
         if self.strain.held or (internet.is_cut_anywhere and internet.is_cut(self.host, self.remote_host)):
             self._hold(item)
             return
-        self._under_way -= 1
+        under_way = self._under_way = self._under_way - 1
+        if not under_way and self._latency_s is not None and self._latency_s > APART_S:
+            self._earliest_arrival = 0.0  # what is sent from now on arrives later anyway: one number less at rest
         internet.packets += 1
         if type(item) is bytes:
             size = len(item)
