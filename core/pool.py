@@ -164,7 +164,10 @@ class Pool(OutboundPool):
         slot = self._slots.pop(closed.endpoint, closed.direction)
         if slot is None:
             return []
-        why = slot.why or rules.ending(closed.code, by_us=closed.by_us, was_connected=closed.was_connected)
+        if slot.farewell is not None:
+            why = slot.farewell.why
+        else:
+            why = rules.ending(closed.code, by_us=closed.by_us, was_connected=closed.was_connected)
         self._record(closed.endpoint, DecisionKind.DISCONNECTED, why, ("code", closed.code))
         self._spared.forget(closed.endpoint.peer_id)
         if slot.info is not None:

@@ -118,7 +118,7 @@ class PoolBase:
     # ---- output ----
 
     def _end(self, slot: Slot, code: int, reason: str, why: Rule, *, in_peace: bool = False) -> None:
-        if not slot.leaving or slot.in_peace:
+        if slot.farewell is None or slot.farewell.in_peace:
             self._slots.leave(slot, why, in_peace=in_peace)
             self._say(slot, ClosePeer(code, reason, in_peace))
 

@@ -19,21 +19,31 @@ from core.ids import Direction, Endpoint, PeerKind, shared_peer_id
 from core.netgroup import host_key, is_exempt, net_group
 
 
-class Slot(msgspec.Struct, gc=False):
-    """One connection. ``info`` is None until it is connected; ``leaving`` once its close was ordered, ``in_peace`` if
-    that may take its time. Of one that :class:`Slots` has, those are set through it.
+class Farewell(NamedTuple):
+    """The close of a connection was ordered: why, and whether it may take its time."""
 
-    ``asked_at``: when it was last asked for its peers (monotonic seconds). ``why`` the close was ordered.
+    why: Rule
+    in_peace: bool
+
+
+class Slot(msgspec.Struct, gc=False):
+    """One connection. ``info`` is None until it is connected, ``farewell`` until its close was ordered. Of one that
+    :class:`Slots` has, those are set through it.
+
+    ``asked_at``: when it was last asked for its peers (monotonic seconds).
     """
 
     endpoint: Endpoint
     direction: Direction
     kind: PeerKind
     info: PeerInfo | None = None
-    leaving: bool = False
-    in_peace: bool = False
+    farewell: Farewell | None = None
     asked_at: float = 0.0
-    why: Rule | None = None
+
+    @property
+    def leaving(self) -> bool:
+        """Its close was ordered."""
+        return self.farewell is not None
 
 
 class Roles(NamedTuple):
@@ -118,7 +128,7 @@ class Slots:
 
     def leave(self, slot: Slot, why: Rule, *, in_peace: bool) -> None:
         """Its close was ordered."""
-        slot.leaving, slot.in_peace, slot.why = True, in_peace, why
+        slot.farewell = Farewell(why, in_peace)
         self._roles = self._outbound = None
 
     def is_busy(self, endpoint: Endpoint) -> bool:
@@ -127,7 +137,7 @@ class Slots:
 
     def of(self, direction: Direction) -> list[Slot]:
         """All slots of one direction that are not leaving, in the order they were taken."""
-        return [slot for slot in self._table.of(direction).values() if not slot.leaving]
+        return [slot for slot in self._table.of(direction).values() if slot.farewell is None]
 
     def connected(self) -> list[PeerInfo]:
         """Every connected peer that is not leaving, outbound first."""
@@ -155,7 +165,7 @@ class Slots:
     def connected_of(self, direction: Direction) -> list[PeerInfo]:
         """Those of one direction."""
         slots = self._table.of(direction).values()
-        return [slot.info for slot in slots if slot.info is not None and not slot.leaving]
+        return [slot.info for slot in slots if slot.info is not None and slot.farewell is None]
 
     def connected_by_id(self, peer_id: str) -> Slot | None:
         """The connected slot of this peer, outbound first."""
@@ -167,7 +177,7 @@ class Slots:
             return None  # another spelling of an id is none
         for direction in (Direction.OUTBOUND, Direction.INBOUND):
             slot = self._table.of(direction).get(endpoint)
-            if slot is not None and slot.info is not None and not slot.leaving:
+            if slot is not None and slot.info is not None and slot.farewell is None:
                 return slot
         return None
 

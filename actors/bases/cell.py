@@ -106,7 +106,7 @@ class Cell(abc.ABC):
 
 
 class Origin(NamedTuple):
-    """How an actor was created, where that was not in the usual way."""
+    """How an actor was created, or goes, where that is not in the usual way."""
 
     requirements: Any = None
     source_hash: str | None = None
@@ -115,6 +115,7 @@ class Origin(NamedTuple):
     """Creator of a globally named actor, whose parent is the system: it hears of the exit too."""
     text: str | None = None
     """That of an orphan's address, which tells of the parent it had."""
+    leaving: Any = None  # Actor | None
 
 
 PLAIN = Origin()
@@ -129,12 +130,10 @@ class ActorCell(Cell):
     """
 
     __slots__ = (
-        "actor_class",
+        "_what",
         "children",
         "created_count",
         "held",
-        "kind",
-        "leaving",
         "number",
         "origin",
         "parent",
@@ -154,14 +153,12 @@ class ActorCell(Cell):
     ) -> None:
         """``kind``: the name of its class."""
         super().__init__(host)
-        self.kind = kind
+        self._what: type | str = kind  # until there is the class
         self.number = parent.created_count + 1
         parent.created_count = self.number
         self.parent = parent
         is_plain = requirements is None and source_hash is None
         self.origin = PLAIN if is_plain else Origin(requirements, source_hash)
-        self.actor_class: Any = None
-        self.leaving: Any = None  # Actor | None
         self.children = NO_ENTRIES
         self.created_count = 0
         self.watch: Any = None
@@ -171,6 +168,30 @@ class ActorCell(Cell):
     @property
     def text(self) -> str:
         return self.origin.text or f"{self.parent.text}/{self.kind}.{self.number}"
+
+    @property
+    def kind(self) -> str:
+        """The name of its class."""
+        return self._what if isinstance(self._what, str) else self._what.__name__
+
+    @property
+    def actor_class(self) -> Any:
+        """What it was created as; None until that is known."""
+        return None if isinstance(self._what, str) else self._what
+
+    @actor_class.setter
+    def actor_class(self, actor_class: type) -> None:
+        self._what = actor_class
+
+    @property
+    def leaving(self) -> Any:
+        """The actor that was asked to exit and waits for its children, or None."""
+        return self.origin.leaving
+
+    @leaving.setter
+    def leaving(self, instance: Any) -> None:
+        if instance is not self.origin.leaving:
+            self.origin = self.origin._replace(leaving=instance)
 
     @property
     def globalName(self) -> str | None:

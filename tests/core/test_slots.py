@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core import rules
 from core.ids import Direction, Endpoint, PeerKind
 from core.netgroup import net_group
-from core.slots import Slot, Slots, roles_of
+from core.slots import Farewell, Slot, Slots, roles_of
 from tests.core.pool_tools import IN, OUT, at, info
 
 
@@ -42,7 +42,7 @@ def test_connected_lists_outbound_first_and_nobody_who_leaves() -> None:
     for number, direction in ((1, IN), (2, OUT), (3, IN), (4, OUT)):
         slots.add(Slot(at(number), direction, PeerKind.NONE, info(at(number), direction)))
     slots.add(Slot(at(5), OUT, PeerKind.NONE))
-    slots.add(Slot(at(6), OUT, PeerKind.NONE, info(at(6)), leaving=True))
+    slots.add(Slot(at(6), OUT, PeerKind.NONE, info(at(6)), Farewell(rules.DUPLICATE, in_peace=True)))
     assert [peer.endpoint for peer in slots.connected()] == [at(2), at(4), at(1), at(3)]
     assert [slot.endpoint for slot in slots.of(OUT)] == [at(2), at(4), at(5)]
 
