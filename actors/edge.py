@@ -11,7 +11,8 @@ from thespian.actors import ActorExitRequest, PoisonMessage
 
 from actors.base import HouseActor
 from actors.bases.watch import Watch
-from actors.peer import InboundPeer, OutboundPeer, PeerActor
+from actors.peer import InboundPeer, OutboundPeer
+from actors.peer_actor import PeerActor
 from actors.peer_book import PeerBook
 from actors.peer_server import PeerServer
 from actors.wiring import Init, PrepareInbound, Rooms, StartOutbound

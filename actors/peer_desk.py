@@ -1,6 +1,6 @@
 """PeerDesk: what programs want of a peer, and how they are answered.
 
-:class:`actors.peer.PeerActor` builds on it with the connection itself. Commands come one by one through Node and
+:class:`actors.peer_actor.PeerActor` builds on it with the connection itself. Commands come one by one through Node and
 PeerPool, or several at once straight from a program that knows the actor's address (:mod:`actors.outbox`). Accepts:
 SendMessage, SendRequest, FindPeer (forwarded), PeerCommands, AnswerCall, RefuseCall, PeerReleased; PeerDismissed from
 the pool.

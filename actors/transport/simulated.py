@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from actors.transport.handover import HandOver
 from actors.transport.sim_cuts import Cut, Cuts
+from actors.transport.sim_held import HeldEnd
 from actors.transport.sim_links import Links, LinkTable
 from actors.transport.sim_sockets import SimListener, SimStream
 from actors.transport.sim_tcp import End
@@ -276,7 +277,7 @@ class Internet:
         """A sender cannot hear yet that so many bytes were read."""
         self._held_room[reader] = self._held_room.get(reader, 0) + count
 
-    def touch(self, end: End) -> None:
+    def touch(self, end: HeldEnd) -> None:
         """Something about an end has changed that those who watch it may care for."""
         if end.events and not end.is_told:
             self.tell(end)

@@ -13,7 +13,8 @@ import pytest
 from actors.bases.sim_cell import Reordering
 from actors.bases.sim_nodes import SimNode, Simulation
 from actors.node import Node
-from actors.peer import InboundPeer, OutboundPeer, PeerActor
+from actors.peer import InboundPeer, OutboundPeer
+from actors.peer_actor import PeerActor
 from actors.peer_book import PeerBook
 from actors.peer_pool import PeerPool
 from actors.peer_server import PeerServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.peer import PeerActor
+from actors.peer_actor import PeerActor
 from core import messages as m
 from tests.sim.conftest import MakeSimulation, one_seed_network
 
