@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from actors.transport.listener import MAX_EARLY_BYTES
 from actors.transport.websocket import (
-    MAX_EARLY_BYTES,
     ChannelEvent,
     Closed,
     ControlFrame,
