@@ -14,11 +14,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator
-from functools import partial
-from operator import attrgetter
 
 from actors.bases.sim_time import VirtualClock
-from actors.transport.frames import masking_keys
 
 
 def derive_rng(*names: int | str) -> random.Random:
@@ -36,18 +33,21 @@ class SimEnvironment:
     ``run`` counts the starts of the node: one that comes back from a crash draws other numbers than in its first life.
     """
 
-    def __init__(self, seed: int | str, node: str, clock: VirtualClock, wall_start: float) -> None:
-        """``wall_start``: what this node's calendar says when the simulation begins (Unix seconds)."""
+    def __init__(
+        self, seed: int | str, node: str, clock: VirtualClock, wall_start: float, masks: Iterator[bytes]
+    ) -> None:
+        """``wall_start``: what this node's calendar says when the simulation begins (Unix seconds). ``masks``: the
+        simulation's source of masking keys."""
         self._seed = seed
         self._node = node
         self._clock = clock
-        self.now: Callable[[], float] = partial(attrgetter("now"), clock)  # C all the way: asked for with every message
+        self.now: Callable[[], float] = clock.read
         self.wall_start = wall_start
         self.run = 0
         self._common: tuple[int, random.Random] | None = None
         self._tokens = hashlib.sha256(f"{type(seed).__name__}:{seed}\0{node}\0token_bytes".encode())
         self._drawn = 0
-        self._masks = masking_keys(self.token_bytes)
+        self._masks = masks
 
     def wall_now(self) -> float:
         return self.wall_start + self._clock.now

@@ -36,6 +36,7 @@ from actors.bases.sim_pages import LargePages
 from actors.bases.sim_time import EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import LineSink, Names, Trace
 from actors.bases.timers import wakeup_of
+from actors.transport.frames import masking_keys
 from core.empty import NO_ENTRIES
 
 T = TypeVar("T")
@@ -91,6 +92,7 @@ class SimulationBase(SimMailboxes):
         self._quiet_collector = QuietCollector()
         self._births_left = BIRTHS_PER_LOOK
         self._pages = LargePages()
+        self._masks = masking_keys(lambda count: self._home.environment.token_bytes(count))
         self._home = Identity("system", self.make_environment("system"))
         self.birthplace = self._home
         super().__init__(logDefs=False, strict=strict, drive="caller", environment=self._home.environment)
@@ -98,7 +100,7 @@ class SimulationBase(SimMailboxes):
 
     def make_environment(self, node: str, clock_offset_s: float = 0.0) -> SimEnvironment:
         """Clock and randomness for a node of this name, whose calendar is wrong by ``clock_offset_s``."""
-        return SimEnvironment(self.seed, node, self.clock, self.wall_start + clock_offset_s)
+        return SimEnvironment(self.seed, node, self.clock, self.wall_start + clock_offset_s, self._masks)
 
     @property
     def kernel(self) -> VirtualKernel:

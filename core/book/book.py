@@ -169,12 +169,14 @@ class Book:
             else:
                 # Nobody told us (a seed, a configured peer): no source.
                 row = self._shelves.create(endpoint, info, NO_SOURCE, True)
-        rows.failures[row] = 0
-        rows.connected_at[row] = rows.seen_at[row] = now
+        rows.set_connected(row, now)
+        rows.seen_at[row] = now
         if rows.table(row) is Table.NEW:
             self._promote(row, decisions, now)
-        elif self._trials is not None:
-            self._trials.passed(endpoint, decisions, now)
+        else:
+            rows.failures[row] = 0
+            if self._trials is not None:
+                self._trials.passed(endpoint, decisions, now)
         self._changes += 1
         return tuple(decisions)
 
@@ -234,7 +236,7 @@ class Book:
         """
         decisions: list[Decision] = []
         shelves, rows = self._shelves, self._rows
-        row = rows.find(endpoint)
+        row, failures = rows.find(endpoint), 0
         if row is None:
             info = shelves.usable(endpoint)
             if info is None:
@@ -245,9 +247,11 @@ class Book:
         else:
             shelves.table_of(row).take(row)
             if rows.table(row) is Table.TRIED:
+                failures = rows.failures[row]
                 row = rows.to_new(row)
             rows.set_flags(row, (rows.flags[row] | WHITELISTED) & ~OF_IP)
         shelves.enter_tried(row, decisions, now, rules.WHITELISTED)
+        rows.failures[rows.row(endpoint)] = failures
         self._changes += 1
         return tuple(decisions)
 

@@ -18,8 +18,9 @@ def problems(shelves: Shelves) -> list[str]:
     """Every invariant that does not hold, in words; an empty list if all is well."""
     rows = shelves.rows
     lengths = {len(column) for column in rows.columns}
-    if len(lengths) > 1 or not 0 <= rows.tried_count <= min(lengths):
-        return [f"columns of {sorted(lengths)} rows, {rows.tried_count} of them tried"]
+    of_tried = {len(rows.failures), len(rows.connected_at), rows.tried_count}
+    if len(lengths) > 1 or len(of_tried) > 1 or not 0 <= rows.tried_count <= min(lengths):
+        return [f"columns of {sorted(lengths)} rows, {sorted(of_tried)} of them tried"]
     return [
         *_index_problems(shelves),
         *_table_problems(shelves.new),
@@ -35,6 +36,8 @@ def _index_problems(shelves: Shelves) -> Iterator[str]:
         yield "an address is in more than one row"
     if keys != rows.index:
         yield "the index and the rows hold different entries"
+    if any(keys.get(key, -1) < rows.tried_count for key in rows.once_connected):
+        yield "a time of a connection is kept for somebody who is not in `new`"
 
 
 def _table_problems(table: BucketTable) -> Iterator[str]:
@@ -81,10 +84,7 @@ def _faults(shelves: Shelves, row: int) -> Iterator[str]:
         yield "unknown flags"
     if rows.buckets[row] not in (NO_BUCKET, shelves.bucket(row, table)):
         yield f"wrong {table.value} bucket"
-    failures = rows.failures[row]
-    if table is Table.TRIED and failures >= config.max_failures and not trusted:
-        yield f"{failures} failures in tried"
-    if table is Table.NEW and failures:
-        yield "failures in new"
+    if table is Table.TRIED and rows.failures[row] >= config.max_failures and not trusted:
+        yield f"{rows.failures[row]} failures in tried"
     if table is Table.NEW and trusted:
         yield "whitelisted, but not in tried"

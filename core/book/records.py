@@ -25,9 +25,11 @@ def snapshot(shelves: Shelves) -> tuple[EntryRecord, ...]:
     tables = [Table.TRIED.value] * len(shelves.tried) + [Table.NEW.value] * len(shelves.new)
     ips = [endpoint.ip for endpoint in rows.endpoints]
     ports = [endpoint.port for endpoint in rows.endpoints]
-    times = (rows.placed_at, map(time_or_none, rows.connected_at), map(time_or_none, rows.seen_at))
+    connected_at = map(time_or_none, map(rows.last_connected, range(len(rows))))
+    failures = [*rows.failures, *bytes(len(shelves.new))]
+    times = (rows.placed_at, connected_at, map(time_or_none, rows.seen_at))
     advertised = [flags & ADVERTISED == ADVERTISED for flags in rows.flags]
-    columns = (tables, rows.sources, rows.failures, *times, advertised)
+    columns = (tables, rows.sources, failures, *times, advertised)
     return tuple(map(EntryRecord._make, zip(ips, ports, *columns, strict=True)))
 
 
@@ -66,6 +68,6 @@ def _restore_one(shelves: Shelves, record: EntryRecord, now: float, max_failures
         rows.failures[row] = max(0, min(record.failures, max_failures - 1))
     # A stored time from the future (the clock was set back) would make an entry immune to eviction by age.
     shelves.table_of(row).date(row, min(record.placed_at, now))
-    rows.connected_at[row] = nan if record.last_connected is None else record.last_connected
+    rows.set_connected(row, nan if record.last_connected is None else record.last_connected)
     rows.seen_at[row] = nan if record.last_seen is None else record.last_seen
     return [made for made in decisions if made.decision is not DecisionKind.MOVED_TO_TRIED]

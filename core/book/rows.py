@@ -6,6 +6,9 @@ indices and three lists, takes 250 bytes; a row of these columns takes 75, a thi
 The rows of `tried` come first, then those of `new`, so that a uniform draw over either is O(1). A row that leaves one
 table for the other changes places with the row at the border; one that is forgotten, with the last. So the number of a
 row is good until the next entry moves: whoever goes on after that finds the row again, by :meth:`Rows.find`.
+
+When we were connected, and what failed since, is of interest in `tried` only, and so those columns are as long as it
+is: hardly any entry of `new` has ever been connected, and those that have are in a dictionary (``once_connected``).
 """
 
 from __future__ import annotations
@@ -57,6 +60,7 @@ class Rows:
         "failures",
         "flags",
         "index",
+        "once_connected",
         "placed_at",
         "seen_at",
         "sources",
@@ -70,12 +74,14 @@ class Rows:
         self.sources: list[NetGroup] = []
         self.buckets = bytearray()
         self.flags = bytearray()
-        self.failures = array("H")
         self.placed_at = array("d")
-        self.connected_at = array("d")
         self.seen_at = array("d")
-        times = (self.placed_at, self.connected_at, self.seen_at)
-        self.columns: tuple[Any, ...] = (self.endpoints, self.sources, self.buckets, self.flags, self.failures, *times)
+        times = (self.placed_at, self.seen_at)
+        self.columns: tuple[Any, ...] = (self.endpoints, self.sources, self.buckets, self.flags, *times)
+        """Those of all rows."""
+        self.failures = array("H")
+        self.connected_at = array("d")
+        self.once_connected: dict[Key, float] = {}
 
     def __len__(self) -> int:
         return len(self.endpoints)
@@ -119,6 +125,19 @@ class Rows:
         """Whether the row has this flag."""
         return bool(self.flags[row] & flag)
 
+    def last_connected(self, row: int) -> float:
+        """When we were connected to it last."""
+        if row < self.tried_count:
+            return self.connected_at[row]
+        return self.once_connected.get(self.key(row), nan) if self.once_connected else nan
+
+    def set_connected(self, row: int, at: float) -> None:
+        """Note when we were connected to it last; ``nan`` for never."""
+        if row < self.tried_count:
+            self.connected_at[row] = at
+        elif at == at:
+            self.once_connected[self.key(row)] = at
+
     def port_in_hash(self, row: int) -> int:
         """The port, if the address is exempt from grouping; 0 otherwise."""
         return self.endpoints[row].port if self.flags[row] & EXEMPT else 0
@@ -132,9 +151,9 @@ class Rows:
             self.buckets[row],
             net_group(endpoint.ip),
             self.sources[row],
-            self.failures[row],
+            self.failures[row] if row < self.tried_count else 0,
             self.placed_at[row],
-            time_or_none(self.connected_at[row]),
+            time_or_none(self.last_connected(row)),
             time_or_none(self.seen_at[row]),
             bool(flags & ADVERTISED),
             bool(flags & WHITELISTED),
@@ -170,24 +189,26 @@ class Rows:
         self.sources.append(source)
         self.buckets.append(NO_BUCKET)
         self.flags.append(flags)
-        self.failures.append(0)
         self.placed_at.append(0.0)
-        self.connected_at.append(nan)
         self.seen_at.append(nan)
         self.index[self.key(row)] = row
         return row
 
     def set_flags(self, row: int, flags: int) -> None:
         """Give a row other flags, and the key that follows from them."""
-        if (flags ^ self.flags[row]) & OF_IP:
-            del self.index[self.key(row)]
-            self.flags[row] = flags
-            self.index[self.key(row)] = _numbers[row]
+        before = self.key(row)
         self.flags[row] = flags
+        if self.key(row) != before:
+            self.index[self.key(row)] = self.index.pop(before)
+            if before in self.once_connected:
+                self.once_connected[self.key(row)] = self.once_connected.pop(before)
 
     def remove(self, row: int) -> None:
         """Forget a row of `new`."""
-        del self.index[self.key(row)]
+        key = self.key(row)
+        del self.index[key]
+        if self.once_connected:
+            self.once_connected.pop(key, None)
         if row == len(self.endpoints) - 1:
             for column in self.columns:
                 column.pop()
@@ -199,14 +220,24 @@ class Rows:
     def to_tried(self, row: int) -> int:
         """Let a row of `new` be one of `tried`. Its number comes back."""
         border = self.tried_count
+        self.failures.append(0)
+        self.connected_at.append(self.once_connected.pop(self.key(row), nan) if self.once_connected else nan)
         self._swap(row, border)
         self.tried_count = border + 1
         return border
 
     def to_new(self, row: int) -> int:
-        """Let a row of `tried` be one of `new`. Its number comes back."""
-        self.tried_count = border = self.tried_count - 1
+        """Let a row of `tried` be one of `new`, where no failures are counted. Its number comes back."""
+        connected_at = self.connected_at[row]
+        if connected_at == connected_at:
+            self.once_connected[self.key(row)] = connected_at
+        border = self.tried_count - 1
+        self.failures[row] = self.failures[border]
+        self.failures.pop()
+        self.connected_at[row] = self.connected_at[border]
+        self.connected_at.pop()
         self._swap(row, border)
+        self.tried_count = border
         return border
 
     def _swap(self, one: int, other: int) -> None:

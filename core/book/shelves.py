@@ -141,6 +141,5 @@ class Shelves:
         """Place an entry that has just left its bucket of `tried` into `new`, where it counts no failures."""
         rows = self.rows
         row = rows.to_new(row)
-        rows.failures[row] = 0
         decisions.append(decide(rows.endpoints[row].peer_id, DecisionKind.MOVED_TO_NEW, rule, now, *numbers))
         self.enter_new(row, decisions, now)

@@ -84,7 +84,15 @@ def with_another_source(shelves: Shelves) -> None:
 
 
 def with_failures_in_new(shelves: Shelves) -> None:
-    shelves.rows.failures[some(shelves, Table.NEW)] = 1
+    shelves.rows.failures.append(1)
+
+
+def with_a_connection_of_nobody(shelves: Shelves) -> None:
+    shelves.rows.once_connected["9.9.9.9"] = NOW_S
+
+
+def with_a_connection_noted_twice(shelves: Shelves) -> None:
+    shelves.rows.once_connected[shelves.rows.key(some(shelves, Table.TRIED))] = NOW_S
 
 
 def with_too_many_failures(shelves: Shelves) -> None:
@@ -140,7 +148,14 @@ def in_a_group_of_two_that_is_taken_for_one(shelves: Shelves) -> None:
     [
         *(missing_in_the_index, ghost_in_the_index, under_another_key, at_a_wrong_row, in_two_rows, in_no_bucket),
         *(in_a_wrong_bucket, beyond_the_border, in_the_other_table, with_a_column_too_short, counted_twice),
-        *(with_another_source, with_failures_in_new, with_too_many_failures, whitelisted_in_new),
+        *(
+            with_another_source,
+            with_failures_in_new,
+            with_a_connection_of_nobody,
+            with_a_connection_noted_twice,
+            with_too_many_failures,
+            whitelisted_in_new,
+        ),
         *(with_an_unusable_address, in_an_overfull_bucket, exempt_without_reason, of_the_other_family),
         *(with_an_unknown_flag, one_of_several_of_its_address, in_a_group_that_is_not_counted),
         in_a_group_of_two_that_is_taken_for_one,

@@ -95,3 +95,20 @@ def test_trust_is_for_one_port_only() -> None:
     book.connected(at(FRIEND.ip, 8888), NOW_S)
     assert view(book, FRIEND).endpoint == FRIEND, "a handshake with another port does not change the trusted one"
     assert view(book, at(FRIEND.ip, 8888)).whitelisted is False
+
+
+def test_what_is_known_of_a_peer_stays_when_it_is_whitelisted() -> None:
+    book = make_book()
+    demoted, failed = spread(2)
+    for peer in (demoted, failed):
+        book.connected(peer, NOW_S)
+    for _ in range(3):
+        book.dial_failed(demoted, NOW_S + 1)
+    book.dial_failed(failed, NOW_S + 1)
+    assert (table_of(book, demoted), view(book, demoted).last_connected) == (Table.NEW, NOW_S)
+    for peer in (demoted, failed):
+        book.whitelist(peer, NOW_S + 2)
+        assert (table_of(book, peer), view(book, peer).last_connected) == (Table.TRIED, NOW_S)
+        assert view(book, peer).whitelisted
+    assert (view(book, demoted).failures, view(book, failed).failures) == (0, 1)
+    assert book._shelves.rows.once_connected == {}
