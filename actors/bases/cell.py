@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thespian.actors import ActorAddress, PoisonMessage  # type: ignore[import-untyped, unused-ignore]
 
-from core.empty import NO_ENTRIES
+from core.empty import NO_ITEMS
 
 if TYPE_CHECKING:
     from actors.bases.environment import Environment
@@ -142,8 +142,8 @@ class ActorCell(Cell):
     )
 
     parent: ActorCell | RootCell
-    children: dict[int, ActorCell]
-    """By their numbers."""
+    children: list[ActorCell]
+    """A list, for a dictionary would take four times as much, and a child is looked for only when it ends."""
     created_count: int
     held: Any  # Watch | None
     """The descriptors of its present watch, as the descriptor table has them."""
@@ -159,7 +159,7 @@ class ActorCell(Cell):
         self.parent = parent
         is_plain = requirements is None and source_hash is None
         self.origin = PLAIN if is_plain else Origin(requirements, source_hash)
-        self.children = NO_ENTRIES
+        self.children = NO_ITEMS
         self.created_count = 0
         self.watch: Any = None
         self.held = None
@@ -220,22 +220,22 @@ class ActorCell(Cell):
     def adopt(self, child: ActorCell) -> None:
         """``child`` is one of its children from now on."""
         if not self.children:
-            self.children = {}
-        self.children[child.number] = child
+            self.children = []
+        self.children.append(child)
 
     def child(self, text: str) -> ActorCell | None:
         """The child whose address has this text."""
         number = text.rpartition(".")[2]
-        child = self.children.get(int(number)) if number.isdecimal() else None
-        return child if child is not None and child.text == text else None
+        found = (child for child in self.children if str(child.number) == number and child.text == text)
+        return next(found, None)
 
     def disown(self, text: str) -> None:
         """The child of this address, if there is one, is gone."""
         child = self.child(text)
         if child is not None:
-            del self.children[child.number]
+            self.children.remove(child)
             if not self.children:
-                self.children = NO_ENTRIES
+                self.children = NO_ITEMS
 
     def drain(self, limit: int) -> int:
         return self.host.drain_passive(self, limit)

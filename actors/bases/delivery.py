@@ -177,7 +177,7 @@ class Delivery(Reactor):
             cell.origin.source_hash,
             True if cell.leaving is not None else None,
         )
-        for child in cell.children.values():
+        for child in cell.children:
             status.addChild(child.address)
         for message, sender in cell.inbox:
             status.addReceivedMessage(sender, cell.address, type(message).__name__)

@@ -10,7 +10,7 @@ import math
 import pickle
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from thespian.actors import (  # type: ignore[import-untyped, unused-ignore]
@@ -36,7 +36,7 @@ from thespian.system.utilis import (  # type: ignore[import-untyped, unused-igno
 from actors.bases.cell import HOSTS, ActorCell, Cell, StrictActorCell
 from actors.bases.delivery import Delivery
 from actors.bases.sources import SourceLibrary
-from core.empty import NO_ENTRIES
+from core.empty import NO_ITEMS
 
 if TYPE_CHECKING:
     from actors.bases.environment import Environment
@@ -110,8 +110,7 @@ class ActorHost(Delivery):
         self.strict = strict
         self.capabilities = capabilities
         self.name = self._make_name()
-        self.cells: dict[Any, ActorCell] = {}
-        """All actors, by :meth:`key_of`."""
+        self._table: dict[str, ActorCell] = {}
         self.names: dict[str, ActorCell] = {}
         self.root = RootCell(self)
         self.sources = SourceLibrary(self)
@@ -128,12 +127,21 @@ class ActorHost(Delivery):
         """The mailbox of an address."""
         return self.root if text == self.name else self._actor_at(text)
 
-    def _actor_at(self, text: str) -> ActorCell | None:
-        return self.cells.get(text)
+    # The table of actors, which not every system keeps.
 
-    def key_of(self, cell: Any) -> Any:
-        """What an actor is known by in :attr:`cells`: its text, or what the system has instead."""
-        return cell.text
+    @property
+    def cells(self) -> Mapping[Any, ActorCell]:
+        """All actors that live, by the texts of their addresses or what the system has instead."""
+        return self._table
+
+    def _actor_at(self, text: str) -> ActorCell | None:
+        return self._table.get(text)
+
+    def _enter(self, cell: ActorCell) -> None:
+        self._table[cell.text] = cell
+
+    def _strike(self, cell: ActorCell) -> None:
+        self._table.pop(cell.text, None)
 
     @staticmethod
     def isolate(message: Any) -> Any:
@@ -236,7 +244,7 @@ class ActorHost(Delivery):
     def _settle(self, cell: ActorCell, global_name: str | None) -> None:
         parent: Any = cell.parent
         parent.adopt(cell)
-        self.cells[self.key_of(cell)] = cell
+        self._enter(cell)
         if global_name:
             cell.origin = cell.origin._replace(global_name=global_name)
             self.names[global_name] = cell
@@ -261,7 +269,7 @@ class ActorHost(Delivery):
         cell.leaving, cell.instance = cell.instance, None
         self._release(cell)
         if recursive and cell.children:
-            for child in cell.children.values():
+            for child in cell.children:
                 self._ask_to_exit(child)
         else:
             self.bury(cell)
@@ -270,15 +278,15 @@ class ActorHost(Delivery):
         cell.instance = cell.leaving = None
         self._release(cell)
         self.timers.forget(cell)
-        self.cells.pop(self.key_of(cell), None)
-        for child in cell.children.values():
+        self._strike(cell)
+        for child in cell.children:
             if not child.is_dead:
                 child.origin = child.origin._replace(text=child.text)
                 child.parent = self.root
                 self.root.adopt(child)
                 if crashed or self.stopping:
                     self._ask_to_exit(child)
-        cell.children = NO_ENTRIES
+        cell.children = NO_ITEMS
         for relative in (cell.parent, cell.origin.nanny):
             if isinstance(relative, RootCell) or (isinstance(relative, ActorCell) and not relative.is_dead):
                 self.enqueue(relative, ChildActorExited(cell.address), cell.address)
@@ -317,13 +325,12 @@ class ActorHost(Delivery):
     def _stop_finished(self) -> bool:
         """Whether the actors have gone; once the time is up, make it so."""
         if self.root.children and self._now() >= self._stop_deadline:
-            log.error(
-                "actors that did not exit are dropped: %s", ", ".join(sorted(cell.text for cell in self.cells.values()))
-            )
+            left = sorted(cell.text for cell in self.cells.values())
+            log.error("actors that did not exit are dropped: %s", ", ".join(left))
             for cell in list(self.cells.values()):
                 cell.instance = cell.leaving = None
                 self._release(cell)
-            self.cells.clear()
+            self._table.clear()
             self.root.children.clear()
         return not self.root.children
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator, Mapping, ValuesView
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,40 @@ class SimActorCell(ActorCell):
     def storage(self) -> Any:
         """The disk of the actor's node."""
         return self.identity.storage
+
+
+class Families(Mapping[int, Any]):
+    """All living actors by their labels, found by going from parents to children.
+
+    A table of them, to which every birth and death would be told, takes 60 bytes for each of 20,000, and is hardly ever
+    looked at.
+    """
+
+    def __init__(self, eldest: Mapping[str, ActorCell]) -> None:
+        self._eldest = eldest
+
+    def __iter__(self) -> Iterator[int]:
+        return (cell.label for cell in self._walk())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._walk())
+
+    def __getitem__(self, label: int) -> Any:
+        for cell in self._walk():
+            if cell.label == label:
+                return cell
+        raise KeyError(label)
+
+    def _walk(self) -> Iterator[Any]:
+        waiting: list[ActorCell] = [*self._eldest.values()][::-1]
+        while waiting:
+            cell = waiting.pop()
+            waiting += cell.children[::-1]
+            if not cell.is_dead:
+                yield cell
+
+    def values(self) -> ValuesView[Any]:
+        return ValuesView({cell.label: cell for cell in self._walk()})
 
 
 class UnkindSimActorCell(SimActorCell):

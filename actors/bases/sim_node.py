@@ -287,7 +287,7 @@ class SimNode:
     def child(self, actor_class: type) -> Any:
         """The Node's child of this class, as the Python object that it is. Raises LookupError if there is none."""
         cell = getattr(self._address, "cell", None)
-        children = cell.children.values() if isinstance(cell, SimActorCell) else ()
+        children = cell.children if isinstance(cell, SimActorCell) else ()
         for child in children:
             if child.actor_class is actor_class and child.instance is not None:
                 return child.instance

@@ -27,7 +27,16 @@ from thespian.actors import ActorSystemFailure  # type: ignore[import-untyped, u
 
 from actors.bases.cell import ActorCell
 from actors.bases.reactor import MESSAGES_PER_VISIT, ReadyQueue
-from actors.bases.sim_cell import Identity, LotQueue, Post, Reordering, SimActorCell, SmallInbox, UnkindSimActorCell
+from actors.bases.sim_cell import (
+    Families,
+    Identity,
+    LotQueue,
+    Post,
+    Reordering,
+    SimActorCell,
+    SmallInbox,
+    UnkindSimActorCell,
+)
 from actors.bases.sim_collector import BIRTHS_PER_LOOK, QuietCollector
 from actors.bases.sim_environment import SimEnvironment, derive_rng
 from actors.bases.sim_kernel import StillWaker, VirtualDescriptors, VirtualKernel
@@ -37,7 +46,7 @@ from actors.bases.sim_time import EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import LineSink, Names, Trace
 from actors.bases.timers import wakeup_of
 from actors.transport.frames import masking_keys
-from core.empty import NO_ENTRIES
+from core.empty import NO_ITEMS
 
 T = TypeVar("T")
 
@@ -161,8 +170,15 @@ class SimulationBase(SimMailboxes):
         finally:
             self.birthplace = self._home
 
-    def key_of(self, cell: SimActorCell) -> int:
-        return cell.label
+    @property
+    def cells(self) -> Families:
+        return Families(self.root.children)
+
+    def _enter(self, cell: ActorCell) -> None:
+        pass
+
+    def _strike(self, cell: ActorCell) -> None:
+        pass
 
     def _actor_at(self, text: str) -> ActorCell | None:
         """From the nearest ancestor that is the system's own child, downwards."""
@@ -202,8 +218,7 @@ class SimulationBase(SimMailboxes):
             self._release(cell)
             self.timers.forget(cell)
             cell.inbox.clear()
-            cell.children = NO_ENTRIES
-            del self.cells[cell.label]
+            cell.children = NO_ITEMS
             self.root.children.pop(cell.text, None)
             cell.forget_address()
         return len(gone)

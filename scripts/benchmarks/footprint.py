@@ -191,7 +191,7 @@ def ledger_of(sim: Simulation) -> Ledger:
 def _fix_slots(ledger: Ledger, cell: Any, name: str) -> None:
     """A slot of the pool is part of the connection that it stands for."""
     children = {}
-    for child in cell.children.values():
+    for child in cell.children:
         link = getattr(child.instance, "_link", None)
         if link is not None:
             children[link.endpoint, link.direction] = child.text

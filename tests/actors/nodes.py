@@ -112,8 +112,8 @@ class TestNode:
 
     def children(self, kind: type) -> list[Any]:
         root = str(self.address.addressDetails)
-        cells = self.world.base.cells.items()
-        return [cell.instance for text, cell in cells if text.startswith(root + "/") and lives_as(cell, kind)]
+        cells = self.world.base.cells.values()
+        return [cell.instance for cell in cells if cell.text.startswith(root + "/") and lives_as(cell, kind)]
 
     def poison(self, kind: type, message: ActorMessage) -> None:
         """Send a message to a child of the node that its handler cannot bear."""

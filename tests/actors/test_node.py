@@ -268,7 +268,7 @@ def test_start_right_behind_the_stop_works(world: World, node: TestNode) -> None
 def test_a_stop_while_starting_answers_both(world: World, node: TestNode) -> None:
     # Both messages are there before the node handles the first: the port is not bound when the stop comes.
     base = world.base
-    cell = base.cells[str(node.address.addressDetails)]
+    cell = base.find(str(node.address.addressDetails))
     base.enqueue(cell, StartNode(1, NodeConfig(port=5001)), node.program.address)
     base.enqueue(cell, StopNode(2), node.program.address)
     answer = node.answer(1)

@@ -262,6 +262,21 @@ def test_an_address_that_travels_as_text_finds_its_mailbox(base: SimulationBase)
     assert not hasattr(nobody, "cell")
 
 
+def test_all_actors_are_found_through_their_parents(base: SimulationBase) -> None:
+    address, actor = puppet(base)
+    child = actor.createActor(Puppet)
+    grandchild = child.cell.instance.createActor(Puppet)
+    named = actor.createActor(Puppet, globalName="registry")
+    everybody = [address.cell, child.cell, grandchild.cell, named.cell]
+    assert list(base.cells.values()) == everybody
+    assert base.cells == {cell.label: cell for cell in everybody}
+    assert base.cells[child.cell.label] is child.cell
+    assert -1 not in base.cells
+    base.tell(child, ActorExitRequest(recursive=False))
+    base.run_for(1.0)
+    assert set(base.cells) == {address.cell.label, grandchild.cell.label, named.cell.label}
+
+
 def test_a_child_is_not_taken_for_another_one_of_its_name(base: SimulationBase) -> None:
     """The creator of a globally named actor hears of its end too, and has a child of the same class and number."""
     for _ in range(2):
@@ -273,7 +288,7 @@ def test_a_child_is_not_taken_for_another_one_of_its_name(base: SimulationBase) 
     base.tell(named, ActorExitRequest())
     base.run_for(1.0)
     assert [message.childAddress for message, _ in actor.seen if isinstance(message, ChildActorExited)] == [named]
-    assert [child.address for child in actor._myRef.children.values()] == children
+    assert [child.address for child in actor._myRef.children] == children
 
 
 def test_a_node_that_vanishes_tells_nobody(base: SimulationBase) -> None:
