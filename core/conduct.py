@@ -85,8 +85,8 @@ class Conduct(Heartbeat):
         return self._window_began + self._settings.packet_rate_window_s if self.is_over_rate else None
 
     def settle_packets(self, now: float) -> int:
-        """Close the window if its time is over and return its price."""
-        is_over = now >= self._window_began + self._settings.packet_rate_window_s
+        """Close a window that costs something if its time is over, and return its price."""
+        is_over = self.is_over_rate and now >= self._window_began + self._settings.packet_rate_window_s
         return self.count_packets(0, now) if is_over else 0
 
     def _price(self) -> int:

@@ -13,7 +13,7 @@ from core.ids import Endpoint
 from scripts.benchmarks.footprint import Ledger, footprint, ledger_of, lines_of, size_of
 from scripts.benchmarks.simulation import build
 
-BYTES_PER_END = 1700
+BYTES_PER_END = 1680
 """With CPython 3.11; docs/simulation.md, "Memory", says what it is made of. Other versions have other objects."""
 
 BYTES_PER_ADDRESS = 80

@@ -65,6 +65,15 @@ def test_the_limit_is_a_rate_whatever_the_window() -> None:
     assert judged.settle_packets(5.0) == 10
 
 
+def test_a_window_that_costs_nothing_is_not_replaced_by_an_empty_one() -> None:
+    judged = conduct(max_packet_rate=100.0, packet_rate_penalty=10, packet_rate_window_s=1.0)
+    judged.count_packets(60, 0.0)
+    assert judged.settle_packets(2.0) == 0
+    judged.count_packets(60, 2.5)
+    judged.count_packets(60, 3.2)
+    assert judged.packets_due_at() == 3.5, "it begins with its first packet"
+
+
 def test_lip_0004_a_peer_may_push_its_node_info_4_times_in_10_s() -> None:
     judged = conduct()
     assert [judged.node_info_pushed(0.0) for _ in range(6)] == [False] * 4 + [True] * 2
