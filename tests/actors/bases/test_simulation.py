@@ -20,7 +20,7 @@ from actors.bases.sim_kernel import VirtualKernel, WatchKey
 from actors.bases.sim_time import TICK_S, EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import Names
 from actors.bases.simulation import SimulationBase, StandStill
-from actors.bases.watch import Watch, WatchReady
+from actors.bases.watch import Watch, WatchReady, watch_only
 from tests.actors.bases.conftest import Puppet, open_descriptors
 
 DAY_S = 86_400.0
@@ -490,6 +490,37 @@ def test_a_watch_is_served_until_the_file_is_not_ready(base: SimulationBase) -> 
     base.run_for(1.0)
     assert actor.seen[-1][0].ready == [fd]
     assert len(actor.seen) == 5, "None ended the watch"
+
+
+def test_what_an_actor_watches_only_is_held_until_it_says_otherwise_or_is_gone(base: SimulationBase) -> None:
+    address, actor = puppet(base)
+    cell, kernel = actor._myRef, base.kernel
+    first, second = File(0), File(0)
+    fds = kernel.open(first), kernel.open(second)
+
+    def watched() -> dict[int, int]:
+        return {fd: key.events for fd, key in kernel.get_map().items()}
+
+    assert watch_only(actor, fds[0], 1) is None, "nothing is to be returned"
+    base.tell(address, "a message, and no watch is returned")
+    base.run_for(1.0)
+    assert watched() == {fds[0]: 1}
+    first.mask = 1
+    kernel.touch(fds[0])
+    actor.reaction = lambda actor, message, sender: setattr(first, "mask", 0)
+    base.run_for(1.0)
+    assert [message.ready for message, _ in actor.seen if isinstance(message, WatchReady)] == [[fds[0]]]
+    watch_only(actor, fds[0], 3)
+    assert watched() == {fds[0]: 3}
+    watch_only(actor, fds[1], 2)
+    assert watched() == {fds[1]: 2}
+    watch_only(actor, -1, 0)
+    assert watched() == {}
+    assert cell.held is None
+    watch_only(actor, fds[1], 1)
+    base.tell(address, ActorExitRequest())
+    base.run_for(1.0)
+    assert watched() == {}, "with the actor"
 
 
 def test_a_mark_of_a_watch_that_has_ended_wakes_nobody_for_a_later_one(base: SimulationBase) -> None:
