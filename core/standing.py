@@ -6,6 +6,7 @@ connection the latest counts.
 
 from __future__ import annotations
 
+from core.by_direction import ByDirection
 from core.empty import NO_ITEMS
 from core.house_messages import PoolCounts
 from core.ids import Direction, Endpoint, PeerId
@@ -18,7 +19,7 @@ class Standing:
     """The connections that stand, by what the pool reports."""
 
     def __init__(self) -> None:
-        self._latest: dict[Direction, dict[Endpoint, int]] = {}
+        self._latest: ByDirection[int] = ByDirection()
         """Number of the latest report, negative if the connection ended."""
         self._ended: list[tuple[int, Direction, Endpoint]] = NO_ITEMS
 
@@ -28,7 +29,7 @@ class Standing:
             return
         number = counts.inbound_connects + counts.outbound_connects
         number += counts.inbound_disconnects + counts.outbound_disconnects
-        latest = self._latest.setdefault(counts.direction, {})
+        latest = self._latest.of(counts.direction)
         if abs(latest.get(counts.changed, 0)) >= number:
             return
         latest[counts.changed] = number if counts.stands else -number
@@ -40,14 +41,12 @@ class Standing:
                 self._forget(*self._ended.pop(0))
 
     def _forget(self, number: int, direction: Direction, endpoint: Endpoint) -> None:
-        latest = self._latest[direction]
+        latest = self._latest.of(direction)
         if latest.get(endpoint) == -number:
             del latest[endpoint]
 
     def fall(self) -> list[PeerId]:
         """All connections are gone: the ids of their peers, one for each connection."""
-        fallen = [
-            endpoint.peer_id for latest in self._latest.values() for endpoint, number in latest.items() if number > 0
-        ]
-        self._latest, self._ended = {}, NO_ITEMS
+        fallen = [endpoint.peer_id for (_, endpoint), number in self._latest.items() if number > 0]
+        self._latest, self._ended = ByDirection(), NO_ITEMS
         return fallen

@@ -30,6 +30,8 @@ WILDCARDS = {"0.0.0.0": False, "::": True}
 class Blacklist:
     """The addresses and prefixes that the configuration refuses for ever."""
 
+    __slots__ = ("_networks",)
+
     def __init__(self, texts: Iterable[str]) -> None:
         self._networks = tuple(ipaddress.ip_network(text, strict=False) for text in texts)
 

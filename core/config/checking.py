@@ -226,7 +226,8 @@ def settle(section: msgspec.Struct) -> None:
     if problems:
         raise ConfigError([str(problem) for problem in problems])
     for name, value in values.items():
-        msgspec.structs.force_setattr(section, name, value)
+        if not isinstance(value, str) or value != given[name]:  # a default's text is one object for all nodes
+            msgspec.structs.force_setattr(section, name, value)
 
 
 def unknown(name: object, section: type[msgspec.Struct], path: Path) -> str:

@@ -6,6 +6,7 @@ seconds here), or LIP 0004's. Every option does something: one that nothing read
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -109,9 +110,9 @@ class NodeConfig(ProtectionOptions, frozen=True, kw_only=True, weakref=True):
         int, count(LISTEN, "The same for one source address, so that no single host takes all places.", le=MAX_COUNT)
     ] = 32
 
-    node_info: NodeInfoConfig = msgspec.field(default_factory=NodeInfoConfig)
+    node_info: NodeInfoConfig = msgspec.field(default_factory=functools.cache(NodeInfoConfig))
 
-    network: NetworkConfig = msgspec.field(default_factory=NetworkConfig)
+    network: NetworkConfig = msgspec.field(default_factory=functools.cache(NetworkConfig))
 
     custom_node_info_schema: Annotated[
         FrozenDict | None,

@@ -47,7 +47,7 @@ def test_it_does_not_grow_with_those_that_went() -> None:
         peer = Endpoint("203.0.113.9", 1 + number)
         for comes in (True, False):
             standing.take(PoolCounts(0, 0, number + 1, 0, number + (not comes), 0, 0, peer, Direction.INBOUND, comes))
-    assert len(standing._latest[Direction.INBOUND]) == KEPT
+    assert len(standing._latest.of(Direction.INBOUND)) == KEPT
     assert standing.fall() == []
 
 
