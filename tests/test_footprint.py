@@ -19,6 +19,10 @@ BYTES_PER_END = 1680
 BYTES_PER_ADDRESS = 80
 """In the peer book, if many books know the same addresses. Text and pair of an address are there once."""
 
+BYTES_OF_ROOMS = 27_000
+"""What the actors of a node take, with what they share, but without its peers and its book: tables of the 22
+connections, one generator of random numbers (2.9 KB), the configuration."""
+
 PARTS = {"end", "book", "pool", "server", "node", "host", "program", "common", "shared"}
 SLACK = 1.0 if sys.version_info[:2] == (3, 11) else 1.2
 
@@ -42,6 +46,15 @@ def counted() -> Counted:
 def test_a_connection_end_takes_no_more_than_is_stated(counted: Counted) -> None:
     assert counted.figures["ends_per_node"] >= 22
     assert 1000 < counted.figures["bytes_per_end"] <= BYTES_PER_END * SLACK
+
+
+def test_the_rooms_of_a_node_take_no_more_than_is_stated(counted: Counted) -> None:
+    parts = counted.figures["parts"]
+    rooms = sum(parts[part] for part in ("pool", "server", "node", "host", "common"))
+    assert 10_000 < rooms <= BYTES_OF_ROOMS * SLACK
+    assert sum(line.count for line in lines_of(counted.ledger, "common") if line.kind == "Random") == 1
+    for part in ("book", "pool", "server", "node", "host"):
+        assert not [line for line in lines_of(counted.ledger, part) if line.kind in ("Random", "deque")]
 
 
 def test_the_parts_are_all_there_and_add_up(counted: Counted) -> None:
