@@ -60,9 +60,7 @@ def closings(nodes: list[SimNode]) -> Counter[frozenset[str]]:
 def connections(node: SimNode) -> Counter[str]:
     """The ids of the peers that the pool has told the node of, one for each connection."""
     standing = actor_of(node, Node)._standing
-    return Counter(
-        endpoint.peer_id for latest in standing._latest.values() for endpoint, number in latest.items() if number > 0
-    )
+    return Counter(endpoint.peer_id for (_, endpoint), number in standing._latest.items() if number > 0)
 
 
 def network(simulate: MakeSimulation, seed: int, count: int = 4) -> tuple[Simulation, list[SimNode]]:
