@@ -23,6 +23,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from actors.bases.sim_nodes import Simulation
 from actors.transport.sim_tcp import End
 
@@ -126,6 +128,9 @@ def _common(one: Owner, other: Owner) -> Owner:
 def _referents(one: Any) -> list[Any]:
     if isinstance(one, types.FunctionType):
         return list(one.__closure__ or ())
+    if isinstance(one, msgspec.Struct) and not gc.is_tracked(one):  # the collector is told nothing of its fields
+        fields = [getattr(one, name) for name in one.__struct_fields__]
+        return [child for child in fields if not isinstance(child, PROGRAM)]
     return [child for child in gc.get_referents(one) if not isinstance(child, PROGRAM)]
 
 
