@@ -245,8 +245,10 @@ class Rows:
             return
         for column in self.columns:
             column[one], column[other] = column[other], column[one]
-        for row in (one, other):
-            self.index[self.key(row)] = _numbers[row]
+        index, endpoints, flags = self.index, self.endpoints, self.flags
+        for row in (one, other):  # by key(), half a microsecond more
+            endpoint = endpoints[row]
+            index[endpoint.ip if flags[row] & OF_IP else endpoint] = _numbers[row]
 
 
 def time_or_none(time_s: float) -> float | None:

@@ -101,12 +101,14 @@ class BucketTable:
         (first, length), number = self._place, int(rng.random() * count)
         row = first - 1
         if 2 * number < count:
+            find = rows.buckets.find
             for _ in range(number + 1):
-                row = rows.buckets.find(bucket, row + 1)
+                row = find(bucket, row + 1)
         else:
             row = first + length
+            find = rows.buckets.rfind
             for _ in range(count - number):
-                row = rows.buckets.rfind(bucket, first, row)
+                row = find(bucket, first, row)
         if not rows.flags[row] & WHITELISTED:
             return row
         # Once more, among the others: each of them is as likely as before.
