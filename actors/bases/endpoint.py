@@ -48,7 +48,7 @@ class EndpointCell(Cell):
 
     def drain(self, limit: int) -> int:
         inbox, receive = self.inbox, self.receive
-        count = min(limit, len(inbox))
+        count = limit if limit < len(inbox) else len(inbox)
         for _ in range(count):
             message, sender = inbox.popleft()
             if receive is None:

@@ -13,6 +13,9 @@ import gc
 BIRTHS_PER_LOOK = 10_000
 """So many actors are born until somebody looks whether to collect; each leaves a few kilobytes behind."""
 
+MANY_YOUNG = 20_000
+"""Objects that a run has left behind, nearly all of them alive; to look at so many takes 2 ms."""
+
 
 class QuietCollector:
     """While a simulation runs (``with``), cycles are collected on demand only. May be nested."""
@@ -28,6 +31,10 @@ class QuietCollector:
 
     def __exit__(self, *exc_info: object) -> None:
         if self._was_enabled.pop():
+            if gc.get_count()[0] >= MANY_YOUNG and not gc.get_freeze_count():
+                # They are old by now: the first collection would look at all of them, after each run.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
     def look(self, living: int) -> int:

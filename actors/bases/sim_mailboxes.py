@@ -78,7 +78,7 @@ class SimMailboxes(InProcessBase):
                 delivered += count
                 try:
                     if cell.instance is None:
-                        for message, sender in islice(inbox, count):
+                        for message, sender in islice(inbox, count) if len(inbox) > count else inbox:
                             note(line_of(SPENT if type(message) in marks else message, sender, cell))
                         cell.drain(count)
                         continue

@@ -58,7 +58,8 @@ class End(HeldEnd):
             arrival = self._earliest_arrival
         self._earliest_arrival = arrival + APART_S
         self._under_way += 1
-        internet.call_at(arrival, End._arrives, self, item)
+        call_at = internet.call_at  # an attribute that is called where it is read is searched as a method first
+        call_at(arrival, _ARRIVES, self, item)
 
     def release(self, earliest: float) -> None:
         """The cut that held our packets is healed; they arrive at ``earliest``, and later ones not before."""
@@ -121,7 +122,8 @@ class End(HeldEnd):
             size = len(item)
             internet.bytes_carried += size
             # By its number, if it has one: most lines of a trace are of these.
-            internet.note(f"net {self.fd} {size} bytes" if self.fd >= 0 else f"{self.name} {size} bytes")
+            note = internet.note
+            note(f"net {self.fd} {size} bytes" if self.fd >= 0 else f"{self.name} {size} bytes")
             if peer is None or not peer.host.powered:
                 pass
             elif peer.state is not _OPEN or peer.strain is not AT_EASE:
@@ -132,7 +134,8 @@ class End(HeldEnd):
                 else:
                     peer.inbox = [item]
                 if peer.events and not peer.is_told:
-                    internet.tell(peer)
+                    tell = internet.tell
+                    tell(peer)
         elif isinstance(item, Packet):
             internet.note(f"{self.name} {item.value}")
             if item is Packet.SYN:
@@ -185,6 +188,10 @@ class End(HeldEnd):
         self.strain.is_waiting_for_room = False
         self.ease()
         self.internet.touch(self)
+
+
+_ARRIVES = End._arrives
+"""To be called with an end; read from here because a class is slow to read."""
 
 
 def _held_arrive(end: End, _: Any) -> None:

@@ -61,3 +61,17 @@ def test_actors_that_are_gone_are_collected_during_the_run(monkeypatch: pytest.M
     assert base.delivered > 3000
     assert len(Parent.alive) < 150
     base.shutdown()
+
+
+def test_what_a_long_run_leaves_is_old_when_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sim_collector, "MANY_YOUNG", 2_000)
+    gc.collect()
+    before = gc.get_freeze_count()
+    for size, is_old in ((100, False), (5_000, True)):
+        with sim_collector.QuietCollector():
+            kept = [[number] for number in range(size)]
+        assert gc.isenabled()
+        assert any(one is kept[0] for one in gc.get_objects(generation=2)) is is_old
+        assert gc.get_freeze_count() == before
+        del kept
+        gc.collect()

@@ -45,12 +45,12 @@ def test_growth_is_seen_to_when_there_is_enough_of_it(tmp_path: Path, monkeypatc
     monkeypatch.setattr(sim_pages, "use_large_pages", lambda: seen_to.append(1))
     monkeypatch.setattr(sim_pages, "SIZES", str(tmp_path / "sizes"))
     pages = LargePages()
-    resident_mib = [10, 63, 64, 100, 127, 128, 90, 191, 192]
+    resident_mib = [10, 15, 16, 25, 31, 32, 20, 47, 48]
     looks = []
     for mib in resident_mib:
         (tmp_path / "sizes").write_text(f"999999 {mib * 1024 * 1024 // resource.getpagesize()} 3 4\n")
         looks.append(pages.keep_up())
-    assert [mib for mib, grown in zip(resident_mib, looks, strict=True) if grown] == [64, 128, 192]
+    assert [mib for mib, grown in zip(resident_mib, looks, strict=True) if grown] == [16, 32, 48]
     assert len(seen_to) == 3
 
 
