@@ -90,6 +90,8 @@ class SimulationBase(SimMailboxes):
         self.clock = VirtualClock()
         self.trace = Trace(self.clock, keep_trace)
         self.delivered = 0
+        self.living = 0
+        """Actors. Counted: :attr:`cells` walks through all of them, and this is asked with each run."""
         self.post_office = Post(self, reordering, derive_rng(seed, "post")) if reordering is not None else None
         self._messages_per_visit = MESSAGES_PER_VISIT if reordering is None else 1
         self._messages_per_instant = messages_per_instant
@@ -175,10 +177,10 @@ class SimulationBase(SimMailboxes):
         return Families(self.root.children)
 
     def _enter(self, cell: ActorCell) -> None:
-        pass
+        self.living += 1
 
     def _strike(self, cell: ActorCell) -> None:
-        pass
+        self.living -= 1
 
     def _actor_at(self, text: str) -> ActorCell | None:
         """From the nearest ancestor that is the system's own child, downwards."""
@@ -221,6 +223,7 @@ class SimulationBase(SimMailboxes):
             cell.children = NO_ITEMS
             self.root.children.pop(cell.text, None)
             cell.forget_address()
+        self.living -= len(gone)
         return len(gone)
 
     # ---- calls from outside: there is one thread, so they are plain calls
@@ -283,7 +286,7 @@ class SimulationBase(SimMailboxes):
             return self._run(condition, end)
 
     def _see_to_pages(self) -> None:
-        if len(self.cells) >= LARGE_FROM_ACTORS:
+        if self.living >= LARGE_FROM_ACTORS:
             self._pages.keep_up()
 
     def _run(self, condition: Callable[[], bool] | None, end: float) -> bool:
@@ -307,7 +310,7 @@ class SimulationBase(SimMailboxes):
             finally:
                 self.turning = False
             if self._births_left < 0:
-                self._births_left = self._quiet_collector.look(len(self.cells))
+                self._births_left = self._quiet_collector.look(self.living)
                 self._see_to_pages()
         return False
 

@@ -51,6 +51,7 @@ def simulate(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -
     with caplog.at_level(logging.ERROR):
         yield make
         for sim in made:
+            assert sim.base.living == len(sim.base.cells)
             sim.close()
     errors = [record.getMessage() for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
     assert not errors, f"actors failed: {errors[:5]}"

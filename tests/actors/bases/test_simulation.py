@@ -272,9 +272,13 @@ def test_all_actors_are_found_through_their_parents(base: SimulationBase) -> Non
     assert base.cells == {cell.label: cell for cell in everybody}
     assert base.cells[child.cell.label] is child.cell
     assert -1 not in base.cells
+    assert base.living == 4
     base.tell(child, ActorExitRequest(recursive=False))
     base.run_for(1.0)
     assert set(base.cells) == {address.cell.label, grandchild.cell.label, named.cell.label}
+    assert base.living == 3
+    base.bury(grandchild.cell, crashed=True)
+    assert base.living == len(base.cells) == 2
 
 
 def test_a_child_is_not_taken_for_another_one_of_its_name(base: SimulationBase) -> None:
@@ -306,6 +310,7 @@ def test_a_node_that_vanishes_tells_nobody(base: SimulationBase) -> None:
     assert [message for message, _ in bob.seen] == ["hello"]
     assert not alice.seen
     assert list(base.cells.values()) == [bob._myRef]
+    assert base.living == 1
 
 
 def test_clocks_of_nodes_differ_by_their_offset(base: SimulationBase) -> None:
