@@ -45,9 +45,10 @@ def test_a_connection_at_rest_has_none_and_gets_its_own_when_something_happens()
     link = rig.link
     assert (link._extras, link._pending, link.outflow) == (AT_REST, no_requests(1), FREE)
     rig.call("anything", None, 2)
-    assert link._extras is not AT_REST
-    rig.do(link.answer(2, b"x"))
     rig.call("ping", None, 3)
+    assert link._extras is not AT_REST, "somebody waits for an answer"
+    rig.do(link.answer(2, b"x"))
+    rig.call("ping", None, 4)
     assert link._extras is AT_REST
     assert AT_REST.rest(0.0)
 

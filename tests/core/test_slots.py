@@ -89,8 +89,8 @@ def test_groups_are_counted_for_outbound_connections_off_loopback() -> None:
 
 
 CHANGES = st.tuples(
-    st.sampled_from(["add", "connect", "update", "leave", "pop", "look"]),
-    st.integers(1, 5),
+    st.sampled_from(["add", "connect", "update", "leave", "pop"]),
+    st.integers(1, 2),
     st.sampled_from([IN, OUT]),
     st.sampled_from([PeerKind.NONE, PeerKind.FIXED, PeerKind.SEED, PeerKind.FEELER]),
 )
@@ -106,17 +106,16 @@ def test_what_is_kept_of_the_slots_is_as_they_are_now(changes: list[tuple[str, i
         elif change == "connect" and slot is not None:
             slots.connect(slot, info(at(number), direction, kind=kind))
         elif change == "update" and slot is not None and slot.info is not None:
-            slots.update(slot, info(at(number), direction, kind=kind, reputation=number))
+            slots.update(slot, info(at(number), direction, kind=kind, reputation=50))
         elif change == "leave" and slot is not None:
             slots.leave(slot, rules.STOPPING, in_peace=True)
         elif change == "pop":
             slots.pop(at(number), direction)
-        elif change == "look":
-            use, outbound = slots.outbound_use(), slots.of(OUT)
-            assert use.filled == sum(slot.kind in (PeerKind.NONE, PeerKind.FIXED) for slot in outbound)
-            assert use.connected == len(slots.connected_of(OUT))
-            assert list(use.seeds) == [it for it in outbound if it.info is not None and it.kind is PeerKind.SEED]
-            roles = slots.roles()
-            assert roles == roles_of(slots.connected())
-            assert all(peer.kind is PeerKind.FIXED for peer in roles.fixed)
-            assert all(peer.direction is IN and peer.kind is not PeerKind.FIXED for peer in roles.inbound)
+        use, outbound = slots.outbound_use(), slots.of(OUT)
+        assert use.filled == sum(slot.kind in (PeerKind.NONE, PeerKind.FIXED) for slot in outbound)
+        assert use.connected == len(slots.connected_of(OUT))
+        assert list(use.seeds) == [it for it in outbound if it.info is not None and it.kind is PeerKind.SEED]
+        roles = slots.roles()
+        assert roles == roles_of(slots.connected())
+        assert all(peer.kind is PeerKind.FIXED for peer in roles.fixed)
+        assert all(peer.direction is IN and peer.kind is not PeerKind.FIXED for peer in roles.inbound)
