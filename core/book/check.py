@@ -23,6 +23,7 @@ def problems(shelves: Shelves) -> list[str]:
         return [f"columns of {sorted(lengths)} rows, {sorted(of_tried)} of them tried"]
     return [
         *_index_problems(shelves),
+        *_group_problems(shelves),
         *_table_problems(shelves.new),
         *_table_problems(shelves.tried),
         *(f"{rows.endpoints[row]}: {text}" for row in range(len(rows)) for text in _faults(shelves, row)),
@@ -38,6 +39,12 @@ def _index_problems(shelves: Shelves) -> Iterator[str]:
         yield "the index and the rows hold different entries"
     if any(keys.get(key, -1) < rows.tried_count for key in rows.once_connected):
         yield "a time of a connection is kept for somebody who is not in `new`"
+
+
+def _group_problems(shelves: Shelves) -> Iterator[str]:
+    groups = list(shelves.rows.groups(slice(None)))
+    if shelves.rows.nobody_shares and len(set(groups)) < len(groups):
+        yield "some share a net group"
 
 
 def _table_problems(table: BucketTable) -> Iterator[str]:
@@ -57,11 +64,8 @@ def _table_problems(table: BucketTable) -> Iterator[str]:
         if count > table.bucket_size and whitelisted[bucket] < count:
             yield f"{kind}: bucket {bucket} holds {count} entries"
     kept = table.groups
-    groups = list(rows.groups(slice(table.extent.start, table.extent.stop)))
-    if table.nobody_shares and len(set(groups)) < len(groups):
-        yield f"{kind}: some share a net group"
     if kept is not None:
-        anew = GroupCounts(groups, kept.limit)
+        anew = GroupCounts(rows.groups(slice(table.extent.start, table.extent.stop)), kept.limit)
         if (kept.of, kept.beyond) != (anew.of, anew.beyond):
             yield f"{kind}: wrong counts of net groups"
 

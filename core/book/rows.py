@@ -60,6 +60,7 @@ class Rows:
         "failures",
         "flags",
         "index",
+        "nobody_shares",
         "once_connected",
         "placed_at",
         "seen_at",
@@ -82,6 +83,8 @@ class Rows:
         self.failures = array("H")
         self.connected_at = array("d")
         self.once_connected: dict[Key, float] = {}
+        self.nobody_shares = True
+        """Whether it is known that no two rows share a net group (:meth:`all_alone`)."""
 
     def __len__(self) -> int:
         return len(self.endpoints)
@@ -178,6 +181,17 @@ class Rows:
             endpoints = [endpoint for endpoint, flags in pairs if not flags & EXEMPT]
         return map(_group_of, map(address_info, map(_ip_of, endpoints)))
 
+    def all_alone(self) -> bool:
+        """Whether no two rows share a net group; those exempt from grouping are in none.
+
+        Looked for once after rows were added: one that leaves, or moves from one table to the other, lets nobody share
+        who did not before.
+        """
+        if not self.nobody_shares:
+            groups = list(self.groups(slice(None)))
+            self.nobody_shares = len(set(groups)) == len(groups)
+        return self.nobody_shares
+
     # Changes
 
     def add(self, endpoint: Endpoint, source: NetGroup, flags: int) -> int:
@@ -192,6 +206,7 @@ class Rows:
         self.placed_at.append(0.0)
         self.seen_at.append(nan)
         self.index[self.key(row)] = row
+        self.nobody_shares = False
         return row
 
     def set_flags(self, row: int, flags: int) -> None:

@@ -13,14 +13,14 @@ from random import Random
 from core.book.config import BookConfig
 from core.book.entry import Table
 from core.book.rows import EXEMPT, NO_BUCKET, WHITELISTED, Rows
-from core.book.weights import GroupCounts, Weights, crowd_counts
+from core.book.weights import GroupCounts, Weights
 from core.netgroup import net_group
 
 
 class BucketTable:
     """One of the two collections. A bucket holds ``bucket_size`` entries; more only if all of them are whitelisted."""
 
-    __slots__ = ("_group_limit", "_since", "bucket_size", "groups", "kind", "nobody_shares", "rows", "sizes")
+    __slots__ = ("_group_limit", "_since", "bucket_size", "groups", "kind", "rows", "sizes")
 
     def __init__(self, kind: Table, rows: Rows, bucket_count: int, config: BookConfig) -> None:
         self.kind = kind
@@ -29,12 +29,10 @@ class BucketTable:
         self.sizes = array("H", bytes(2 * bucket_count))
         """How many entries each bucket has."""
         self.groups: GroupCounts | None = None
-        """Kept from the first draw on that finds two entries of one net group."""
+        """Kept from the first draw on that finds two entries of one net group, in either table."""
         self._since: dict[int, float] = {}
         """Of buckets that have been full: nobody in it came before."""
         self._group_limit = config.max_weight_per_group
-        self.nobody_shares = False
-        """Whether that was looked for, and nothing has come in since."""
 
     def __len__(self) -> int:
         return self._place[1]
@@ -65,7 +63,6 @@ class BucketTable:
         rows.buckets[row] = bucket
         self.date(row, now)
         self.sizes[bucket] += 1
-        self.nobody_shares = False
         if self.groups is not None and not rows.flags[row] & EXEMPT:
             self.groups.add(net_group(rows.endpoints[row].ip))
 
@@ -128,7 +125,7 @@ class BucketTable:
     def weights(self) -> Weights:
         """What the entries count for in a draw."""
         rows, (first, count) = self.rows, self._place
-        if self.groups is None and self._group_limit and not self.nobody_shares:
-            self.groups = crowd_counts(list(rows.groups(slice(first, first + count))), self._group_limit)
-            self.nobody_shares = self.groups is None
+        # In most simulations, and in small books, everybody is alone in a group: that takes no memory.
+        if self.groups is None and self._group_limit and not rows.all_alone():
+            self.groups = GroupCounts(rows.groups(slice(first, first + count)), self._group_limit)
         return Weights(rows, first, count, self.groups)

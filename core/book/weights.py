@@ -11,7 +11,7 @@ more often; that is the price (docs/validation.md gives it in figures).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from random import Random
 
@@ -31,7 +31,7 @@ class GroupCounts:
 
     __slots__ = ("beyond", "limit", "of")
 
-    def __init__(self, groups: Collection[NetGroup], limit: int) -> None:
+    def __init__(self, groups: Iterable[NetGroup], limit: int) -> None:
         """``groups``: those of the entries, one for each."""
         self.limit = limit
         self.of = dict(Counter(groups))
@@ -50,12 +50,6 @@ class GroupCounts:
             self.of[group] = count - 1
         else:
             del self.of[group]
-
-
-def crowd_counts(groups: Collection[NetGroup], limit: int) -> GroupCounts | None:
-    """The counts of these entries' groups; None if nobody shares one."""
-    # In most simulations, and in small books, everybody is alone in a group: that is seen soonest, and takes no memory.
-    return None if len(set(groups)) == len(groups) else GroupCounts(groups, limit)
 
 
 class Weights:

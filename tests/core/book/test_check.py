@@ -135,12 +135,12 @@ def in_a_group_that_is_not_counted(shelves: Shelves) -> None:
 
 
 def in_a_group_of_two_that_is_taken_for_one(shelves: Shelves) -> None:
-    shelves.new.nobody_shares = True
     for last in (1, 2):
         rows, endpoint = shelves.rows, at(f"77.66.1.{last}")
         shelves.create(endpoint, address_info(endpoint.ip), NO_SOURCE, advertise=True)
         rows.buckets[rows.row(endpoint)] = bucket = shelves.bucket(rows.row(endpoint), Table.NEW)
         shelves.new.sizes[bucket] += 1
+    shelves.rows.nobody_shares = True
 
 
 @pytest.mark.parametrize(

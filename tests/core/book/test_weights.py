@@ -14,7 +14,7 @@ from core.book import Book, BookConfig, Constraints
 from core.book.choice import tried_share
 from core.book.hashing import NO_SOURCE
 from core.book.rows import EXEMPT, Rows
-from core.book.weights import GroupCounts, Weights, crowd_counts
+from core.book.weights import GroupCounts, Weights
 from core.config import NodeConfig
 from core.ids import Endpoint
 from core.netgroup import NetGroup, net_group
@@ -34,7 +34,7 @@ def rows_of(*endpoints: Endpoint, flags: int = 0) -> Rows:
 
 
 def weighed(rows: Rows, limit: int) -> Weights:
-    return Weights(rows, 0, len(rows), crowd_counts(list(rows.groups(slice(None))), limit) if limit else None)
+    return Weights(rows, 0, len(rows), GroupCounts(rows.groups(slice(None)), limit) if limit else None)
 
 
 def share_of_crowd(draw: Callable[[], Endpoint]) -> float:
@@ -105,7 +105,7 @@ def test_counts_are_kept_as_the_table_changes(steps: list[tuple[bool, int]], lim
         assert (counts.of, counts.beyond) == (again.of, again.beyond)
 
 
-def test_a_table_where_nobody_shares_a_group_keeps_no_counts() -> None:
+def test_a_book_where_nobody_shares_a_group_keeps_no_counts() -> None:
     book = unchecked_book(max_weight_per_group=3)
     new = book._shelves.new
     for peer in (*ALONE, CROWD[0]):
@@ -117,6 +117,56 @@ def test_a_table_where_nobody_shares_a_group_keeps_no_counts() -> None:
     assert new.groups is not None
     assert new.groups.of[net_group(CROWD[0].ip)] == 2
     assert book.check() == []
+
+
+def test_who_leaves_or_moves_makes_nobody_share_a_group() -> None:
+    """So the groups of a thousand addresses are not compared again for each feeler that has found somebody."""
+    book = unchecked_book(max_weight_per_group=3, max_failures=1)
+    for peer in ALONE:
+        book.add(peer, peer.ip, NOW_S)
+    rows = book._rows
+    assert rows.all_alone()
+    book.connected(ALONE[0], NOW_S)
+    book.connected(ALONE[1], NOW_S)
+    book.dial_failed(ALONE[1], NOW_S)
+    book.dial_failed(ALONE[2], NOW_S)
+    book.whitelist(ALONE[3], NOW_S)
+    book.inbound_seen(at(ALONE[4].ip, 7001), NOW_S)
+    assert rows.nobody_shares
+    book.connected(CROWD[0], NOW_S)
+    assert not rows.nobody_shares, "somebody came: it has to be looked for"
+    assert rows.all_alone()
+
+
+HOSTS = st.sampled_from([*CROWD[:3], *in_group(2, "78.1"), *ALONE[:5], at("127.0.0.1"), at("127.0.0.1", 7001)])
+DEEDS: dict[str, Callable[[Book, Endpoint], object]] = {
+    "told": lambda book, peer: book.add(peer, "80.1.2.3", NOW_S),
+    "announced": lambda book, peer: book.inbound_seen(at(peer.ip, peer.port + 1), NOW_S),
+    "connected": lambda book, peer: book.connected(peer, NOW_S),
+    "failed": lambda book, peer: book.dial_failed(peer, NOW_S),
+    "removed": lambda book, peer: book.remove(peer, NOW_S),
+    "whitelisted": lambda book, peer: book.whitelist(peer, NOW_S),
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(DEEDS)), HOSTS, st.booleans()), max_size=40), st.integers(1, 3))
+def test_the_weights_are_those_of_a_count_from_scratch(steps: list[tuple[str, Endpoint, bool]], limit: int) -> None:
+    """Whatever is remembered between draws, and wherever a draw comes in between."""
+    book = unchecked_book(new_bucket_count=2, tried_bucket_count=2, bucket_size=3, max_weight_per_group=limit)
+    shelves = book._shelves
+    for deed, peer, is_drawn in [*steps, ("told", ALONE[0], True)]:
+        DEEDS[deed](book, peer)
+        assert book.check() == []
+        if not is_drawn:
+            continue
+        for table in (shelves.new, shelves.tried):
+            them = [view for view in book.all() if view.table is table.kind]
+            crowds = Counter(view.group for view in them if view.endpoint.ip != "127.0.0.1")
+            weights = table.weights()
+            assert weights.total == len(them) - sum(max(0, count - limit) for count in crowds.values())
+            for view in them:
+                row = book._rows.row(view.endpoint)
+                assert weights.of(row) == min(1.0, limit / max(1, crowds[view.group]))
 
 
 def test_without_a_limit_groups_do_not_matter() -> None:
