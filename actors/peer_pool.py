@@ -31,6 +31,7 @@ from core.by_direction import ByDirection
 from core.deadlines import earliest
 from core.dialects import languages_of
 from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer, TellPeers
+from core.empty import NO_ITEMS
 from core.errors import PeerNotFound
 from core.house_messages import (
     AddressBanned,
@@ -80,6 +81,10 @@ SPARES_AT_ONCE = 8
 SPARE_LOST_PAUSE_S = 1.0
 """A spare that dies may do so for a reason that the next one shares."""
 
+MAX_EXPECTED = 1024
+"""Ends of actors that are waited for: more than there ever are, unless the base loses some. If one is forgotten, a look
+at every child finds out that it was none."""
+
 
 class PeerPool(AskedActor):
     """See the module."""
@@ -91,6 +96,7 @@ class PeerPool(AskedActor):
         self._pool: GuardedPool | None = None
         self._children: ByDirection[Any] = ByDirection()
         self._seekers: list[Any] = []  # who has asked for peers' actors: a few programs and application actors
+        self._dismissed: list[Any] = NO_ITEMS  # peers that have closed, and whose end is still to come: a few
         self._resolver: Any = None
         self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
         self._unserved: list[CreateInbound] = []  # those who wait for one, in order
@@ -207,6 +213,7 @@ class PeerPool(AskedActor):
         key = (message.direction, message.endpoint)
         if self._children.get(key) == sender:
             del self._children[key]
+            self._expect_the_end_of(sender)
             self.apply(self.pool.on_closed(message, self.now()))
 
     def receiveMsg_HostsResolved(self, message: HostsResolved, sender: Any) -> None:
@@ -215,22 +222,32 @@ class PeerPool(AskedActor):
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """A peer's actor is gone; without a PeerClosed before, it crashed: one lost connection."""
-        if self._resolver is not None and self._resolver == message.childAddress:
+        gone = message.childAddress
+        if gone in self._dismissed:
+            self._dismissed.remove(gone)
+            return
+        if self._resolver is not None and self._resolver == gone:
             self._resolver = None
             self.apply(self.pool.on_resolver_lost())
             return
-        if any(spare == message.childAddress for spare in self._spares):
-            self._spares = [spare for spare in self._spares if spare != message.childAddress]
+        if gone in self._spares:
+            self._spares.remove(gone)
             self._refill_at = self.now() + SPARE_LOST_PAUSE_S
             return
         for (direction, endpoint), address in list(self._children.items()):
-            if address == message.childAddress:
+            if address == gone:
                 del self._children[(direction, endpoint)]
                 for asker in self._seekers:
                     self.send(asker, PeerGone(endpoint.peer_id, crashed=True))
                 lost = PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, "its actor ended", False)
                 self.apply(self.pool.on_closed(lost, self.now()))
                 return
+
+    def _expect_the_end_of(self, peer: Any) -> None:
+        if self._dismissed is NO_ITEMS:
+            self._dismissed = []
+        self._dismissed.append(peer)
+        del self._dismissed[:-MAX_EXPECTED]
 
     # ---- the program ----
 

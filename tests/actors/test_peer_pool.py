@@ -324,6 +324,24 @@ def test_a_crashed_peer_frees_its_slot(rig: Rig, complaints: Complaints) -> None
     assert rig.book.of(OutboundFailed) == []  # our failure, not the address's
 
 
+def test_the_end_of_a_peer_that_has_closed_is_expected(rig: Rig) -> None:
+    other = Endpoint("10.9.0.2", 5001)
+    remote, _ = rig.dial(), rig.dial(other)
+    expected: list[int] = []
+    know = rig.actor.receiveMsg_ChildActorExited
+
+    def hear(message: object, sender: object) -> None:
+        expected.append(len(rig.actor._dismissed))
+        know(message, sender)
+
+    override(rig.actor, "receiveMsg_ChildActorExited", hear)
+    remote.hang_up()
+    rig.world.run(0.1)
+    assert expected == [1]
+    assert not rig.actor._dismissed, "nothing is kept of it"
+    assert [peer.endpoint for peer in rig.peers()] == [other]
+
+
 def test_who_knows_the_actor_of_a_peer_hears_of_its_crash_from_the_pool(rig: Rig, complaints: Complaints) -> None:
     rig.dial()
     for number in (7, 8):
