@@ -18,13 +18,13 @@ import logging
 from typing import cast
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
-from websockets.frames import Close, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from actors.transport.channel_aside import NOTHING, Aside
 from actors.transport.channel_writer import NOT_OPEN, ChannelWriter, text_of
 from actors.transport.events import ChannelEvent, Closed, ControlFrame, MessageReceived
-from actors.transport.frames import read_plain
+from actors.transport.frames import may_be_sent, read_close, read_plain
 from actors.transport.handover import MAX_FRAME_HEADER_BYTES, HandOver, frame_bytes
 from actors.transport.port import Network, StreamSocket
 from core.empty import NO_ITEMS
@@ -199,13 +199,23 @@ class Channel(ChannelWriter):
     def _feed(self, data: bytes, events: list[ChannelEvent]) -> None:
         """Read plain frames; whatever else comes is the core's, frame by frame, as are the parts of a message."""
         if self._aside is NOTHING:
-            used, _ = read_plain(data, self._keys is None, self._max_message_bytes, events)
+            used, is_special = read_plain(data, self._keys is None, self._max_message_bytes, events)
             if used == len(data):
                 return  # nearly always
             data = data[used:]
+            if is_special and self._take_close(data, events):
+                return
         self._feed_parts(data, events)
         if self._aside.is_empty:
             self._aside = NOTHING
+
+    def _take_close(self, data: bytes, events: list[ChannelEvent]) -> bool:
+        """Whether ``data`` begins with a close frame as it should be. What follows one is nothing (RFC 6455, 5.5.1)."""
+        theirs = read_close(data, self._keys is None, self._max_message_bytes)
+        if theirs is None:
+            return False
+        self._finish_closing(*theirs, events)
+        return True
 
     def _feed_parts(self, data: bytes, events: list[ChannelEvent]) -> None:
         """As :meth:`_feed`, with what there is of a frame already."""
@@ -228,6 +238,8 @@ class Channel(ChannelWriter):
                         aside.parts = [data]
                         aside.have, aside.need = len(data), frame_bytes(data) or len(data) + 1
                     return
+                if self._take_close(data, events):
+                    return
             data = self._feed_special(aside, data, events)
 
     def _feed_special(self, aside: Aside, data: bytes, events: list[ChannelEvent]) -> bytes:
@@ -247,8 +259,8 @@ class Channel(ChannelWriter):
         return data[len(piece) :]
 
     def _core(self) -> Protocol:
-        """websockets' core. An open connection has none until it has to read a frame that is not plain, or to close:
-        2 KB for each of thousands that never do."""
+        """websockets' core. An open connection has none until it has to read a frame that is not plain: 2 KB for each
+        of thousands that never do."""
         aside = self._have_aside()
         if aside.protocol is None:
             side = Side.CLIENT if self._keys is not None else Side.SERVER
@@ -289,7 +301,8 @@ class Channel(ChannelWriter):
         if protocol.parser_exc is not None:
             self._fail(protocol.parser_exc, events)
         elif protocol.close_rcvd is not None:
-            self._finish_closing(protocol.close_rcvd, events)
+            theirs = protocol.close_rcvd
+            self._finish_closing(int(theirs.code), theirs.reason, events)
 
     def _take_rare(self, frame: Frame, events: list[ChannelEvent]) -> None:
         """Control frames, and the parts of fragmented messages (the core has checked their order and total size)."""
@@ -329,15 +342,11 @@ class Channel(ChannelWriter):
         if not self.is_open:
             self.abort()
             return
-        try:
-            self._core().send_close(code)
-        except ProtocolError as error:
-            raise ValueError(f"close code {code} must not be sent") from error
+        if not may_be_sent(code):
+            raise ValueError(f"close code {code} must not be sent")
         self._have_aside().close_code = code
-        self._seal()
+        self._queue_close(code)
         self._max_queued_bytes = NOT_OPEN
-        for data in self._core().data_to_send():
-            self._queue(data)
         self.flush()
 
     def abort(self) -> None:
@@ -377,18 +386,13 @@ class Channel(ChannelWriter):
             code = 1011
         self._end(Closed(code, False, text_of(error)), events)
 
-    def _finish_closing(self, theirs: Close, events: list[ChannelEvent]) -> None:
+    def _finish_closing(self, code: int, reason: str, events: list[ChannelEvent]) -> None:
         """Their close frame is here: answer it unless ours went first, and end the TCP connection.
 
         Whoever does not read our answer (or what was queued before it) is not waited for.
         """
-        code = self._aside.close_code
-        if code is None:
-            code = int(theirs.code)
-            self._seal()
-            has_code = code != 1005  # RFC 6455 section 7.4.1: a close frame without a code
-            self._queue(
-                Frame(Opcode.CLOSE, code.to_bytes(2, "big") if has_code else b"").serialize(mask=self._keys is not None)
-            )
+        ours = self._aside.close_code
+        if ours is None:
+            self._queue_close(code)
         self.flush()
-        self._end(Closed(code, True, theirs.reason), events)
+        self._end(Closed(code if ours is None else ours, True, reason), events)

@@ -14,9 +14,12 @@ from websockets.frames import Frame, Opcode
 from actors.transport.channel_aside import NOTHING, Aside
 from actors.transport.frames import (
     FINAL_BINARY,
+    FINAL_CLOSE,
     FINAL_TEXT,
+    NO_CLOSE_CODE,
     Joiner,
     masked_frame,
+    plain_frame,
     shared_frame,
     shared_joined_frame,
 )
@@ -169,6 +172,12 @@ class ChannelWriter:
         if keys is CORE_DRAWS:
             return Frame(Opcode(first_byte & 0x0F), payload).serialize(mask=True)
         return masked_frame(first_byte, payload, next(keys))
+
+    def _queue_close(self, code: int) -> None:
+        """Queue a close frame, behind all that waits."""
+        self._seal()
+        payload = b"" if code == NO_CLOSE_CODE else code.to_bytes(2, "big")
+        self._queue(plain_frame(FINAL_CLOSE, payload) if self._keys is None else self._masked(FINAL_CLOSE, payload))
 
     def _seal(self) -> None:
         """Make one message of the packets that wait."""

@@ -1,9 +1,9 @@
-"""WebSocket data frames, written and read by our own code: the hot path of a connection.
+"""WebSocket frames, written and read by our own code: data, the hot path of a connection, and its orderly end.
 
-websockets' core remains the judge of everything that is not plain: fragments, control frames, close codes, reserved
-bits, wrong masks, frames that are too large. What it costs is what this room saves, in CPU time of a frame of 40 bytes
-(Python 3.11, medians, many frames in a read): reading 2.4 us against 0.25 us, masked 2.7 us against 0.39 us; writing
-0.97 us against 0.27 us, masked 1.8 us against 0.38 us.
+websockets' core remains the judge of everything that is not plain: fragments, pings and pongs, close frames that break
+a rule, reserved bits, wrong masks, frames that are too large. What it costs is what this room saves, in CPU time of a
+frame of 40 bytes (Python 3.11, medians, many frames in a read): reading 2.4 us against 0.25 us, masked 2.7 us against
+0.39 us; writing 0.97 us against 0.27 us, masked 1.8 us against 0.38 us. A core made only for a close frame takes 15 us.
 
 RFC 6455 section 5.2: FIN, RSV1-3 and opcode in the first byte; mask bit and length in the second; then 2 or 8 bytes of
 length, 4 of masking key, and the payload.
@@ -12,6 +12,8 @@ length, 4 of masking key, and the payload.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+
+from websockets.frames import EXTERNAL_CLOSE_CODES
 
 try:
     from websockets.speedups import apply_mask
@@ -22,6 +24,14 @@ from actors.transport.events import ChannelEvent, MessageReceived
 
 FINAL_TEXT = 0x81
 FINAL_BINARY = 0x82
+FINAL_CLOSE = 0x88
+
+NO_CLOSE_CODE = 1005
+"""Stands for the code of a close frame that has none; never on the wire (RFC 6455 section 7.4.1)."""
+
+_CLOSE_CODES = frozenset(map(int, EXTERNAL_CLOSE_CODES))
+MAX_CONTROL_BYTES = 125
+"""Payload of a close frame, a ping or a pong (RFC 6455 section 5.5)."""
 
 KEYS_AT_ONCE = 64
 """Masking keys are drawn so many at a time: asking the operating system for 4 bytes takes as long as the rest."""
@@ -126,3 +136,34 @@ def read_plain(buffer: bytes, masked: bool, max_bytes: int, messages: list[Chann
         messages.append(MessageReceived(payload, first == FINAL_BINARY))
         at = stop
     return at, False
+
+
+def may_be_sent(code: int) -> bool:
+    """Whether a close frame may carry this code (RFC 6455 section 7.4), as websockets sees it."""
+    return code in _CLOSE_CODES or 3000 <= code < 5000
+
+
+def read_close(buffer: bytes, masked: bool, max_bytes: int) -> tuple[int, str] | None:
+    """Return code and text of the close frame that ``buffer`` begins with (:data:`NO_CLOSE_CODE` if it has none).
+
+    None if that is another frame, not all there, or breaks a rule (RFC 6455 sections 5.5 and 7.4): it needs a closer
+    look.
+    """
+    mask_bit, head = (0x80, 6) if masked else (0, 2)
+    if len(buffer) < head or buffer[0] != FINAL_CLOSE:
+        return None
+    size = buffer[1] ^ mask_bit
+    if size > MAX_CONTROL_BYTES or size > max_bytes or len(buffer) < head + size:
+        return None
+    payload = buffer[head : head + size]
+    if masked:
+        payload = apply_mask(payload, buffer[2:6])
+    if not payload:
+        return NO_CLOSE_CODE, ""
+    code = int.from_bytes(payload[:2], "big")
+    if size < 2 or not may_be_sent(code):
+        return None
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError:
+        return None

@@ -7,16 +7,21 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import Protocol, Side
 
 from actors.transport import frames
 from actors.transport.events import ChannelEvent, MessageReceived
 from actors.transport.frames import (
     FINAL_BINARY,
+    FINAL_CLOSE,
     FINAL_TEXT,
+    NO_CLOSE_CODE,
     masked_frame,
     masking_keys,
+    may_be_sent,
     plain_frame,
+    read_close,
     read_plain,
     shared_frame,
     shared_joined_frame,
@@ -130,3 +135,52 @@ def test_masking_is_the_same_without_the_c_extension(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(frames, "apply_mask", slow)
     assert masked_frame(FINAL_BINARY, b"payload", KEY) == fast
     assert read(fast, masked=True) == ([MessageReceived(b"payload", True)], len(fast), False)
+
+
+# ---- close frames
+
+
+def judged(data: bytes, *, masked: bool, max_bytes: int | None = None) -> tuple[int, str] | None:
+    """What websockets makes of the close frame at the beginning of ``data``; None: there is no good one."""
+    core = Protocol(Side.SERVER if masked else Side.CLIENT, max_size=max_bytes)
+    core.receive_data(data)
+    close = core.close_rcvd
+    return None if close is None else (int(close.code), close.reason)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_close_codes_are_those_that_websockets_takes_and_sends(masked: bool) -> None:
+    for code in [*range(0, 5100), 65_535]:
+        payload = code.to_bytes(2, "big")
+        data = masked_frame(FINAL_CLOSE, payload, KEY) if masked else plain_frame(FINAL_CLOSE, payload)
+        read = read_close(data, masked, 1000)
+        assert read == judged(data, masked=masked)
+        assert (read is not None) == may_be_sent(code)
+        if read is not None:
+            assert plain_frame(FINAL_CLOSE, payload) == Frame(Opcode.CLOSE, Close(code, "").serialize()).serialize(
+                mask=False
+            )
+
+
+@given(
+    first=st.sampled_from([0x88, 0x88, 0x88, 0x08, 0xC8, 0x89, 0x81, 0x80]),
+    code=st.sampled_from([b"", b"\x03", b"\x03\xe8", b"\x0f\xa7", b"\x03\xed", b"\x13\x88"]),
+    text=st.one_of(st.text(max_size=60).map(str.encode), st.binary(max_size=130)),
+    masked=st.booleans(),
+    is_server=st.booleans(),
+    cut=st.integers(0, 12),
+    after=st.binary(max_size=8),
+    max_bytes=st.sampled_from([20, 1000]),
+)
+def test_a_close_frame_is_read_as_websockets_reads_it_or_not_at_all(
+    first: int, code: bytes, text: bytes, masked: bool, is_server: bool, cut: int, after: bytes, max_bytes: int
+) -> None:
+    payload = code + text
+    data = masked_frame(first, payload, KEY) if masked else plain_frame(first, payload)
+    data = data[: len(data) - cut] if cut else data + after
+    assert read_close(data, is_server, max_bytes) == judged(data, masked=is_server, max_bytes=max_bytes)
+
+
+def test_a_close_frame_without_a_code_has_the_code_that_stands_for_none() -> None:
+    assert read_close(plain_frame(FINAL_CLOSE, b""), False, 1000) == (NO_CLOSE_CODE, "")
+    assert not may_be_sent(NO_CLOSE_CODE)
