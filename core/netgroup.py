@@ -6,16 +6,18 @@ not addresses. Grouping follows LIP 0004 (the /16 of an IPv4 address) and, for I
 address (6to4, Teredo, NAT64, SIIT, IPv4-mapped) belongs to the /16 of the IPv4 address inside, or else one IPv4 host
 would own as many groups as there are wrappings.
 
-Parsing costs a microsecond or more and the same addresses come again and again: results are memoised (a pure function
-of the text, the cache is bounded).
+Parsing costs a microsecond or more and the same addresses come again and again: results are remembered (a pure function
+of the text; the memory is bounded).
 """
 
 from __future__ import annotations
 
 import enum
 import ipaddress
-from functools import lru_cache
+from collections.abc import Callable
 from typing import NamedTuple, NewType
+
+from core.memo import Memo
 
 NetGroup = NewType("NetGroup", bytes)
 """Opaque group key: one tag byte (family and class), then the group's prefix. The tag fixes the length, so groups may
@@ -30,7 +32,7 @@ _FAMILY_6_WIDE = 0x68
 """Tag of the one provider that is grouped by 36 bits instead of 32."""
 _TAGS_4 = tuple(bytes((_FAMILY_4 | net_class,)) for net_class in range(4))
 _OCTETS = {str(value): value for value in range(256)}
-_CACHE_SIZE = 16_384
+_MOST_KNOWN = 16_384
 
 
 class NetClass(enum.IntEnum):
@@ -75,9 +77,8 @@ class AddressInfo(NamedTuple):
     group: NetGroup
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
-def address_info(ip: str) -> AddressInfo:
-    """Parse a literal IPv4 or IPv6 address. Raises ValueError if ``ip`` is not one."""
+def _read(ip: str) -> AddressInfo:
+    """See :func:`address_info`."""
     if len(ip) > MAX_ADDRESS_TEXT:
         raise ValueError(f"expected an IP address, got a text of {len(ip)} characters")
     if ":" not in ip:
@@ -97,6 +98,10 @@ def address_info(ip: str) -> AddressInfo:
         return AddressInfo(str(address), packed, NetClass.UNUSABLE, _group_6(packed, NetClass.UNUSABLE))
     net_class = _class_6(packed)
     return AddressInfo(str(address), packed, net_class, _group_6(packed, net_class))
+
+
+address_info: Callable[[str], AddressInfo] = Memo(_read, _MOST_KNOWN).__getitem__
+"""Parse a literal IPv4 or IPv6 address. Raises ValueError if the text is not one."""
 
 
 def net_group(ip: str) -> NetGroup:

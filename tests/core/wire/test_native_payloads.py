@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from core.config.frozen import FrozenDict
 from core.ids import Endpoint
+from core.wire import native_payloads
 from core.wire.codec import CodecError, CodecLimit
 from core.wire.native_payloads import (
     MAX_DEPTH,
@@ -222,3 +224,76 @@ def test_at_most_200_are_written_and_a_caller_may_allow_more() -> None:
 def test_a_port_out_of_range_is_not_written(port: int) -> None:
     with pytest.raises(CodecError, match=r"peers\[1\]\.port: expected a port from 1 to 65535"):
         encode_peers([Endpoint("1.2.3.4", 1), Endpoint("1.2.3.4", port)])
+
+
+def test_an_address_that_is_none_is_not_written() -> None:
+    with pytest.raises(ValueError, match="does not appear to be"):
+        encode_peers([Endpoint("1.2.3", 1)])
+
+
+USUAL = st.tuples(st.binary(min_size=4, max_size=4), st.integers(256, 65535))
+ENTRIES = st.one_of(
+    USUAL,
+    st.tuples(st.sampled_from([bytes(4), bytes(3), bytes(16), b""]), st.sampled_from([0, 1, 255, 256, 65535, 65536])),
+)
+
+
+def outcome(read: Callable[[bytes, int], object], data: bytes, most: int) -> object:
+    try:
+        return read(data, most)
+    except (CodecError, PacketFault) as error:
+        return type(error), str(error)
+
+
+@given(
+    st.lists(USUAL, min_size=8, max_size=30),
+    st.lists(st.tuples(st.integers(0, 30), ENTRIES), max_size=1),
+    st.lists(st.tuples(st.integers(0, 100), st.integers(0, 255)), max_size=2),
+    st.integers(0, 2),
+    st.integers(7, 40),
+)
+def test_the_short_way_reads_what_the_long_one_does(
+    entries: list[tuple[bytes, int]],
+    odd: list[tuple[int, tuple[bytes, int]]],
+    changed: list[tuple[int, int]],
+    cut: int,
+    most: int,
+) -> None:
+    """Of lists that are as nearly all are, of lists with another entry among them, and of spoiled ones."""
+    for place, entry in odd:
+        entries.insert(place, entry)
+    data = bytearray(msgpack.packb([value for entry in entries for value in entry]))
+    for place, value in changed:
+        data[place % len(data)] = value
+    packed = bytes(data[: len(data) - cut])
+    assert outcome(decode_peers, packed, most) == outcome(native_payloads._any_peers, packed, most)
+
+
+@pytest.mark.parametrize(
+    ("place", "spoiled"),
+    [
+        (2, b"\x15"),
+        (2, b"\x13"),
+        (12, b"\xc5"),
+        (12, b"\xa4"),
+        (13, b"\x03"),
+        (18, b"\xce"),
+        (19, bytes(2)),
+        (0, b"\xdd"),
+    ],
+    ids=["other_header", "one_more", "one_less", "longer", "text", "shorter", "wider_port", "port_0"],
+)
+def test_a_list_spoiled_in_one_place_is_refused_by_its_rule(place: int, spoiled: bytes) -> None:
+    """The header takes 3 bytes, and each of the ten entries 9."""
+    whole = encode_peers([Endpoint(f"10.0.0.{number}", 5001) for number in range(10)])
+    data = whole[:place] + spoiled + whole[place + len(spoiled) :]
+    answer = outcome(decode_peers, data, 200)
+    assert answer == outcome(native_payloads._any_peers, data, 200)
+    assert type(answer) is tuple
+    assert answer[0] in (CodecError, PacketFault)
+
+
+def test_nearly_all_lists_are_read_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = tuple(Endpoint(f"10.0.0.{number}", 300 + number) for number in range(200))
+    monkeypatch.delattr(native_payloads, "_any_peers")
+    assert decode_peers(encode_peers(peers)) == peers
