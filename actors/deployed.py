@@ -64,8 +64,9 @@ class DeployedPool(PeerPool):
         self._servers = [(server, host) for server, host in self._servers if host != message.host]
         self._servers.append((sender, message.host))
         for key, host in self._host_of.items():
-            if host == message.host and key in self._children:
-                self.send(sender, PeerPlaced(self._children[key]))
+            peer = self._peer(*key)
+            if host == message.host and peer is not None:
+                self.send(sender, PeerPlaced(peer))
 
     def _tell_server(self, host: str | None, message: PeerPlaced | PeerLeft) -> None:
         for server, name in self._servers:
@@ -118,19 +119,19 @@ class DeployedPool(PeerPool):
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """A peer's actor is gone."""
-        for key, peer in self._children.items():
-            if peer == message.childAddress:
-                self._tell_server(self._host_of.get(key), PeerLeft(peer))
+        for (direction, endpoint), host in self._host_of.items():
+            if self._is_actor_of(direction, endpoint, message.childAddress):
+                self._tell_server(host, PeerLeft(message.childAddress))
         super().receiveMsg_ChildActorExited(message, sender)
         self._tidy()
 
     def _tidy(self) -> None:
-        for key in [key for key in self._host_of if key not in self._children]:
+        for key in [key for key in self._host_of if self._peer(*key) is None]:
             del self._host_of[key]
 
     def _forget_peer(self, direction: Direction, endpoint: Endpoint, why: str) -> None:
         self._host_of.pop((direction, endpoint), None)
-        if self._children.pop((direction, endpoint), None) is not None:
+        if self._peer(direction, endpoint) is not None:
             lost = PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, why, False)
             self.apply(self.pool.on_closed(lost, self.now()))
 

@@ -27,7 +27,6 @@ from actors.wiring import (
     StartOutbound,
     SubscribersChanged,
 )
-from core.by_direction import ByDirection
 from core.deadlines import earliest
 from core.dialects import languages_of
 from core.effects import CreateInbound, DialPeer, ForwardToPeer, ResolveSeedNames, TellPeer, TellPeers
@@ -94,7 +93,6 @@ class PeerPool(AskedActor):
     def __init__(self) -> None:
         super().__init__()
         self._pool: GuardedPool | None = None
-        self._children: ByDirection[Any] = ByDirection()
         self._seekers: list[Any] = []  # who has asked for peers' actors: a few programs and application actors
         self._dismissed: list[Any] = NO_ITEMS  # peers that have closed, and whose end is still to come: a few
         self._resolver: Any = None
@@ -210,9 +208,7 @@ class PeerPool(AskedActor):
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
         """A peer's last message: it only refuses what is still on its way to it, until it may go."""
         self.send(sender, PeerDismissed())
-        key = (message.direction, message.endpoint)
-        if self._children.get(key) == sender:
-            del self._children[key]
+        if self._is_actor_of(message.direction, message.endpoint, sender):
             self._expect_the_end_of(sender)
             self.apply(self.pool.on_closed(message, self.now()))
 
@@ -234,14 +230,12 @@ class PeerPool(AskedActor):
             self._spares.remove(gone)
             self._refill_at = self.now() + SPARE_LOST_PAUSE_S
             return
-        for (direction, endpoint), address in list(self._children.items()):
-            if address == gone:
-                del self._children[(direction, endpoint)]
-                for asker in self._seekers:
-                    self.send(asker, PeerGone(endpoint.peer_id, crashed=True))
-                lost = PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, "its actor ended", False)
-                self.apply(self.pool.on_closed(lost, self.now()))
-                return
+        slot = next((slot for slot in self.pool.slots if slot.actor is not None and slot.actor == gone), None)
+        if slot is not None:
+            for asker in self._seekers:
+                self.send(asker, PeerGone(slot.endpoint.peer_id, crashed=True))
+            lost = PeerClosed(slot.endpoint, slot.direction, True, CloseCode.ABNORMAL, "its actor ended", False)
+            self.apply(self.pool.on_closed(lost, self.now()))
 
     def _expect_the_end_of(self, peer: Any) -> None:
         if self._dismissed is NO_ITEMS:
@@ -318,15 +312,16 @@ class PeerPool(AskedActor):
         self.apply(self.pool.stop())
 
     def _tell_all(self, message: ActorMessage) -> None:
-        for address in self._children.values():
-            self.send(address, message)
+        for slot in self._pool.slots if self._pool is not None else ():
+            if slot.actor is not None:
+                self.send(slot.actor, message)
 
     # ---- effects ----
 
     def do_dial_peer(self, effect: DialPeer) -> None:
         """Create the peer that dials."""
         peer = self._make_peer(Direction.OUTBOUND)
-        self._children[(Direction.OUTBOUND, effect.endpoint)] = peer
+        self.pool.slots.set_actor(effect.endpoint, Direction.OUTBOUND, peer)
         self.send(peer, StartOutbound(self.need_charter(), effect.endpoint, effect.kind))
 
     def do_create_inbound(self, effect: CreateInbound) -> None:
@@ -340,7 +335,7 @@ class PeerPool(AskedActor):
     def _serve(self, effect: CreateInbound) -> None:
         """Prepare the peer and tell the server."""
         peer = self._spares.pop() if self._spares else self._make_peer(Direction.INBOUND)
-        self._children[(Direction.INBOUND, effect.endpoint)] = peer
+        self.pool.slots.set_actor(effect.endpoint, Direction.INBOUND, peer)
         self.send(peer, PrepareInbound(self.need_charter(), effect.endpoint, effect.kind))
         asked = self.asker(effect.ask_id)
         if asked is not None:
@@ -357,7 +352,13 @@ class PeerPool(AskedActor):
                 self._unserved.remove(effect)
                 self._serve(effect)
                 break
-        return self._children.get((direction, endpoint))
+        slot = self.pool.slots.get(endpoint, direction)
+        return slot.actor if slot is not None else None
+
+    def _is_actor_of(self, direction: Direction, endpoint: Endpoint, address: Any) -> bool:
+        """Whether this is the actor of the peer that has the slot now."""
+        slot = self.pool.slots.get(endpoint, direction)
+        return slot is not None and slot.actor is not None and bool(slot.actor == address)
 
     def do_resolve_seed_names(self, effect: ResolveSeedNames) -> None:
         """Have names looked up by an actor that may wait."""
@@ -372,15 +373,12 @@ class PeerPool(AskedActor):
             self.send(peer, effect.message)
 
     def do_tell_peers(self, effect: TellPeers) -> None:
-        """To those of several. Who is connected is not still to be made; and an endpoint is a tuple."""
-        send, message = self._myRef.actor_send, effect.message
-        outbound: dict[Any, Any] = self._children.of(Direction.OUTBOUND)
-        inbound: dict[Any, Any] = self._children.of(Direction.INBOUND)
-        for peer in effect.peers:
-            children = outbound if peer.direction is Direction.OUTBOUND else inbound
-            address = children.get((peer.ip_address, peer.port))
-            if address is not None:
-                send(address, message)
+        """To those of several."""
+        send, message = self._myRef.actor_send, effect.message  # all that send() does
+        for slot in effect.slots:
+            actor = slot.actor
+            if actor is not None:
+                send(actor, message)
 
     def do_forward_to_peer(self, effect: ForwardToPeer) -> None:
         """A program's command for one peer, which answers the program itself."""

@@ -62,7 +62,7 @@ class Avoided:
         """Whether this is ourselves."""
         return endpoint in self._own
 
-    def endpoints(self, now: float) -> set[Endpoint]:
+    def endpoints(self, now: float) -> list[Endpoint]:
         """Own and resting endpoints. (Of the banned, addresses are known, not endpoints.)"""
         self._rests_until = {endpoint: until for endpoint, until in self._rests_until.items() if until > now}
-        return set(self._own) | set(self._rests_until)
+        return [*self._own, *self._rests_until]

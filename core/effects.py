@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 import msgspec
 
 from core.decisions import Decisions
-from core.events import Event, PeerInfo
+from core.events import Event
 from core.ids import Direction, Endpoint, PeerKind
 from core.messages import (
     ActorMessage,
 )
+from core.slots import Slot
 
 
 class Room(enum.Enum):
@@ -121,9 +122,9 @@ class TellPeer(msgspec.Struct, frozen=True):
 
 
 class TellPeers(msgspec.Struct, frozen=True):
-    """Send a message to the actors of several connected peers."""
+    """Send a message to the actors of several connected peers, which their slots name."""
 
-    peers: Sequence[PeerInfo]
+    slots: Sequence[Slot]
     message: ActorMessage
 
 

@@ -29,6 +29,7 @@ from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.messages import (
     Ban,
 )
+from core.pool_base import DISCONNECTS
 from core.pool_inbound import DUPLICATE
 from core.pool_outbound import OutboundPool
 from core.pool_settings import PoolSettings
@@ -124,7 +125,7 @@ class Pool(OutboundPool):
         outbound = slot.direction is Direction.OUTBOUND
         limits = self._settings
         limit = limits.max_outbound_connections if outbound else limits.max_inbound_connections
-        figures = ((slot.direction.value, len(self._slots.of(slot.direction))), ("limit", limit))
+        figures = ((slot.direction.value, self._slots.tally(slot.direction).staying), ("limit", limit))
         rule = rules.OPENED if outbound else rules.ADMITTED
         self._record(slot.endpoint, DecisionKind.CONNECTED, rule, *figures)
 
@@ -171,7 +172,7 @@ class Pool(OutboundPool):
         self._record(closed.endpoint, DecisionKind.DISCONNECTED, why, ("code", closed.code))
         self._spared.forget(closed.endpoint.peer_id)
         if slot.info is not None:
-            self._counts[f"{closed.direction.value}_disconnects"] += 1
+            self._counts[DISCONNECTS[closed.direction]] += 1
             self._emit(RemovePeer(peer_id=closed.endpoint.peer_id, reason=closed.reason))
         if closed.direction is Direction.OUTBOUND:
             self._on_outbound_closed(closed, now)

@@ -34,6 +34,9 @@ from core.slots import Slot, Slots
 
 COUNTS = ("inbound_connects", "outbound_connects", "inbound_disconnects", "outbound_disconnects", "dials_failed")
 
+DISCONNECTS = {Direction.INBOUND: "inbound_disconnects", Direction.OUTBOUND: "outbound_disconnects"}
+"""Which of them a lost connection counts for."""
+
 
 class PoolBase:
     """Slots, output, and sending. Every query (``ask_id``) is answered exactly once, by a Reply or by the peer."""
@@ -54,6 +57,11 @@ class PoolBase:
         """Every connected peer, outbound first."""
         return tuple(self._slots.connected())
 
+    @property
+    def slots(self) -> Slots:
+        """All slots: for looking, and for whoever gives them their actors."""
+        return self._slots
+
     def slots_of(self, direction: Direction) -> list[Slot]:
         """The slots of one direction that are not leaving, whether connected or on the way: for looking only."""
         return self._slots.of(direction)
@@ -63,17 +71,17 @@ class PoolBase:
         if command.peer_id is not None:
             return self._to_one(command.peer_id, command, ask_id)
         limit = self._settings.send_peer_limit
-        peers = self._selection.peers_for_send(self._slots, limit, command, self._rng)
-        return self._to_many(peers, SendMessage(0, command.event, command.data), [ask_id])
+        slots = self._selection.slots_for_send(self._slots, limit, command, self._rng)
+        return self._to_many(slots, SendMessage(0, command.event, command.data), [ask_id])
 
     def broadcast(self, command: BroadcastMessage, ask_id: int) -> list[Effect]:
         """To every connected peer."""
-        return self._to_many(self._slots.connected(), SendMessage(0, command.event, command.data), [ask_id])
+        return self._to_many(self._slots.connected_slots(), SendMessage(0, command.event, command.data), [ask_id])
 
     def broadcast_all(self, commands: Sequence[BroadcastMessage], ask_ids: Sequence[int]) -> list[Effect]:
         """Several, as one message for each peer; ``ask_ids`` are those of the commands, in their order."""
         messages = tuple(SendMessage(0, command.event, command.data) for command in commands)
-        return self._to_many(self._slots.connected(), PeerCommands(messages), ask_ids)
+        return self._to_many(self._slots.connected_slots(), PeerCommands(messages), ask_ids)
 
     def request(self, command: SendRequest, ask_id: int) -> list[Effect]:
         """Ask one peer, or the one that the selection rule picks; the peer answers the asker itself."""
@@ -102,11 +110,11 @@ class PoolBase:
         return self._flush()
 
     def _to_many(
-        self, peers: Sequence[PeerInfo], message: SendMessage | PeerCommands, ask_ids: Sequence[int]
+        self, slots: Sequence[Slot], message: SendMessage | PeerCommands, ask_ids: Sequence[int]
     ) -> list[Effect]:
         answer = Failed(0, NotActive("the node is stopping")) if self._stopping else Done(0)
-        if peers and not self._stopping:
-            self._out.append(TellPeers(peers, message))
+        if slots and not self._stopping:
+            self._out.append(TellPeers(slots, message))
         self._out += [Reply(ask_id, answer) for ask_id in ask_ids if ask_id]
         return self._flush()
 
@@ -136,8 +144,8 @@ class PoolBase:
 
     def _report(self, changed: Slot | None = None, *, stands: bool = False) -> None:
         counts = PoolCounts(
-            len(self._slots.connected_of(Direction.INBOUND)),
-            len(self._slots.connected_of(Direction.OUTBOUND)),
+            self._slots.tally(Direction.INBOUND).connected,
+            self._slots.tally(Direction.OUTBOUND).connected,
             **self._counts,
             changed=changed.endpoint if changed is not None else None,
             direction=changed.direction if changed is not None else None,

@@ -86,13 +86,13 @@ class GuardedPool(Pool):
 
     def _ask_for_feeler(self, now: float) -> None:
         """While a slot is free every dial tries somebody out anyway. One feeler at a time."""
-        outbound = self._slots.of(Direction.OUTBOUND)
-        if self._free_outbound() > 0 or any(slot.kind is PeerKind.FEELER for slot in outbound):
+        slots = self._slots
+        if self._free_outbound() > 0 or any(slot.kind is PeerKind.FEELER for slot in slots.of(Direction.OUTBOUND)):
             return
-        excluded = self._slots.endpoints() | self._avoided.endpoints(now) | set(self._kinds)
-        connected = frozenset(peer.endpoint for peer in self._slots.connected())
+        excluded = slots.endpoints().union(self._avoided.endpoints(now), self._kinds)
+        connected = frozenset([slot.endpoint for slot in slots.connected_slots()])
         question = self._feelers.ask(now)
-        self._tell(Room.BOOK, ChooseFeeler(question, frozenset(excluded), frozenset(self._slots.ips()), connected))
+        self._tell(Room.BOOK, ChooseFeeler(question, frozenset(excluded), slots.ips(), connected))
 
     def on_feeler_chosen(self, answer: FeelerChosen, now: float) -> list[Effect]:
         """The book's choice: dial it, unless a slot has become free, or it must not be dialled any more."""

@@ -94,10 +94,9 @@ class InboundPool(PoolBase):
         return self._slots.inbound_of_host(ip) >= settings.max_inbound_per_ip
 
     def _make_room(self, newcomer: PeerKind) -> bool:
-        inbound = self._slots.of(Direction.INBOUND)
-        if len(inbound) < self._settings.max_inbound_connections:
+        if self._slots.tally(Direction.INBOUND).staying < self._settings.max_inbound_connections:
             return True
-        candidates = [slot.info for slot in inbound if slot.info is not None]
+        candidates = [slot.info for slot in self._slots.of(Direction.INBOUND) if slot.info is not None]
         settings = self._settings
         verdict = evict.judge(candidates, settings.protection, self._secret, self._rng, settings.victim_rule)
         if verdict.victim is None and newcomer in TRUSTED:

@@ -61,18 +61,19 @@ class OutboundPool(InboundPool):
         # Seeds are guests: they do not take a slot from a peer of the network (in lisk-p2p, as many seeds as slots
         # make start() cancel its own seed connections). A fixed peer that is away keeps its slot free.
         # A feeler is gone as soon as it has been answered.
-        return self._settings.max_outbound_connections - self._slots.outbound_use().filled - self._redial.waiting()
+        outbound = self._slots.tally(Direction.OUTBOUND)
+        filled = outbound.staying - outbound.guests
+        return self._settings.max_outbound_connections - filled - self._redial.waiting()
 
     def _populate(self, now: float) -> None:
         free = self._free_outbound()
         if free <= 0 or self._stopping or self._settings.fixed_only or not self._may_ask_book(now):
             return
-        excluded = self._slots.endpoints() | self._avoided.endpoints(now) | set(self._settings.fixed_peers)
+        excluded = self._slots.endpoints().union(self._avoided.endpoints(now), self._settings.fixed_peers)
         self._choosing += 1
         self._choosing_since = now
         groups = tuple(sorted(self._slots.outbound_groups(self._settings.private_networks_exempt).items()))
-        ips = frozenset(self._slots.ips())
-        self._tell(Room.BOOK, ChoosePeers(self._choosing, free, frozenset(excluded), groups, ips))
+        self._tell(Room.BOOK, ChoosePeers(self._choosing, free, frozenset(excluded), groups, self._slots.ips()))
 
     def _may_ask_book(self, now: float) -> bool:
         """One question at a time; a restarted book may have lost it, so it is asked again after an interval."""
@@ -115,11 +116,11 @@ class OutboundPool(InboundPool):
     def _is_crowded_outbound(self, ip: str) -> bool:
         """LIP 0004: at most 3 outbound of a group, no address that is connected. The book knew this as it was when it
         was asked, and a rule of the application need not care: the limits hold for whoever chose."""
-        private_too = self._settings.private_networks_exempt
-        if is_exempt(ip, private_too):
+        settings, slots = self._settings, self._slots
+        if is_exempt(ip, settings.private_networks_exempt):
             return False
-        in_group = self._slots.outbound_groups(private_too)[net_group(ip)]
-        return in_group >= self._settings.max_outbound_per_group or ip in self._slots.ips()
+        # Exempt or not, all of one group are alike in that.
+        return slots.outbound_of_group(net_group(ip)) >= settings.max_outbound_per_group or ip in slots.ips()
 
     def _dial(self, endpoint: Endpoint, kind: PeerKind, rule: Rule, *numbers: tuple[str, float]) -> bool:
         avoided = self._avoided
@@ -198,10 +199,13 @@ class OutboundPool(InboundPool):
 
     def _release_seeds(self) -> None:
         """LIP 0004: disconnect from the seeds after discovery. While slots are free they are kept, as by lisk-p2p."""
-        use = self._slots.outbound_use()
-        if use.connected - len(use.seeds) + self._redial.waiting() < self._settings.max_outbound_connections:
+        outbound = self._slots.tally(Direction.OUTBOUND)
+        if not outbound.seeds:
             return
-        for slot in use.seeds:
+        if outbound.connected - outbound.seeds + self._redial.waiting() < self._settings.max_outbound_connections:
+            return
+        connected = [slot for slot in self._slots.of(Direction.OUTBOUND) if slot.info is not None]
+        for slot in [slot for slot in connected if slot.kind is PeerKind.SEED]:
             self._end(slot, CloseCode.NORMAL, SEED_DONE, rules.SEED_RELEASED)
 
     def _rediscover(self, now: float) -> None:

@@ -14,7 +14,7 @@ from core.messages import (
     SendMessage,
     SendRequest,
 )
-from core.slots import Roles, Slots
+from core.slots import P, Roles, Slot, Slots
 
 SendRule = Callable[[tuple[PeerInfo, ...], int, SendMessage], Iterable[PeerInfo] | None]
 """(connected peers, limit, message) -> the peers to send to, or None: the node's own rule decides."""
@@ -23,7 +23,7 @@ RequestRule = Callable[[tuple[PeerInfo, ...], SendRequest], PeerInfo | None]
 """(connected peers, request) -> the peer to ask, or None: the node's own rule decides."""
 
 
-def for_send(roles: Roles, limit: int, rng: Random) -> list[PeerInfo]:
+def for_send(roles: Roles[P], limit: int, rng: Random) -> list[P]:
     """Up to ``limit`` random peers, at least half of them outbound while there are enough; fixed peers always.
 
     An attacker can fill the inbound slots but not choose our outbound peers: the outbound half reaches honest ones.
@@ -59,16 +59,16 @@ class Selection(msgspec.Struct, frozen=True):
     send_rule: SendRule | None = None
     request_rule: RequestRule | None = None
 
-    def peers_for_send(self, slots: Slots, limit: int, message: SendMessage, rng: Random) -> list[PeerInfo]:
+    def slots_for_send(self, slots: Slots, limit: int, message: SendMessage, rng: Random) -> list[Slot]:
         """Whom to send a message to."""
         if self.send_rule is None:
             return for_send(slots.roles(), limit, rng)
-        peers = slots.connected()
-        chosen = self.send_rule(tuple(peers), limit, message)
+        chosen = self.send_rule(tuple(slots.connected()), limit, message)
         if chosen is None:
             return for_send(slots.roles(), limit, rng)
         wanted = {_named(peer) for peer in chosen}
-        return [peer for peer in peers if peer.peer_id in wanted]
+        connected = slots.connected_slots()
+        return [slot for slot in connected if slot.info is not None and slot.info.peer_id in wanted]
 
     def peer_for_request(self, peers: Sequence[PeerInfo], request: SendRequest, rng: Random) -> PeerInfo | None:
         """Whom to ask; None if nobody is connected."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from core.by_direction import ByDirection
 from core.decisions import Rule
 from core.events import PeerInfo
 from core.ids import Direction, Endpoint, PeerKind, shared_peer_id
-from core.netgroup import host_key, is_exempt, net_group
+from core.netgroup import NetGroup, host_key, is_exempt, net_group
 
 
 class Farewell(NamedTuple):
@@ -26,11 +26,13 @@ class Farewell(NamedTuple):
     in_peace: bool
 
 
-class Slot(msgspec.Struct, gc=False):
+class Slot(msgspec.Struct):
     """One connection. ``info`` is None until it is connected, ``farewell`` until its close was ordered. Of one that
     :class:`Slots` has, those are set through it.
 
-    ``asked_at``: when it was last asked for its peers (monotonic seconds).
+    ``asked_at``: when it was last asked for its peers (monotonic seconds). ``actor``: the address of its peer's actor,
+    once there is one. The pool's actor keeps it here, where every message finds it, instead of in a table of its own;
+    nothing in ``core`` looks at it.
     """
 
     endpoint: Endpoint
@@ -39,6 +41,7 @@ class Slot(msgspec.Struct, gc=False):
     info: PeerInfo | None = None
     farewell: Farewell | None = None
     asked_at: float = 0.0
+    actor: Any = None
 
     @property
     def leaving(self) -> bool:
@@ -46,20 +49,35 @@ class Slot(msgspec.Struct, gc=False):
         return self.farewell is not None
 
 
-class Roles(NamedTuple):
+class Placed(Protocol):
+    """A slot or what is known of its peer: what a message's selection asks of either."""
+
+    @property
+    def kind(self) -> PeerKind:
+        """Trust."""
+
+    @property
+    def direction(self) -> Direction | None:
+        """Who opened the connection."""
+
+
+P = TypeVar("P", bound=Placed)
+
+
+class Roles(NamedTuple, Generic[P]):
     """Connected peers by what a message's selection asks of them; the fixed ones are in no other."""
 
-    fixed: tuple[PeerInfo, ...]
-    outbound: tuple[PeerInfo, ...]
-    inbound: tuple[PeerInfo, ...]
+    fixed: tuple[P, ...]
+    outbound: tuple[P, ...]
+    inbound: tuple[P, ...]
 
 
-def roles_of(peers: Sequence[PeerInfo]) -> Roles:
+def roles_of(peers: Sequence[P]) -> Roles[P]:
     """Sort them."""
     fixed_kind, outward = PeerKind.FIXED, Direction.OUTBOUND
-    fixed: list[PeerInfo] = []
-    outbound: list[PeerInfo] = []
-    inbound: list[PeerInfo] = []
+    fixed: list[P] = []
+    outbound: list[P] = []
+    inbound: list[P] = []
     for peer in peers:
         if peer.kind is fixed_kind:
             fixed.append(peer)
@@ -74,23 +92,33 @@ GUESTS = frozenset((PeerKind.SEED, PeerKind.FEELER))
 """Whoever is dialled as one takes no slot from a peer of the network."""
 
 
-class OutboundUse(NamedTuple):
-    """What the outbound slots that are not leaving are used for."""
+class Tally(msgspec.Struct, gc=False):
+    """How many slots of one direction there are that are not leaving. For looking only."""
 
-    filled: int
-    """By others than guests, connected or on the way."""
-    connected: int
-    seeds: tuple[Slot, ...]
+    staying: int = 0
+    """All of them, connected or on the way."""
+    guests: int = 0
+    connected: int = 0
+    seeds: int = 0
     """Those of the connected ones."""
 
 
 class Slots:
-    """All connections of a node, by direction and endpoint."""
+    """All connections of a node, by direction and endpoint.
+
+    Counted as they come and go, not when somebody asks: the pool asks at each of its appointments, and with each
+    connection, when nearly always none or one of 40 has changed, and each of those is another place in memory.
+    """
+
+    __slots__ = ("_inbound", "_outbound", "_roles", "_table", "outbound_changes")
 
     def __init__(self) -> None:
         self._table: ByDirection[Slot] = ByDirection()
-        self._roles: Roles | None = None  # of the connected peers, until something of them changes
-        self._outbound: OutboundUse | None = None  # the same
+        self._outbound = Tally()
+        self._inbound = Tally()
+        self._roles: Roles[Slot] | None = None  # of the connected peers, until they are others
+        self.outbound_changes = 0
+        """How often the outbound peers that are connected and not leaving have become others."""
 
     def __iter__(self) -> Iterator[Slot]:
         yield from self._table.of(Direction.OUTBOUND).values()
@@ -105,7 +133,7 @@ class Slots:
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
-        self._roles = self._outbound = None
+        self._count(slot, 1)
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""
@@ -113,23 +141,48 @@ class Slots:
 
     def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """Free the slot and return it, if there is one."""
-        self._roles = self._outbound = None
-        return self._table.of(direction).pop(endpoint, None)
+        slot = self._table.of(direction).pop(endpoint, None)
+        if slot is not None:
+            self._count(slot, -1)
+        return slot
 
     def connect(self, slot: Slot, info: PeerInfo) -> None:
         """It is connected."""
+        self._count(slot, -1)
         slot.info = info
-        self._roles = self._outbound = None
+        self._count(slot, 1)
 
     def update(self, slot: Slot, info: PeerInfo) -> None:
-        """Something of its peer has changed."""
+        """Something of its peer has changed, who is connected already."""
         slot.info = info
-        self._roles = None
 
     def leave(self, slot: Slot, why: Rule, *, in_peace: bool) -> None:
         """Its close was ordered."""
+        self._count(slot, -1)
         slot.farewell = Farewell(why, in_peace)
-        self._roles = self._outbound = None
+
+    def set_actor(self, endpoint: Endpoint, direction: Direction, actor: Any) -> None:
+        """This is the address of its peer's actor. Raises KeyError if there is no such slot."""
+        self._table.of(direction)[endpoint].actor = actor
+
+    def _count(self, slot: Slot, by: int) -> None:
+        """It has come (1), or goes (-1), as it is now."""
+        if slot.farewell is not None:
+            return
+        kind, is_outbound = slot.kind, slot.direction is Direction.OUTBOUND
+        tally = self._outbound if is_outbound else self._inbound
+        tally.staying += by
+        if kind in GUESTS:
+            tally.guests += by
+        if slot.info is not None:
+            tally.connected += by
+            tally.seeds += by if kind is PeerKind.SEED else 0
+            self.outbound_changes += is_outbound
+            self._roles = None
+
+    def tally(self, direction: Direction) -> Tally:
+        """How many there are of one direction."""
+        return self._outbound if direction is Direction.OUTBOUND else self._inbound
 
     def is_busy(self, endpoint: Endpoint) -> bool:
         """Whether there is a connection, or one on its way, in either direction."""
@@ -141,31 +194,18 @@ class Slots:
 
     def connected(self) -> list[PeerInfo]:
         """Every connected peer that is not leaving, outbound first."""
-        return self.connected_of(Direction.OUTBOUND) + self.connected_of(Direction.INBOUND)
+        return [slot.info for slot in self if slot.info is not None and slot.farewell is None]
 
-    def roles(self) -> Roles:
-        """The same, sorted. Kept: a network's messages come more often than its connections change, and a look at 40
-        peers are as many places in memory."""
+    def connected_slots(self) -> list[Slot]:
+        """The slots of the same, in the same order."""
+        return [slot for slot in self if slot.info is not None and slot.farewell is None]
+
+    def roles(self) -> Roles[Slot]:
+        """The same, sorted. Kept: a network's messages come more often than its connections change."""
         roles = self._roles
         if roles is None:
-            roles = self._roles = roles_of(self.connected())
+            roles = self._roles = roles_of(self.connected_slots())
         return roles
-
-    def outbound_use(self) -> OutboundUse:
-        """Kept as :meth:`roles` are: every populator's interval asks, and nearly always nothing has changed."""
-        use = self._outbound
-        if use is None:
-            slots = self.of(Direction.OUTBOUND)
-            connected = [slot for slot in slots if slot.info is not None]
-            seeds = tuple([slot for slot in connected if slot.kind is PeerKind.SEED])
-            filled = sum([slot.kind not in GUESTS for slot in slots])
-            use = self._outbound = OutboundUse(filled, len(connected), seeds)
-        return use
-
-    def connected_of(self, direction: Direction) -> list[PeerInfo]:
-        """Those of one direction."""
-        slots = self._table.of(direction).values()
-        return [slot.info for slot in slots if slot.info is not None and slot.farewell is None]
 
     def connected_by_id(self, peer_id: str) -> Slot | None:
         """The connected slot of this peer, outbound first."""
@@ -185,9 +225,10 @@ class Slots:
         """Every endpoint in use."""
         return {*self._table.of(Direction.INBOUND), *self._table.of(Direction.OUTBOUND)}
 
-    def ips(self) -> set[str]:
+    def ips(self) -> frozenset[str]:
         """Every address in use, in either direction."""
-        return {endpoint.ip for endpoint in self.endpoints()}
+        inbound, outbound = self._table.of(Direction.INBOUND), self._table.of(Direction.OUTBOUND)
+        return frozenset([endpoint.ip for endpoint in (*inbound, *outbound)])
 
     def outbound_groups(self, private_too: bool = False) -> Counter[bytes]:
         """How many outbound connections each net group has, without those of addresses exempt from group limits.
@@ -195,9 +236,18 @@ class Slots:
         ``private_too``: private addresses are exempt as loopback is.
         """
         outbound = self._table.of(Direction.OUTBOUND)
-        return Counter(net_group(endpoint.ip) for endpoint in outbound if not is_exempt(endpoint.ip, private_too))
+        return Counter([net_group(endpoint.ip) for endpoint in outbound if not is_exempt(endpoint.ip, private_too)])
+
+    def outbound_of_group(self, group: NetGroup) -> int:
+        """How many outbound connections a net group has, exempt or not."""
+        return sum([net_group(endpoint.ip) == group for endpoint in self._table.of(Direction.OUTBOUND)])
 
     def inbound_of_host(self, ip: str) -> int:
         """How many inbound connections that are not leaving come from this address (IPv6: from its /64)."""
-        host = host_key(ip)
-        return sum(host_key(slot.endpoint.ip) == host for slot in self.of(Direction.INBOUND))
+        inbound = self._table.of(Direction.INBOUND)
+        if ":" in ip:
+            host = host_key(ip)
+            same = [endpoint for endpoint in inbound if host_key(endpoint.ip) == host]
+        else:  # An IPv4 address has one spelling: no need to take apart those of a hundred peers for each newcomer.
+            same = [endpoint for endpoint in inbound if endpoint.ip == ip]
+        return sum([inbound[endpoint].farewell is None for endpoint in same])

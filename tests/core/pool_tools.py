@@ -248,8 +248,8 @@ class Driven:
                 assert self.slots[effect.endpoint, effect.direction].connected
                 self.log.answers[effect.ask_id].append(effect)
             elif isinstance(effect, TellPeers):
-                for peer in effect.peers:
-                    self.apply([TellPeer(peer.endpoint, peer.direction or OUT, effect.message)])
+                for to in effect.slots:
+                    self.apply([TellPeer(to.endpoint, to.direction, effect.message)])
             elif isinstance(effect, TellPeer):
                 slot = self.slots[effect.endpoint, effect.direction]
                 self.log.peers_told.append((effect.endpoint, effect.direction, effect.message))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +91,50 @@ def test_groups_are_counted_for_outbound_connections_off_loopback() -> None:
     assert slots.outbound_groups() == {net_group("9.9.0.0"): 2, net_group("8.8.0.0"): 1}
 
 
+def test_outbound_connections_of_a_group_are_counted_for_themselves() -> None:
+    slots = Slots()
+    for ip in ("9.9.1.1", "9.9.2.2", "8.8.1.1", "127.0.0.1"):
+        slots.add(Slot(Endpoint(ip, 1), OUT, PeerKind.NONE))
+    slots.add(Slot(Endpoint("9.9.3.3", 1), IN, PeerKind.NONE))
+    assert [slots.outbound_of_group(net_group(ip)) for ip in ("9.9.4.4", "8.8.4.4", "7.7.4.4")] == [2, 1, 0]
+
+
+def test_inbound_connections_of_a_host_are_counted_while_they_stay() -> None:
+    slots = Slots()
+    for port in (1, 2, 3):
+        for ip in ("9.9.1.1", "2001:db8::1", "2001:db8::2"):
+            slots.add(Slot(Endpoint(ip, port), IN, PeerKind.NONE))
+    slots.add(Slot(Endpoint("9.9.1.1", 1), OUT, PeerKind.NONE))
+    for ip in ("9.9.1.2", "2001:db8:0:1::1"):
+        slots.add(Slot(Endpoint(ip, 1), IN, PeerKind.NONE))
+    leaving = slots.get(Endpoint("9.9.1.1", 3), IN)
+    assert leaving is not None
+    slots.leave(leaving, rules.STOPPING, in_peace=True)
+    assert slots.inbound_of_host("9.9.1.1") == 2
+    assert slots.inbound_of_host("2001:db8::3") == 6, "a /64 is one host"
+    assert slots.inbound_of_host("2001:db8:0:2::1") == 0
+    assert slots.inbound_of_host("9.9.1.3") == 0
+
+
+def test_a_slot_keeps_the_address_of_its_actor_and_nothing_alive_by_that() -> None:
+    class Address:
+        slots: Slots
+
+    slots, address = Slots(), Address()
+    address.slots = slots  # as an address leads to its actor, and that to its parent
+    slots.add(Slot(at(1), OUT, PeerKind.NONE))
+    slots.set_actor(at(1), OUT, address)
+    slot = slots.get(at(1), OUT)
+    assert slot is not None
+    assert slot.actor is address
+    with pytest.raises(KeyError):
+        slots.set_actor(at(1), IN, address)
+    kept = weakref.ref(address)
+    del slots, slot, address
+    gc.collect()
+    assert kept() is None
+
+
 CHANGES = st.tuples(
     st.sampled_from(["add", "connect", "update", "leave", "pop"]),
     st.integers(1, 2),
@@ -99,7 +146,9 @@ CHANGES = st.tuples(
 @given(st.lists(CHANGES, max_size=60))
 def test_what_is_kept_of_the_slots_is_as_they_are_now(changes: list[tuple[str, int, Direction, PeerKind]]) -> None:
     slots = Slots()
+    outbound: list[Slot] = []
     for change, number, direction, kind in changes:
+        before = slots.outbound_changes
         slot = slots.get(at(number), direction)
         if change == "add" and slot is None:
             slots.add(Slot(at(number), direction, kind))
@@ -111,11 +160,18 @@ def test_what_is_kept_of_the_slots_is_as_they_are_now(changes: list[tuple[str, i
             slots.leave(slot, rules.STOPPING, in_peace=True)
         elif change == "pop":
             slots.pop(at(number), direction)
-        use, outbound = slots.outbound_use(), slots.of(OUT)
-        assert use.filled == sum(slot.kind in (PeerKind.NONE, PeerKind.FIXED) for slot in outbound)
-        assert use.connected == len(slots.connected_of(OUT))
-        assert list(use.seeds) == [it for it in outbound if it.info is not None and it.kind is PeerKind.SEED]
+        for one in Direction:
+            staying, tally = slots.of(one), slots.tally(one)
+            connected = [slot for slot in staying if slot.info is not None]
+            assert tally.staying == len(staying)
+            assert tally.guests == sum(slot.kind in (PeerKind.SEED, PeerKind.FEELER) for slot in staying)
+            assert tally.connected == len(connected)
+            assert tally.seeds == sum(slot.kind is PeerKind.SEED for slot in connected)
+            if one is OUT and connected != outbound:
+                assert slots.outbound_changes > before
+                outbound = connected
         roles = slots.roles()
-        assert roles == roles_of(slots.connected())
+        assert roles == roles_of(slots.connected_slots())
+        assert [slot.info for slot in slots.connected_slots()] == slots.connected()
         assert all(peer.kind is PeerKind.FIXED for peer in roles.fixed)
         assert all(peer.direction is IN and peer.kind is not PeerKind.FIXED for peer in roles.inbound)
