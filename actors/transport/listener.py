@@ -27,6 +27,7 @@ from actors.transport.events import (
 )
 from actors.transport.handover import HandOver, frame_bytes
 from actors.transport.port import StreamSocket
+from actors.transport.precedents import Upgrade, header_lines, known_request, remember_request
 from actors.transport.upgrade import MAX_HEAD_BYTES, ExtraHeaders, headers_of
 from core.ids import CloseCode
 
@@ -60,6 +61,7 @@ class ListenerChannel(Channel):
     """
 
     __slots__ = (
+        "_answer",
         "_early_bytes",
         "_frame_left",
         "_is_upgrading",
@@ -67,7 +69,6 @@ class ListenerChannel(Channel):
         "_path",
         "_phase",
         "_raw",
-        "_response",
         "_scanned",
         "_server",
     )
@@ -83,7 +84,7 @@ class ListenerChannel(Channel):
         super().__init__(stream, None, max_message_bytes=max_message_bytes, max_queued_bytes=max_queued_bytes)
         self._most_queued_bytes = max_queued_bytes
         self._max_queued_bytes = NOT_OPEN
-        self._server: ServerProtocol | None = None  # from the first byte until the answer
+        self._server: ServerProtocol | None = None  # while the request is read and judged
         self._path = path
         self._phase = _Phase.HEAD
         self._is_upgrading = True
@@ -91,7 +92,7 @@ class ListenerChannel(Channel):
         self._scanned = 0  # bytes of the head that the parser has
         self._early_bytes = 0
         self._frame_left = 0  # bytes of the current frame that the parser lacks
-        self._response: Response | None = None
+        self._answer = b""  # to a request that is good
 
     @property
     def wants_read(self) -> bool:
@@ -101,16 +102,10 @@ class ListenerChannel(Channel):
 
     def accept(self, extra_headers: ExtraHeaders = ()) -> list[ChannelEvent]:
         """Answer ``UpgradeRequested`` with 101. Returns what a hasty opener has sent already."""
-        server, response = self._server, self._response
-        if self._phase is not _Phase.ASKED or response is None or server is None or self._closed:
+        if self._phase is not _Phase.ASKED or self._closed:
             raise RuntimeError("accept() answers UpgradeRequested, once")
-        for name, value in extra_headers:
-            response.headers[name] = value
-        server.send_response(response)
-        for data in server.data_to_send():
-            self._queue(data)
-        self._server = self._response = None
-        self._drop_core()  # and with it the request: 7 KB that a mute opener would hold
+        self._queue(self._answer.removesuffix(b"\r\n") + header_lines(tuple(extra_headers)))
+        self._answer = b""
         self.flush()
         self._phase = _Phase.FIRST
         self._max_queued_bytes = self._most_queued_bytes
@@ -197,6 +192,10 @@ class ListenerChannel(Channel):
             self._refuse(431, events, f"HTTP head of more than {MAX_HEAD_BYTES} bytes")
             return
         upto = end if complete else len(self._raw)
+        head = bytes(self._raw[:upto]) if complete and not self._scanned else b""
+        if head and (known := known_request(head)) is not None and self._is_ours(known.target):
+            self._ask(known, upto, events)
+            return
         server = self._server
         if server is None:
             self._server = server = ServerProtocol(max_size=self._max_message_bytes, logger=QUIET)
@@ -209,13 +208,20 @@ class ListenerChannel(Channel):
             too_large = isinstance(error, (RequestLineTooLong, HeaderLineTooLong, TooManyHeaders))
             self._refuse(431 if too_large else 400, events, text_of(error.__cause__ or error))
         elif received and isinstance(received[0], Request):
-            del self._raw[:upto]
-            self._on_request(server, received[0], events)
+            found = self._judge(server, received[0], events)
+            if found is not None:
+                if head:
+                    remember_request(head, found)
+                self._ask(found, upto, events)
 
-    def _on_request(self, server: ServerProtocol, request: Request, events: list[ChannelEvent]) -> None:
-        if request.path.partition("?")[0] != self._path:
+    def _is_ours(self, target: str) -> bool:
+        return target.partition("?")[0] == self._path
+
+    def _judge(self, server: ServerProtocol, request: Request, events: list[ChannelEvent]) -> Upgrade | None:
+        """What websockets finds of a request; one that is not good is answered."""
+        if not self._is_ours(request.path):
             self._refuse(400, events, f"no WebSocket at {request.path[:80]}")
-            return
+            return None
         response = server.accept(request)
         del response.headers["Date"]  # needs a clock, and lisk-p2p sends none
         if response.status_code != 101:
@@ -223,10 +229,17 @@ class ListenerChannel(Channel):
             self._respond_and_abort(response)
             reason = f"answered with HTTP status {response.status_code}: {text_of(why)}"
             events.append(Closed(CloseCode.ABNORMAL, False, reason))
-            return
-        self._response = response
+            return None
+        return Upgrade(request.path, headers_of(request.headers), response.serialize())
+
+    def _ask(self, upgrade: Upgrade, head_bytes: int, events: list[ChannelEvent]) -> None:
+        """A good request: it is the actor's to answer."""
+        del self._raw[:head_bytes]
+        self._server = None
+        self._drop_core()  # and with it the request: 7 KB that a mute opener would hold
+        self._answer = upgrade.answer
         self._phase = _Phase.ASKED
-        events.append(UpgradeRequested(request.path, headers_of(request.headers)))
+        events.append(UpgradeRequested(upgrade.target, upgrade.headers))
 
     def _read_first(self, events: list[ChannelEvent]) -> None:
         """Feed the parser one frame at a time until a whole message is out; leave the rest in ``_raw``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from websockets.client import ClientProtocol
 from websockets.http11 import Response
 from websockets.uri import WebSocketURI
+from websockets.utils import generate_key
 
 from actors.transport.channel import (
     DEFAULT_MAX_MESSAGE_BYTES,
@@ -22,6 +23,7 @@ from actors.transport.events import (
     UpgradeRefused,
 )
 from actors.transport.port import Network
+from actors.transport.precedents import known_answer, remember_answer, upgrade_request
 from actors.transport.upgrade import MAX_HEAD_BYTES, ExtraHeaders, headers_of
 from core.ids import CloseCode, Endpoint
 from core.traffic import TrafficCount
@@ -41,6 +43,7 @@ class OpenerChannel(Channel):
         "_head_bytes",
         "_head_done",
         "_is_upgrading",
+        "_key",
         "_most_queued_bytes",
         "_request",
         "_tail",
@@ -72,6 +75,8 @@ class OpenerChannel(Channel):
         self._most_queued_bytes = max_queued_bytes
         self._max_queued_bytes = NOT_OPEN
         self._request = endpoint, target, tuple(extra_headers)
+        self._key = ""  # of the request
+        self._client: ClientProtocol | None = None  # while an answer is read and judged
         self._connecting = True
         self._is_upgrading = True
         self._head_bytes = 0
@@ -80,21 +85,21 @@ class OpenerChannel(Channel):
         self._keys = CORE_DRAWS if masks is None else masks
 
     def _ask_for_upgrade(self) -> None:
-        """Queue the request. Not before TCP stands: most dials of a node whose addresses are old come to nothing, and
-        a core takes 10 KB and a tenth of a millisecond."""
-        endpoint, target, extra_headers = self._request
-        del self._request
-        path, _, query = target.partition("?")
-        uri = WebSocketURI(False, endpoint.ip, endpoint.port, path, query)
-        self._have_aside().protocol = self._client = client = ClientProtocol(
-            uri, max_size=self._max_message_bytes, logger=QUIET
-        )
-        request = client.connect()
-        for name, value in extra_headers:
-            request.headers[name] = value
-        client.send_request(request)
-        for data in client.data_to_send():
-            self._queue(data)
+        """Queue the request. Not before TCP stands: most dials of a node whose addresses are old come to nothing."""
+        self._key = generate_key()
+        self._queue(upgrade_request(*self._request, self._key))
+
+    def _judge(self) -> ClientProtocol:
+        """websockets' core, for an answer that is not like an earlier one."""
+        client = self._client
+        if client is None:
+            endpoint, target, _ = self._request
+            path, _, query = target.partition("?")
+            uri = WebSocketURI(False, endpoint.ip, endpoint.port, path, query)
+            self._client = client = ClientProtocol(uri, max_size=self._max_message_bytes, logger=QUIET)
+            client.key = self._key
+            self._have_aside().protocol = client
+        return client
 
     def as_plain(self) -> Channel:
         """After ``Opened``: the same connection as a channel like any other, from now on instead of this one.
@@ -137,17 +142,23 @@ class OpenerChannel(Channel):
 
     def _feed_upgrade(self, data: bytes, events: list[ChannelEvent]) -> None:
         # Up to the end of the head the core gets everything and not a byte further: frames begin where ours are read.
-        cut = len(data)
+        cut, head = len(data), b""
         if not self._head_done:
             seen = self._tail + data
             end = seen.find(b"\r\n\r\n")
             if end >= 0:
                 cut = end + 4 - len(self._tail)
                 self._head_done = True
+                head = data[:cut] if not self._head_bytes else b""  # if it came in one piece
             self._tail = seen[-3:]
-        self._client.receive_data(data[:cut])
         self._head_bytes += cut
-        self._check_upgrade(events)
+        headers = known_answer(head, self._key) if head else None
+        if headers is not None:
+            self._open(headers, events)
+        else:
+            client = self._judge()
+            client.receive_data(data[:cut])
+            self._check_upgrade(client, head, events)
         if cut < len(data) and not self._closed:
             feed = self._feed_upgrade if self._is_upgrading else self._feed
             feed(data[cut:], events)
@@ -155,33 +166,41 @@ class OpenerChannel(Channel):
     def _on_end_of_stream(self, events: list[ChannelEvent]) -> None:
         if self._is_upgrading:
             # A refusal may have a body that only the end of the stream delimits.
-            self._client.receive_eof()
-            self._check_upgrade(events)
+            client = self._judge()
+            client.receive_eof()
+            self._check_upgrade(client, b"", events)
         if not self._closed:
             super()._on_end_of_stream(events)
 
-    def _check_upgrade(self, events: list[ChannelEvent]) -> None:
-        received = self._client.events_received()
+    def _check_upgrade(self, client: ClientProtocol, head: bytes, events: list[ChannelEvent]) -> None:
+        """What websockets finds of what it was given; ``head``: all of it, if that is a head that came in one piece."""
+        received = client.events_received()
+        error = client.handshake_exc
         if received and isinstance(received[0], Response):
             response = received[0]
-            if self._client.handshake_exc is not None:
-                self._refused(response, events)
+            if error is not None:
+                self._refused(response, error, events)
                 return
-            self._is_upgrading, self._max_queued_bytes = False, self._most_queued_bytes
-            self._tail, self._head_bytes = b"", 0
-            events.append(Opened(headers_of(response.headers)))
-            self._drop_core()  # and with it the request and the response
-            del self._client
-        elif self._client.handshake_exc is not None:
-            cause = self._client.handshake_exc.__cause__ or self._client.handshake_exc
+            headers = headers_of(response.headers)
+            if head:
+                remember_answer(head, self._key, headers)
+            self._open(headers, events)
+        elif error is not None:
+            cause = error.__cause__ or error
             self._end(Closed(CloseCode.PROTOCOL_ERROR, False, f"no valid HTTP response: {text_of(cause)}"), events)
         elif self._head_bytes > MAX_HEAD_BYTES:
             self._end(Closed(CloseCode.PROTOCOL_ERROR, False, "no valid HTTP response: too large"), events)
 
-    def _refused(self, response: Response, events: list[ChannelEvent]) -> None:
+    def _open(self, headers: Mapping[str, str], events: list[ChannelEvent]) -> None:
+        self._is_upgrading, self._max_queued_bytes = False, self._most_queued_bytes
+        self._client = None
+        self._drop_core()  # and with it the response
+        events.append(Opened(headers))
+
+    def _refused(self, response: Response, error: Exception, events: list[ChannelEvent]) -> None:
         why = f"the upgrade was answered with HTTP status {response.status_code}"
         body = bytes(response.body[: 4 * MAX_REFUSAL_CHARS]).decode(errors="replace")[:MAX_REFUSAL_CHARS]
         if response.status_code == 101:  # said yes, in a way that RFC 6455 section 4.1 tells us to refuse
-            body = text_of(self._client.handshake_exc or ValueError("invalid upgrade"))
+            body = text_of(error)
         events.append(UpgradeRefused(response.status_code, body))
         self._end(Closed(CloseCode.ABNORMAL, False, why), events)

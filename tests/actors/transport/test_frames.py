@@ -181,6 +181,15 @@ def test_a_close_frame_is_read_as_websockets_reads_it_or_not_at_all(
     assert read_close(data, is_server, max_bytes) == judged(data, masked=is_server, max_bytes=max_bytes)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("text", [b"", b"bye", b"\xff", b"\xc3", "ä".encode() * 61, b"x" * 123, b"x" * 124])
+def test_the_text_of_a_close_frame_is_short_and_utf_8(text: bytes, masked: bool) -> None:
+    payload = b"\x03\xe8" + text
+    data = masked_frame(FINAL_CLOSE, payload, KEY) if masked else plain_frame(FINAL_CLOSE, payload)
+    for max_bytes in (len(payload) - 1, len(payload)):
+        assert read_close(data, masked, max_bytes) == judged(data, masked=masked, max_bytes=max_bytes)
+
+
 def test_a_close_frame_without_a_code_has_the_code_that_stands_for_none() -> None:
     assert read_close(plain_frame(FINAL_CLOSE, b""), False, 1000) == (NO_CLOSE_CODE, "")
     assert not may_be_sent(NO_CLOSE_CODE)
