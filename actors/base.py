@@ -311,7 +311,7 @@ class HouseActor(Actor):  # type: ignore[misc]
         if self._wakes_at < NEVER:
             self._later_wakes = (self._wakes_at, *self._later_wakes)
         self._wakes_at = at
-        self.wakeupAfter(at - now)
+        self._myRef.wakeupAfter(at - now, None)  # all that wakeupAfter() does
 
     def catch_up(self) -> None:
         """Init is done: handle what came before it, in the order in which it came."""

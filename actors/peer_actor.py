@@ -71,7 +71,8 @@ class PeerActor(PeerDesk):
 
     def _make_link(self, charter: Charter, direction: Direction, endpoint: Endpoint, kind: PeerKind) -> Link:
         self._adopt_charter(charter)
-        now = self.now()
+        environment, check = self.environment, charter.config.peer_handshake_check
+        now = environment.now()
         return Link(
             direction=direction,
             endpoint=endpoint,
@@ -79,9 +80,9 @@ class PeerActor(PeerDesk):
             dialect=languages_of(charter.config).main,
             own=charter.node_info,
             settings=LinkSettings.from_config(charter.config),
-            rng=self.environment.common_rng(),
-            wall_offset_s=self.environment.wall_now() - now,
-            review=HandshakeCheck(charter.config.peer_handshake_check, self.log).of(endpoint, direction),
+            rng=environment.common_rng(),
+            wall_offset_s=environment.wall_now() - now,
+            review=None if check is None else HandshakeCheck(check, self.log).of(endpoint, direction),
         )
 
     def _languages(self) -> Languages:
