@@ -79,8 +79,7 @@ class DeployedPool(PeerPool):
     def do_dial_peer(self, effect: DialPeer) -> None:
         """On the host that has the fewest peers."""
         if not self._hosts:
-            lost = PeerClosed(effect.endpoint, Direction.OUTBOUND, False, CloseCode.ABNORMAL, "no edge host", True)
-            self.apply(self.pool.on_closed(lost, self.now()))
+            self._lose(PeerClosed(effect.endpoint, Direction.OUTBOUND, False, CloseCode.ABNORMAL, "no edge host", True))
             return
         loads = list(self._host_of.values())
         self._next_host = min(self._hosts, key=loads.count)
@@ -93,8 +92,7 @@ class DeployedPool(PeerPool):
         host = next((host for server, host in self._servers if asked is not None and server == asked[0]), None)
         if host is None:
             self.asker(effect.ask_id)
-            lost = PeerClosed(effect.endpoint, Direction.INBOUND, False, CloseCode.ABNORMAL, "unknown host", True)
-            self.apply(self.pool.on_closed(lost, self.now()))
+            self._lose(PeerClosed(effect.endpoint, Direction.INBOUND, False, CloseCode.ABNORMAL, "unknown host", True))
             return
         self._next_host = host
         self._host_of[(Direction.INBOUND, effect.endpoint)] = host
@@ -107,8 +105,7 @@ class DeployedPool(PeerPool):
         self._tell_server(self._next_host, PeerPlaced(peer))
         return peer
 
-    @property
-    def _wanted_spares(self) -> int:
+    def _count_wanted_spares(self) -> int:
         return 0
 
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
@@ -119,9 +116,10 @@ class DeployedPool(PeerPool):
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Any) -> None:
         """A peer's actor is gone."""
-        for (direction, endpoint), host in self._host_of.items():
-            if self._is_actor_of(direction, endpoint, message.childAddress):
-                self._tell_server(host, PeerLeft(message.childAddress))
+        for key, host in self._host_of.items():
+            peer = self._peer(*key)
+            if peer is not None and peer == message.childAddress:
+                self._tell_server(host, PeerLeft(peer))
         super().receiveMsg_ChildActorExited(message, sender)
         self._tidy()
 
@@ -132,8 +130,12 @@ class DeployedPool(PeerPool):
     def _forget_peer(self, direction: Direction, endpoint: Endpoint, why: str) -> None:
         self._host_of.pop((direction, endpoint), None)
         if self._peer(direction, endpoint) is not None:
-            lost = PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, why, False)
-            self.apply(self.pool.on_closed(lost, self.now()))
+            self._lose(PeerClosed(endpoint, direction, True, CloseCode.ABNORMAL, why, False))
+
+    def _lose(self, lost: PeerClosed) -> None:
+        """A peer that says nothing itself. Whatever message this is part of, a fixed one is dialled again."""
+        self.apply(self.pool.on_closed(lost, self.now()))
+        self._is_as_before = False
 
 
 class DeployedNode(Node):

@@ -50,7 +50,7 @@ from core.house_messages import (
     PeerUpdated,
     ResolveHosts,
 )
-from core.ids import CloseCode, Direction, Endpoint
+from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.link_settings import LinkSettings
 from core.messages import (
     ActorMessage,
@@ -70,6 +70,7 @@ from core.messages import (
 from core.pool_guarded import GuardedPool
 from core.pool_settings import PoolSettings
 from core.select import Selection
+from core.slots import Slot
 
 REFILL_PAUSE_S = 0.01
 """Before spare peers are made, where they are kept."""
@@ -98,8 +99,10 @@ class PeerPool(AskedActor):
         self._resolver: Any = None
         self._spares: list[Any] = []  # InboundPeers without a connection, where making one takes time
         self._unserved: list[CreateInbound] = []  # those who wait for one, in order
+        self._spares_wanted = 0
         self._refill_at: float | None = None
-        self._is_as_before = False  # nothing is due earlier than before this message
+        self._due_at: float | None = None
+        self._is_as_before = False  # this message changes nothing of when something is due
 
     @property
     def pool(self) -> GuardedPool:
@@ -125,33 +128,35 @@ class PeerPool(AskedActor):
                 guarded("peer_selection_for_request", config.peer_selection_for_request, self.log),
             ),
         )
+        self._spares_wanted = self._count_wanted_spares()
         self.apply(self.pool.start(self.now()))
         self._plan_refill(self.now())
         self.catch_up()
 
     def deadline(self) -> float | None:
-        """The pool's, or when a spare peer is to be made."""
-        return earliest(self._pool.next_deadline(), self._refill_at) if self._pool is not None else None
+        """The pool's, or when a spare peer is to be made; as it was after the last message."""
+        return self._due_at
 
     def _arm(self) -> None:
-        """Not after what brings nothing forward, which most messages are."""
+        """Not after what changes nothing of that, which most messages are. Of each appointment it is asked three times
+        when it is: worked out once."""
         if self._is_as_before:
             self._is_as_before = False
-        else:
-            super()._arm()
+            return
+        self._due_at = earliest(self._pool.next_deadline(), self._refill_at) if self._pool is not None else None
+        super()._arm()
 
     def on_time(self, now: float) -> None:
         """Populate, shuffle, redial, rediscover."""
         if self._refill_at is not None and self._refill_at <= now:
-            missing = self._wanted_spares - len(self._spares) + len(self._unserved)
+            missing = self._spares_wanted - len(self._spares) + len(self._unserved)
             self._spares += [self._make_peer(Direction.INBOUND) for _ in range(min(missing, SPARES_AT_ONCE))]
             while self._unserved and self._spares:
                 self._serve(self._unserved.pop(0))
             self._plan_refill(now)
         self.apply(self.pool.on_time(now))
 
-    @property
-    def _wanted_spares(self) -> int:
+    def _count_wanted_spares(self) -> int:
         return getattr(self._myRef, "spare_peers", 0) if self.need_charter().config.max_inbound_connections else 0
 
     def _plan_refill(self, now: float) -> None:
@@ -159,20 +164,23 @@ class PeerPool(AskedActor):
         if self._unserved:
             self._refill_at = now
         else:
-            self._refill_at = now + REFILL_PAUSE_S if len(self._spares) < self._wanted_spares else None
+            self._refill_at = now + REFILL_PAUSE_S if len(self._spares) < self._spares_wanted else None
 
     # ---- server and book ----
 
     def receiveMsg_AdmitInbound(self, message: AdmitInbound, sender: Any) -> None:
         """Room for a checked opener?"""
+        self._is_as_before = not self._spares_wanted
         self.apply(self.pool.on_admit(message.peer, self.remember_asker(sender, message.request_id)))
 
     def receiveMsg_ChosenPeers(self, message: ChosenPeers, sender: Any) -> None:
         """Whom the book chose."""
+        self._is_as_before = True
         self.apply(self.pool.on_chosen(message, self.now()))
 
     def receiveMsg_FeelerChosen(self, message: FeelerChosen, sender: Any) -> None:
         """Whom the book wants tried out."""
+        self._is_as_before = True
         self.apply(self.pool.on_feeler_chosen(message, self.now()))
 
     def receiveMsg_DialAnchors(self, message: DialAnchors, sender: Any) -> None:
@@ -198,6 +206,7 @@ class PeerPool(AskedActor):
 
     def receiveMsg_PeerConnected(self, message: PeerConnected, sender: Any) -> None:
         """A peer carries messages."""
+        self._is_as_before = message.peer.kind is not PeerKind.FIXED
         self.apply(self.pool.on_connected(message.peer, self.now()))
 
     def receiveMsg_PeerUpdated(self, message: PeerUpdated, sender: Any) -> None:
@@ -208,8 +217,10 @@ class PeerPool(AskedActor):
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:
         """A peer's last message: it only refuses what is still on its way to it, until it may go."""
         self.send(sender, PeerDismissed())
-        if self._is_actor_of(message.direction, message.endpoint, sender):
+        slot = self.pool.slots.get(message.endpoint, message.direction)
+        if slot is not None and _is_actor_of(slot, sender):
             self._expect_the_end_of(sender)
+            self._is_as_before = slot.kind is not PeerKind.FIXED  # those are dialled again after a while
             self.apply(self.pool.on_closed(message, self.now()))
 
     def receiveMsg_HostsResolved(self, message: HostsResolved, sender: Any) -> None:
@@ -221,6 +232,7 @@ class PeerPool(AskedActor):
         gone = message.childAddress
         if gone in self._dismissed:
             self._dismissed.remove(gone)
+            self._is_as_before = True
             return
         if self._resolver is not None and self._resolver == gone:
             self._resolver = None
@@ -230,7 +242,7 @@ class PeerPool(AskedActor):
             self._spares.remove(gone)
             self._refill_at = self.now() + SPARE_LOST_PAUSE_S
             return
-        slot = next((slot for slot in self.pool.slots if slot.actor is not None and slot.actor == gone), None)
+        slot = next((slot for slot in self.pool.slots if _is_actor_of(slot, gone)), None)
         if slot is not None:
             for asker in self._seekers:
                 self.send(asker, PeerGone(slot.endpoint.peer_id, crashed=True))
@@ -326,7 +338,7 @@ class PeerPool(AskedActor):
 
     def do_create_inbound(self, effect: CreateInbound) -> None:
         """Create the peer that takes the connection over; where that takes time, one after the other, as they come."""
-        if self._wanted_spares and not self._spares:
+        if self._spares_wanted and not self._spares:
             self._unserved.append(effect)
         else:
             self._serve(effect)
@@ -354,11 +366,6 @@ class PeerPool(AskedActor):
                 break
         slot = self.pool.slots.get(endpoint, direction)
         return slot.actor if slot is not None else None
-
-    def _is_actor_of(self, direction: Direction, endpoint: Endpoint, address: Any) -> bool:
-        """Whether this is the actor of the peer that has the slot now."""
-        slot = self.pool.slots.get(endpoint, direction)
-        return slot is not None and slot.actor is not None and bool(slot.actor == address)
 
     def do_resolve_seed_names(self, effect: ResolveSeedNames) -> None:
         """Have names looked up by an actor that may wait."""
@@ -389,3 +396,7 @@ class PeerPool(AskedActor):
         elif asked is not None:
             asker, request_id = asked
             self.send(asker, Failed(request_id, PeerNotFound(f"{effect.endpoint.peer_id} is gone")))
+
+
+def _is_actor_of(slot: Slot, address: Any) -> bool:
+    return slot.actor is not None and bool(slot.actor == address)

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from math import inf
 from random import Random
 
 from core import rules, select
@@ -53,6 +53,8 @@ class GuardedPool(Pool):
         self._feelers = Feelers(settings.feeler_interval_s if wanted else 0.0, rng)
         self._connected_since: dict[Endpoint, float] = {}
         self._kept: tuple[Endpoint, ...] = ()
+        self._judged_at_change = -1  # how often outbound peers had changed when anchors were last looked for
+        self._next_since = inf  # when the peer was connected that is the next one, once it is old enough
 
     # ---- start, clock, stop ----
 
@@ -70,11 +72,12 @@ class GuardedPool(Pool):
         """Do what is due."""
         if self._stopping:
             return []
-        due = super().on_time(now)
+        effects = super().on_time(now)
         if self._feelers.is_due(now):
             self._ask_for_feeler(now)
         self._keep_anchors(now - ANCHOR_AGE_S)
-        return due + self._flush()
+        effects += self._flush()
+        return effects
 
     def stop(self) -> list[Effect]:
         """Close every connection, the anchors of the next start written down before."""
@@ -87,7 +90,10 @@ class GuardedPool(Pool):
     def _ask_for_feeler(self, now: float) -> None:
         """While a slot is free every dial tries somebody out anyway. One feeler at a time."""
         slots = self._slots
-        if self._free_outbound() > 0 or any(slot.kind is PeerKind.FEELER for slot in slots.of(Direction.OUTBOUND)):
+        if self._free_outbound() > 0:
+            return
+        guests = slots.of(Direction.OUTBOUND) if slots.tally(Direction.OUTBOUND).guests else ()
+        if any(slot.kind is PeerKind.FEELER for slot in guests):
             return
         excluded = slots.endpoints().union(self._avoided.endpoints(now), self._kinds)
         connected = frozenset([slot.endpoint for slot in slots.connected_slots()])
@@ -138,19 +144,27 @@ class GuardedPool(Pool):
 
     def on_book_replaced(self, now: float) -> list[Effect]:
         """A new book has taken the anchors out of storage, and does not know the present ones."""
-        self._kept = ()
+        self._kept, self._judged_at_change = (), -1
         self._keep_anchors(now - ANCHOR_AGE_S)
         return super().on_book_replaced(now)
 
     def _keep_anchors(self, connected_until: float) -> None:
         """Tell the book the outbound peers that have stayed longest, those connected before ``connected_until``."""
-        wanted = self._settings.anchor_connections
-        if not wanted:
-            return
+        wanted, changes = self._settings.anchor_connections, self._slots.outbound_changes
+        if not wanted or (changes == self._judged_at_change and connected_until < self._next_since):
+            return  # as at the last look: asked at every appointment, and each peer is a place in memory
+        self._judged_at_change, self._next_since = changes, inf
+        staying: list[Endpoint] = []
         # In the order in which they were connected: those that come first are nearly always the ones.
-        since = self._connected_since.items()
-        staying = (it for it, at in since if at <= connected_until and self._may_anchor(it))
-        anchors = tuple(islice(staying, wanted))
+        for endpoint, since in self._connected_since.items():
+            if len(staying) == wanted:
+                break
+            if self._may_anchor(endpoint):
+                if since > connected_until:
+                    self._next_since = since
+                    break
+                staying.append(endpoint)
+        anchors = tuple(staying)
         # Nobody connected, as in an outage, is no reason to forget who was.
         if anchors and anchors != self._kept:
             self._kept = anchors

@@ -21,6 +21,8 @@ class Redial:
     connected, in either direction, until :meth:`lost` says that it is not.
     """
 
+    __slots__ = ("_due_at", "_first_pause_s", "_losses")
+
     def __init__(self, endpoints: Sequence[Endpoint], first_pause_s: float) -> None:
         self._first_pause_s = min(FIRST_PAUSE_S, first_pause_s)
         self._due_at: dict[Endpoint, float] = {endpoint: float("-inf") for endpoint in endpoints}
@@ -28,7 +30,7 @@ class Redial:
 
     def next_deadline(self) -> float | None:
         """When the next fixed peer is to be dialled."""
-        return min(self._due_at.values(), default=None)
+        return min(self._due_at.values()) if self._due_at else None
 
     def waiting(self) -> int:
         """How many fixed peers are neither connected nor being dialled."""
@@ -36,6 +38,8 @@ class Redial:
 
     def due(self, now: float) -> list[Endpoint]:
         """The fixed peers to dial now; each is asked for again only after :meth:`lost`."""
+        if not self._due_at:
+            return []  # most nodes have no fixed peers
         due = [endpoint for endpoint, at in self._due_at.items() if at <= now]
         for endpoint in due:
             del self._due_at[endpoint]

@@ -110,6 +110,8 @@ class SeedNames:
 
     def to_resolve(self, now: float, older_than_s: float = FRESH_S) -> tuple[str, ...]:
         """The hosts to look up now; each is open until :meth:`resolved` or :meth:`failed`."""
+        if not self._hosts:
+            return ()
         due = tuple(
             host
             for host in self._hosts

@@ -11,6 +11,8 @@ from core.pool_settings import PoolSettings
 class Timetable:
     """Three recurring appointments; each ``..._is_due`` answers True once per appointment. Monotonic seconds."""
 
+    __slots__ = ("_populate_at", "_rng", "_seeds_at", "_settings", "_shuffle_at", "_shuffle_window_ends_at")
+
     def __init__(self, settings: PoolSettings, rng: Random) -> None:
         self._settings = settings
         self._rng = rng

@@ -312,6 +312,28 @@ def test_a_new_book_hears_who_is_connected_and_is_asked(rig: Rig) -> None:
     assert peer.need_charter().rooms.book == new.address
 
 
+@pytest.mark.parametrize("crashes", [False, True])
+def test_a_fixed_peer_that_is_lost_is_dialled_again_after_a_second(
+    world: World, rigs: list[Rig], complaints: Complaints, crashes: bool
+) -> None:
+    rig = Rig(world, init=False, fixed_peers=[THERE.peer_id])
+    rigs.append(rig)
+    listener = Listener(world, THERE)
+    rig.listeners.append(listener)
+    rig.init()
+    remote = listener.introduced(node_info("fixed"))
+    if crashes:
+        override(world.alive(OutboundPeer)[0], "receiveMsg_NodeInfoChanged", broken)
+        rig.node.tell(rig.address, NodeInfoChanged(rig.own))
+        complaints.expect("OutboundPeer failed on NodeInfoChanged")
+    else:
+        remote.hang_up()
+    world.run(0.9)
+    assert world.alive(OutboundPeer) == []
+    world.run(0.2)
+    assert len(world.alive(OutboundPeer)) == 1, "it was not waited for the populator's interval"
+
+
 def test_a_crashed_peer_frees_its_slot(rig: Rig, complaints: Complaints) -> None:
     remote = rig.dial()
     (peer,) = rig.world.alive(OutboundPeer)
