@@ -98,8 +98,9 @@ class ChoosingBook(HouseActor):
         return self.environment.wall_now()
 
     def _told(self, decisions: Iterable[Decision]) -> None:
-        """Tell the node what was decided."""
-        self.tell_decisions(self._news.of(decisions))
+        """Tell the node what was decided, if anything was."""
+        if decisions:
+            self.tell_decisions(self._news.of(decisions))
 
 
 def peer_info(entry: EntryView) -> PeerInfo:

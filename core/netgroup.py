@@ -38,6 +38,8 @@ _MOST_KNOWN = 16_384
 class NetClass(enum.IntEnum):
     """How far an address reaches. The order is that of reach: a wider class has a smaller number."""
 
+    __hash__ = int.__hash__  # Enum's own is a function of Python
+
     PUBLIC = 0
     """Anything else, documentation ranges included: they are never routed, so they cost one failed dial."""
     PRIVATE = 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import compress
+from operator import attrgetter, itemgetter
 from random import Random
 
 from core.ids import Endpoint
@@ -18,6 +20,9 @@ KEPT_FROM_ANSWERS = 2
 """An answer is kept from the time on at which twice the longest answer may be told (400 addresses with the default).
 A smaller book shows half of itself in any answer, so that keeping one hides little; and as this protocol knows no other
 gossip than these answers, a node that has just started, or a small network, would tell the same few peers all day."""
+
+_ip_of = itemgetter(0)
+_class_of = attrgetter("net_class")
 
 AskerClass = tuple[NetClass, int] | None
 """How far the asker's address reaches, and its length in bytes. Each class has its own answer: a node that is reachable
@@ -69,15 +74,33 @@ class KeptAnswers:
 
 
 def fit_for(requester_ip: str | None, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    """What of an answer this asker gets: not itself, nor what it could not reach anyway (private or loopback addresses,
-    asked from further away), which would only draw a map of our LAN.
+    """What of an answer this asker gets: not itself, nor what it could not reach anyway.
 
     Raises ValueError if ``requester_ip`` is no address.
     """
+    return without_asker(requester_ip, within_reach(requester_ip, endpoints))
+
+
+def within_reach(requester_ip: str | None, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Without the private and loopback addresses, if asked from further away: they would only draw a map of our LAN.
+
+    The same for all askers of a class. Raises ValueError if ``requester_ip`` is no address.
+    """
+    if requester_ip is None:
+        return endpoints
+    reach = address_info(requester_ip).net_class
+    classes = list(map(_class_of, map(address_info, map(_ip_of, endpoints))))
+    if max(classes, default=reach) <= reach:
+        return endpoints
+    return tuple(compress(endpoints, (net_class <= reach for net_class in classes)))
+
+
+def without_asker(requester_ip: str | None, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Without the asker itself. Raises ValueError if ``requester_ip`` is no address."""
     if requester_ip is None:
         return endpoints
     asker = address_info(requester_ip)
     # On loopback or a LAN several nodes may share an address, and which of them asks is not known here.
-    own = asker.text if asker.net_class is NetClass.PUBLIC else None
-    reach = asker.net_class
-    return tuple(it for it in endpoints if it.ip != own and address_info(it.ip).net_class <= reach)
+    if asker.net_class is not NetClass.PUBLIC or asker.text not in map(_ip_of, endpoints):
+        return endpoints
+    return tuple(endpoint for endpoint in endpoints if endpoint.ip != asker.text)

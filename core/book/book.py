@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from random import Random
 
 from core.book import rules
-from core.book.answers import KEPT_FROM_ANSWERS, KeptAnswers, asker_class, fit_for
+from core.book.answers import KEPT_FROM_ANSWERS, KeptAnswers, asker_class, fit_for, within_reach, without_asker
 from core.book.check import problems
 from core.book.choice import Choice, Constraints, OutboundDraw
 from core.book.config import BookConfig
@@ -99,9 +99,13 @@ class Book:
         return tuple(map(self._rows.view, range(len(self._rows))))
 
     def counts(self) -> BookCounts:
-        """How many addresses are new, tried, and hidden from others."""
-        known, tried = len(self._rows), self._rows.tried_count
-        return BookCounts(known - tried, tried, known - self._rows.count(ADVERTISED))
+        """How many addresses are new, and tried."""
+        tried = self._rows.tried_count
+        return BookCounts(len(self._rows.endpoints) - tried, tried)
+
+    def hidden(self) -> int:
+        """How many addresses of either table are never given to anybody."""
+        return len(self._rows) - self._rows.count(ADVERTISED)
 
     def check(self) -> list[str]:
         """Every invariant that does not hold, in words; an empty list if all is well. Slow: reads the whole book."""
@@ -293,14 +297,16 @@ class Book:
         if self._answers is None or now is None or told < KEPT_FROM_ANSWERS * cap:
             return fit_for(requester_ip, sample_peers(rows.told(ipv4_only), cap, rng, least))
         kept = self._answers.get(
-            asker_class(requester_ip), now, lambda: sample_peers(rows.told(ipv4_only), cap, rng, least)
+            asker_class(requester_ip),
+            now,
+            lambda: within_reach(requester_ip, sample_peers(rows.told(ipv4_only), cap, rng, least)),
         )
-        return tuple(endpoint for endpoint in fit_for(requester_ip, kept) if not self._hides(endpoint))
-
-    def _hides(self, endpoint: Endpoint) -> bool:
-        """Whether a known address has asked not to be told since an answer with it was made."""
-        row = self._rows.find(endpoint)
-        return row is not None and not self._rows.has(row, ADVERTISED)
+        answer = without_asker(requester_ip, kept)
+        if not self.hidden():
+            return answer
+        # Somebody may have asked not to be told since this answer was made.
+        hidden = set(rows.hidden())
+        return tuple(endpoint for endpoint in answer if endpoint not in hidden)
 
     def choose(
         self, count: int, now: float, constraints: Constraints = NO_CONSTRAINTS, only: Table | None = None

@@ -54,8 +54,7 @@ class EntryRecord(NamedTuple):
 
 
 class BookCounts(NamedTuple):
-    """How many addresses the book holds. ``hidden``: those of either table that are never given to anybody."""
+    """How many addresses the book holds."""
 
     new: int
     tried: int
-    hidden: int

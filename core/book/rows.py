@@ -43,6 +43,7 @@ not. With texts alone for keys a dictionary takes a third less."""
 
 _MASKS = (ADVERTISED, ADVERTISED | IPV4, EXEMPT, OF_IP)
 _HAS = {mask: bytes(value & mask == mask for value in range(256)) for mask in _MASKS}
+_IS_HIDDEN = bytes(not value & ADVERTISED for value in range(256))
 _ip_of = itemgetter(0)
 _group_of = attrgetter("group")
 _numbers: list[int] = []
@@ -168,6 +169,10 @@ class Rows:
         if self.count(mask) == len(self.endpoints):
             return self.endpoints.copy()
         return list(compress(self.endpoints, self.flags.translate(_HAS[mask])))
+
+    def hidden(self) -> list[Endpoint]:
+        """The addresses that asked not to be advertised."""
+        return list(compress(self.endpoints, self.flags.translate(_IS_HIDDEN)))
 
     def count(self, mask: int) -> int:
         """How many rows have all flags of ``mask``, one of :data:`_MASKS`."""

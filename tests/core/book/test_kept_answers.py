@@ -5,12 +5,15 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.book import Book, BookConfig
-from core.book.answers import KEPT_FROM_ANSWERS, KeptAnswers, asker_class
+from core.book.answers import KEPT_FROM_ANSWERS, KeptAnswers, asker_class, fit_for
 from core.book.sample import WIRE_CAP
 from core.config import NodeConfig
 from core.ids import Endpoint
+from core.netgroup import NetClass, net_class
 from tests.core.book.tools import NOW_S, SECRET, CheckedBook, at, spread
 
 HOUR_S = 3600.0
@@ -112,6 +115,32 @@ def test_nobody_is_told_about_himself_or_about_what_he_cannot_reach() -> None:
     assert any(endpoint.ip.startswith("192.168.") for endpoint in answers["192.168.200.1"])
     asker = answers[ASKER][0].ip
     assert ask(book, NOW_S, asker) == answers[ASKER][1:]
+
+
+IPS = ["8.8.8.8", "9.9.9.9", "2a01:4f8::1", "10.1.1.1", "192.168.1.1", "127.0.0.1", "::1"]
+
+
+@given(st.sampled_from(IPS), st.lists(st.builds(at, st.sampled_from(IPS), st.integers(1, 3)), max_size=12))
+def test_what_an_asker_gets_is_what_the_rule_says_of_each_address(asker: str, told: list[Endpoint]) -> None:
+    reach = net_class(asker)
+    fit = tuple(it for it in told if net_class(it.ip) <= reach and (it.ip != asker or reach is not NetClass.PUBLIC))
+    assert fit_for(asker, tuple(told)) == fit
+    assert fit_for(None, tuple(told)) == tuple(told)
+
+
+@given(st.integers(0, 3), st.lists(st.integers(0, 150), max_size=5))
+def test_each_answer_is_the_kept_one_without_who_must_not_be_told(asking: int, silent: list[int]) -> None:
+    book = Book(BookConfig(answer_kept_min_s=21 * HOUR_S, answer_kept_max_s=27 * HOUR_S), SECRET, Random(1))
+    fill(book, 450)
+    for n in range(60):
+        book.add(at(f"192.168.{n}.1"), None, NOW_S)
+    kept = ask(book, NOW_S)
+    asker = (ASKER, kept[0].ip, kept[-1].ip, "9.9.9.9")[asking]
+    for number in silent:
+        book.set_advertise(kept[number % len(kept)], False)
+    hidden = {kept[number % len(kept)] for number in silent}
+    assert all(net_class(it.ip) is NetClass.PUBLIC for it in kept)
+    assert ask(book, NOW_S, asker) == tuple(it for it in kept if it not in hidden and it.ip != asker)
 
 
 def test_each_class_of_askers_has_an_answer_of_its_own() -> None:
