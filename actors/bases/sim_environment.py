@@ -13,18 +13,32 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from actors.bases.sim_time import VirtualClock
 
 
 def derive_rng(*names: int | str) -> random.Random:
     """Return the generator of a stream. ``names`` lead to it, the seed first: a different path, a different stream."""
-    parts = (f"{type(name).__name__}:{name}".encode() for name in names)
-    material = b"".join(
-        len(part).to_bytes(4, "big") + part for part in parts
-    )  # lengths: ("a", "bc") is not ("ab", "c")
-    return random.Random(int.from_bytes(hashlib.sha256(material).digest(), "big"))
+    return random.Random(StreamSeeds(*names)())
+
+
+class StreamSeeds:
+    """The seeds of all streams whose paths begin alike: called with the rest of the path, it returns what
+    :func:`derive_rng` seeds the generator of the whole path with."""
+
+    def __init__(self, *names: int | str) -> None:
+        self._begun = hashlib.sha256(_material(names))
+
+    def __call__(self, *names: int | str) -> int:
+        path = self._begun.copy()
+        path.update(_material(names))
+        return int.from_bytes(path.digest(), "big")
+
+
+def _material(names: Sequence[int | str]) -> bytes:
+    parts = [f"{type(name).__name__}:{name}".encode() for name in names]
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])  # ("a", "bc") is not ("ab", "c")
 
 
 class SimEnvironment:

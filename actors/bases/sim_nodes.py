@@ -19,7 +19,7 @@ from random import Random
 from typing import Any, Literal
 
 from actors.bases.sim_cell import Identity, Reordering
-from actors.bases.sim_environment import derive_rng
+from actors.bases.sim_environment import StreamSeeds, derive_rng
 from actors.bases.sim_monitor import Monitor, Rules
 from actors.bases.sim_node import ANSWER_LIMIT_S, Pending, SimNode
 from actors.bases.sim_trace import LineSink
@@ -71,7 +71,7 @@ class Simulation:
             base.timers,
             base.kernel,
             links if links is not None else Links(),
-            lambda *names: derive_rng(seed, "links", *names),
+            StreamSeeds(seed, "links"),
             base.trace.note,
         )
         self.nodes: dict[str, SimNode] = {}

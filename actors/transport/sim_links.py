@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from random import Random
+from typing import cast
 
 from actors.transport.sim_distributions import (
     Constant,
@@ -86,26 +87,33 @@ class Links:
 
 
 class LinkTable:
-    """The links of one run. ``stream_of(name, ...)`` gives the seeded stream of that name."""
+    """The links of one run. ``seed_of(name, ...)`` gives the seed of the stream of that name."""
 
-    def __init__(self, links: Links, stream_of: Callable[..., Random]) -> None:
+    def __init__(self, links: Links, seed_of: Callable[..., int]) -> None:
         self.links = links
         self.uplinks: dict[str, float] = {}
         """Bytes per second of nodes whose uplink is their own."""
-        self._stream_of = stream_of
+        self._seed_of = seed_of
+        self._dice = Random(0)  # for streams of which only the beginning is wanted: making a generator takes 4 us
         self._regions: dict[str, str] = {}
+        self._spreads: dict[tuple[str, str], Distribution] = {}
         self._latencies: dict[tuple[str, str], float] = {}
         self._free_at: dict[tuple[str, str], float] = {}
         self._uplink_free_at: dict[str, float] = {}
-        self._jitter = stream_of("jitter")
-        self._losses = stream_of("losses")
+        self._jitter = Random(seed_of("jitter"))
+        self._losses = Random(seed_of("losses"))
 
     @property
     def is_plain(self) -> bool:
         """A packet takes the latency of its link and nothing else."""
         links = self.links
-        limits = (links.bandwidth_bytes_per_s, links.uplink_bytes_per_s)
-        return links.jitter is NO_JITTER and limits == (None, None) and not self.uplinks
+        is_limited = links.bandwidth_bytes_per_s is not None or links.uplink_bytes_per_s is not None
+        return links.jitter is NO_JITTER and not is_limited and not self.uplinks
+
+    def _stream(self, *names: str) -> Random:
+        """The beginning of a stream, good until the next is asked for."""
+        self._dice.seed(self._seed_of(*names))
+        return self._dice
 
     # ---- regions
 
@@ -124,7 +132,7 @@ class LinkTable:
             return None
         region = self._regions.get(name)
         if region is None:
-            region = self._regions[name] = regions.draw_region(self._stream_of("region", name))
+            region = self._regions[name] = regions.draw_region(self._stream("region", name))
         return region
 
     # ---- times
@@ -144,14 +152,26 @@ class LinkTable:
             return self.links.loopback_s
         kind = self.links.latency
         if isinstance(kind, Regions):
-            here, there = self.region_of(source), self.region_of(target)
-            kind = kind.between(str(here), str(there))
-        elif callable(kind):
+            there, back = self._spread(source, target), self._spread(target, source)
+        elif not callable(kind):
+            there = back = kind
+        else:
             latency = float(kind(source, target))
             check_seconds(f"the latency from {source} to {target}", latency)
             return latency
-        first, second = sorted((source, target))
-        return kind.draw(self._stream_of("latency", first, second))
+        first, second = (source, target) if source < target else (target, source)
+        latency = there.draw(self._stream("latency", first, second))
+        if there == back:
+            self._latencies[target, source] = latency  # the same draw: the other end will ask for it
+        return latency
+
+    def _spread(self, source: str, target: str) -> Distribution:
+        regions = cast(Regions, self.links.latency)
+        pair = str(self.region_of(source)), str(self.region_of(target))
+        spread = self._spreads.get(pair)
+        if spread is None:
+            spread = self._spreads[pair] = regions.between(*pair)
+        return spread
 
     def arrival(self, source: str, target: str, size_bytes: int, now: float) -> float:
         """When a packet that is sent now arrives, if nothing before it holds it up."""

@@ -1,6 +1,6 @@
 """A simulated network: the port of :mod:`actors.transport.port` over virtual descriptors and virtual time.
 
-    internet = Internet(base.clock, base.timers, base.kernel, links, stream_of, base.trace.note)
+    internet = Internet(base.clock, base.timers, base.kernel, links, StreamSeeds(seed, "links"), base.trace.note)
     network = internet.add_host("alice", ["20.1.0.1"])
 
 One :class:`Internet` for all nodes; each node's actors see it through their own :class:`SimNetwork`, which knows only
@@ -17,7 +17,6 @@ import errno
 import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from random import Random
 from typing import Any, Protocol
 
 from actors.transport.handover import HandOver
@@ -115,7 +114,8 @@ class Host:
 
 
 class Internet:
-    """All hosts and what travels between them. ``note`` gets a line for each thing that happens on a link."""
+    """All hosts and what travels between them. ``seed_of``: see :class:`~actors.transport.sim_links.LinkTable`.
+    ``note`` gets a line for each thing that happens on a link."""
 
     def __init__(
         self,
@@ -123,12 +123,12 @@ class Internet:
         events: Events,
         kernel: Kernel,
         links: Links,
-        stream_of: Callable[..., Random],
+        seed_of: Callable[..., int],
         note: Callable[[str], None],
     ) -> None:
         self.clock = clock
         self.kernel = kernel
-        self.links = LinkTable(links, stream_of)
+        self.links = LinkTable(links, seed_of)
         self.note = note
         self.buffer_bytes = links.buffer_bytes
         self.packets = 0

@@ -15,7 +15,7 @@ from thespian.actors import ActorExitRequest, ActorSystem, ChildActorExited, Poi
 
 from actors.bases.environment import environment_of
 from actors.bases.sim_cell import Identity, LotQueue, Reordering
-from actors.bases.sim_environment import derive_rng
+from actors.bases.sim_environment import StreamSeeds, derive_rng
 from actors.bases.sim_kernel import VirtualKernel, WatchKey
 from actors.bases.sim_time import TICK_S, EventHeap, VirtualClock, round_up
 from actors.bases.sim_trace import Names
@@ -349,6 +349,7 @@ def test_these_are_the_numbers_on_every_machine() -> None:
     """The streams are part of what makes a digest comparable: they must not change unnoticed."""
     rng = derive_rng(7, "alice", 0, "peer book")
     assert [rng.getrandbits(32) for _ in range(3)] == [216565258, 3719771208, 3420786849]
+    assert Random(StreamSeeds(7, "alice")(0, "peer book")).getrandbits(32) == 216565258
     base = SimulationBase(7)
     assert base.make_environment("alice").token_bytes(8).hex() == "5db514f60a8e649b"
     base.shutdown()

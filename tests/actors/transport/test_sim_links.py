@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.bases.sim_environment import derive_rng
+from actors.bases.sim_environment import StreamSeeds
 from actors.transport.sim_links import (
     SIMBLOCK_2019,
     Constant,
@@ -28,7 +28,7 @@ DRAWS = 4000
 
 
 def table(links: Links, seed: int = 1) -> LinkTable:
-    return LinkTable(links, lambda *names: derive_rng(seed, *names))
+    return LinkTable(links, StreamSeeds(seed))
 
 
 def draws(distribution: Distribution) -> list[float]:
@@ -136,3 +136,26 @@ def test_connections_live_as_long_as_the_rate_says() -> None:
 def test_a_plain_number_is_refused_at_once_and_not_by_the_first_packet(name: str, hint: str) -> None:
     with pytest.raises(TypeError, match=f"expected {name} as a distribution, such as {hint}"):
         Links(**{name: 0.05})
+
+
+def test_a_pair_of_nodes_draws_once_for_both_ways_where_these_are_alike() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def seed_of(*names: str) -> int:
+        asked.append(names)
+        return StreamSeeds(1)(*names)
+
+    links = LinkTable(Links(SIMBLOCK_2019), seed_of)
+    there, back = links.latency_s("b", "a"), links.latency_s("a", "b")
+    assert there == back
+    assert asked.count(("latency", "a", "b")) == 1
+    again = LinkTable(Links(SIMBLOCK_2019), StreamSeeds(1))
+    assert again.latency_s("a", "b") == there, "whoever asks first"
+
+
+def test_a_way_there_and_another_back_have_latencies_of_their_own() -> None:
+    regions = Regions(("x", "y"), ((0.01, 0.2), (0.5, 0.01)), (1.0, 1.0), spread=Constant)
+    links = table(Links(regions))
+    links.place("a", "x")
+    links.place("b", "y")
+    assert (links.latency_s("a", "b"), links.latency_s("b", "a")) == (0.2, 0.5)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actors.bases.sim_environment import derive_rng
+from actors.bases.sim_environment import StreamSeeds, derive_rng
 from actors.bases.sim_kernel import VirtualKernel
 from actors.bases.sim_time import EventHeap, VirtualClock
 from actors.bases.sim_trace import Names
@@ -35,9 +35,7 @@ class World:
         self.kernel = VirtualKernel()
         self.notes: list[str] = []
         links = links or Links(Constant(LATENCY_S), buffer_bytes=BUFFER_BYTES)
-        self.internet = Internet(
-            self.clock, self.events, self.kernel, links, lambda *names: derive_rng(seed, *names), self.notes.append
-        )
+        self.internet = Internet(self.clock, self.events, self.kernel, links, StreamSeeds(seed), self.notes.append)
         self.ann = self.internet.add_host("ann", [ANN])
         self.ben = self.internet.add_host("ben", [BEN])
 
