@@ -48,6 +48,9 @@ class InProcessAddress(ActorAddress):  # type: ignore[misc, unused-ignore]
             return bool(self._aaddr == other._aaddr)
         return bool(ActorAddress.__eq__(self, other))
 
+    def __ne__(self, other: object) -> bool:
+        return self is not other and not self == other  # Thespian's own would go by way of the texts
+
     __hash__ = None  # type: ignore[assignment]
 
     def __copy__(self) -> InProcessAddress:
@@ -229,10 +232,10 @@ class ActorCell(Cell):
         found = (child for child in self.children if str(child.number) == number and child.text == text)
         return next(found, None)
 
-    def disown(self, text: str) -> None:
+    def disown(self, address: ActorAddress) -> None:
         """The child of this address, if there is one, is gone."""
-        child = self.child(text)
-        if child is not None:
+        child = getattr(address, "cell", None) or self.child(address.actorAddressString)
+        if child in self.children:
             self.children.remove(child)
             if not self.children:
                 self.children = NO_ITEMS

@@ -136,7 +136,7 @@ class Delivery(Reactor):
         else:
             self._attempt(cell, message, sender)
             if isinstance(message, ChildActorExited):
-                cell.disown(message.childAddress.actorAddressString)
+                cell.disown(message.childAddress)
 
     def _collect_ready(self, cell: ActorCell) -> WatchReady | None:
         """Return what is ready of the watch as it is now: a descriptor may have left it since the poll."""
@@ -211,7 +211,7 @@ class Delivery(Reactor):
             raise
         except BaseException:
             log.warning("%s, exiting, failed on a child's exit", cell.address, exc_info=True)
-        cell.disown(message.childAddress.actorAddressString)
+        cell.disown(message.childAddress)
         if not cell.children:
             self.bury(cell)
 

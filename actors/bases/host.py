@@ -210,7 +210,9 @@ class ActorHost(Delivery):
 
     def _animate(self, cell: ActorCell, spec: Any) -> None:
         actor_class = cell.actor_class = self._resolve(spec, cell.origin.source_hash)
-        if not checkActorCapabilities(actor_class, self.capabilities, cell.origin.requirements):
+        if hasattr(actor_class, "actorSystemCapabilityCheck") and not checkActorCapabilities(
+            actor_class, self.capabilities, cell.origin.requirements
+        ):
             raise NoCompatibleSystemForActor(actor_class, "No compatible ActorSystem could be found")
         try:
             if takes_no_arguments(actor_class):
@@ -228,11 +230,13 @@ class ActorHost(Delivery):
         cell.instance = instance
 
     def _resolve(self, spec: Any, source_hash: str | None) -> Any:
-        loader = functools.partial(self.sources.find_class, source_hash) if source_hash else None
-        try:
-            actor_class = actualActorClass(spec, loader)
-        except AttributeError as error:
-            raise InvalidActorSpecification(spec, str(error)) from error
+        actor_class = spec
+        if not isinstance(spec, type):  # a class is itself: to have that found out takes 2 us
+            loader = functools.partial(self.sources.find_class, source_hash) if source_hash else None
+            try:
+                actor_class = actualActorClass(spec, loader)
+            except AttributeError as error:
+                raise InvalidActorSpecification(spec, str(error)) from error
         if not isinstance(actor_class, type) or not callable(getattr(actor_class, "receiveMessage", None)):
             raise InvalidActorSpecification(spec, "expected an actor class")
         if self.strict:
@@ -266,9 +270,9 @@ class ActorHost(Delivery):
     # Death.
 
     def leave(self, cell: ActorCell, recursive: bool) -> None:
-        cell.leaving, cell.instance = cell.instance, None
-        self._release(cell)
         if recursive and cell.children:
+            cell.leaving, cell.instance = cell.instance, None
+            self._release(cell)
             for child in cell.children:
                 self._ask_to_exit(child)
         else:

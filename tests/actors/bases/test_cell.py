@@ -13,6 +13,8 @@ from thespian.actors import (
     DeadEnvelope,
 )
 
+from core.empty import NO_ITEMS
+
 from .conftest import Rig
 
 
@@ -28,6 +30,9 @@ def test_addresses_compare_by_value_and_survive_pickling(rig: Rig) -> None:
     assert one != "text"
     copy = pickle.loads(pickle.dumps(two))
     assert copy == two
+    assert not copy != two  # noqa: SIM202  # both are asked
+    assert one != ActorAddress("text")
+    assert two == ActorAddress(two.actorAddressString)
     assert rig.ask(copy, "through the copy") == "through the copy"
     with pytest.raises(TypeError):
         hash(one)
@@ -44,6 +49,23 @@ def test_the_address_of_nobody_makes_dead_letters(rig: Rig) -> None:
     rig.wait_until(lambda: len(rig.seen(box, DeadEnvelope)) == 2)
     envelopes = {envelope.deadMessage: envelope.deadAddress for envelope in rig.seen(box, DeadEnvelope)}
     assert envelopes == {"from an actor": gone, "from outside": ActorAddress("made up")}
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_parent_that_hears_of_an_exit_has_one_child_less(rig: Rig, pickled: bool) -> None:
+    parent = rig.create()
+    children = [rig.do(parent, lambda me: me.createActor(Echo)) for _ in range(3)]
+    cell = parent.cell
+    assert [child.address for child in cell.children] == children
+    gone, stranger = children[1], rig.create()
+    # As it is after a journey, when there was still somebody, and when there was nobody any more.
+    cell.disown(pickle.loads(pickle.dumps(gone)) if pickled else gone)
+    cell.disown(stranger)
+    cell.disown(ActorAddress("made up"))
+    assert [child.address for child in cell.children] == [children[0], children[2]]
+    for child in (children[0], children[2]):
+        cell.disown(ActorAddress(child.actorAddressString))
+    assert cell.children is NO_ITEMS
 
 
 def test_two_systems_in_one_process_can_talk(rigs: Any, drive: str) -> None:
