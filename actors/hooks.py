@@ -99,19 +99,23 @@ class HandshakeCheck:
 
     def of_opener(self, ip: str) -> Callable[[PeerQuery, NodeInfo, Refusal | None], Refusal | None] | None:
         """The review of an opener at this address, by its query; None without a rule."""
+        if self._rule is None:
+            return None
 
         def review(query: PeerQuery, own: NodeInfo, verdict: Refusal | None) -> Refusal | None:
             return self._judge(Endpoint(ip, query.port), Direction.INBOUND, query, own, verdict)
 
-        return None if self._rule is None else review
+        return review
 
     def of(self, endpoint: Endpoint, direction: Direction) -> Review | None:
         """The review of the node info of a remote; None without a rule."""
+        if self._rule is None:
+            return None
 
         def review(info: NodeInfo, own: NodeInfo, verdict: Refusal | None) -> Refusal | None:
             return self._judge(endpoint, direction, info, own, verdict)
 
-        return None if self._rule is None else review
+        return review
 
     def _judge(
         self,

@@ -24,6 +24,9 @@ from core.link_base import Stage
 SESSION_ID_BYTES = 15
 """SocketCluster session ids are 15 random bytes in base64url."""
 
+_OUTBOUND, _INBOUND = Direction.OUTBOUND, Direction.INBOUND  # a lookup in the enumeration takes five times as long
+_CONNECTING = Stage.CONNECTING
+
 
 class Opening(PeerActor):
     """A peer to be: as which class it is made does not rest on which side opens."""
@@ -46,7 +49,7 @@ class OutboundPeer(Opening):
         if self._link is not None:
             return  # told twice
         charter = message.charter
-        self.link = link = self._make_link(charter, Direction.OUTBOUND, message.endpoint, message.kind)
+        self.link = link = self._make_link(charter, _OUTBOUND, message.endpoint, message.kind)
         offer = self._languages().offer(charter.node_info, charter.listening_port)
         self.apply(link.start_outbound(self.now()))
         try:
@@ -66,7 +69,7 @@ class OutboundPeer(Opening):
         self.catch_up()
 
     def _after_writing(self, channel: Channel) -> None:
-        if self.link.stage is Stage.CONNECTING and isinstance(channel, OpenerChannel) and channel.is_connected:
+        if self.link.stage is _CONNECTING and isinstance(channel, OpenerChannel) and channel.is_connected:
             self.apply(self.link.on_connected(self.now()))
 
 
@@ -79,13 +82,13 @@ class InboundPeer(Opening):
         """Who is about to come. Server and pool are different senders: the connection may have come first."""
         if self._link is not None:
             return  # told twice
-        self.link = self._make_link(message.charter, Direction.INBOUND, message.endpoint, message.kind)
+        self.link = self._make_link(message.charter, _INBOUND, message.endpoint, message.kind)
         self.link.expect_hand_over(self.now())
         self.catch_up()
 
     def receiveMsg_TakeOver(self, message: TakeOver, sender: Any) -> None:
         """The connection."""
-        if self.link.stage is not Stage.CONNECTING:  # too late, or told to close meanwhile: nobody wants it any more
+        if self.link.stage is not _CONNECTING:  # too late, or told to close meanwhile: nobody wants it any more
             self.send(sender, TakenOver(message.hand_over.token))
             return
         config = self.need_charter().config
@@ -125,4 +128,4 @@ class Peer(OutboundPeer, InboundPeer):
         link = self._link
         if link is None:
             return "Peer"
-        return "OutboundPeer" if link.direction is Direction.OUTBOUND else "InboundPeer"
+        return "OutboundPeer" if link.direction is _OUTBOUND else "InboundPeer"

@@ -60,10 +60,11 @@ EXHAUSTED_PAUSE_S = 0.5
 class Arrival:
     """One connection on its way in: its channel, its mind, and the actor it goes to."""
 
-    __slots__ = ("admission", "channel", "close_at", "peer", "released")
+    __slots__ = ("admission", "channel", "close_at", "fd", "peer", "released")
 
     def __init__(self, channel: ListenerChannel, admission: Admission) -> None:
         self.channel = channel
+        self.fd = channel.fileno()
         self.admission = admission
         self.peer: Any = None
         self.released = False  # handed over: not watched any more, closed when the receiver says so
@@ -208,8 +209,8 @@ class PeerServer(HouseActor):
             now=self.now(),
             review=self._check.of_opener(ip),
         )
-        self._arrivals[ticket] = Arrival(channel, admission)
-        self._by_fd[channel.fileno()] = ticket
+        self._arrivals[ticket] = arrival = Arrival(channel, admission)
+        self._by_fd[arrival.fd] = ticket
         self._per_ip[ip] = self._per_ip.get(ip, 0) + 1
 
     def _is_full(self, config: NodeConfig, ip: str) -> bool:
@@ -309,7 +310,7 @@ class PeerServer(HouseActor):
         announced = admission.announced
         if announced is None:
             raise RuntimeError("a hand-over without an introduction")
-        self._by_fd.pop(arrival.channel.fileno(), None)
+        self._by_fd.pop(arrival.fd, None)
         arrival.released = True
         hand_over = arrival.channel.detach(admission.ticket)
         try:
@@ -326,10 +327,10 @@ class PeerServer(HouseActor):
 
     def deadline(self) -> float | None:
         """The earliest of all arrivals'."""
-        deadlines = [arrival.admission.next_deadline() for arrival in self._arrivals.values()]
-        deadlines += [arrival.close_at for arrival in self._arrivals.values()]
-        deadlines.append(self._resume_at)
-        return earliest(*deadlines)
+        first = self._resume_at
+        for arrival in self._arrivals.values():
+            first = earliest(first, arrival.admission.next_deadline(), arrival.close_at)
+        return first
 
     def on_time(self, now: float) -> None:
         """Time-outs, keep-alives."""
@@ -364,9 +365,8 @@ class PeerServer(HouseActor):
         if self._arrivals.pop(ticket, None) is None:
             return
         arrival.admission.on_closed()
-        for fd, owner in list(self._by_fd.items()):
-            if owner == ticket:
-                del self._by_fd[fd]
+        if self._by_fd.get(arrival.fd) == ticket:  # the number may stand for another connection already
+            del self._by_fd[arrival.fd]
         ip = arrival.admission.remote_ip
         self._per_ip[ip] -= 1
         if self._per_ip[ip] <= 0:
@@ -375,20 +375,16 @@ class PeerServer(HouseActor):
             self._arrivals, self._by_fd, self._per_ip = {}, {}, {}
 
     def _rewatch(self) -> None:
-        readers, writers = [], []
+        channels = [(fd, self._arrivals[ticket].channel) for fd, ticket in self._by_fd.items()]
+        readers = tuple([fd for fd, channel in channels if channel.wants_read])
+        writers = tuple([fd for fd, channel in channels if channel.queued_bytes])
         if self._listener is not None and self._resume_at is None and self.charter is not None:
-            readers.append(self._listener.fileno())
-        for fd, ticket in self._by_fd.items():
-            channel = self._arrivals[ticket].channel
-            if channel.wants_read:
-                readers.append(fd)
-            if channel.queued_bytes:
-                writers.append(fd)
-        watch, before = Watch(readers, writers), self.watch
-        is_as_before = before is not None and (before.readers, before.writers) == (watch.readers, watch.writers)
+            readers = (self._listener.fileno(), *readers)
+        before = self.watch
+        is_as_before = before is not None and before.readers == readers and before.writers == writers
         # A number may stand for another connection than before: whoever left and whoever came can share one turn.
         if not is_as_before or self._watched != self._by_fd:
-            self.watch = watch
+            self.watch = Watch(readers, writers)
             self._watched = self._by_fd.copy()
 
 

