@@ -273,13 +273,16 @@ class HouseActor(Actor):  # type: ignore[misc]
 
     def do_record(self, effect: Record) -> None:
         """Tell the node why something was done. Minds know monotonic time at most: records get Unix time here."""
-        self.tell_decisions(stamped(effect.decisions, self.environment.wall_now()))
+        if self._tells_decisions():
+            self.tell_decisions(stamped(effect.decisions, self.environment.wall_now()))
 
     def tell_decisions(self, decisions: Decisions) -> None:
         """Give decisions to the node, in one message, if they are kept or somebody listens."""
-        charter = self.need_charter()
-        if decisions and (charter.config.decisions_kept or self.is_wanted(DecisionTaken)):
-            self.send(charter.rooms.node, DecisionsTaken(decisions))
+        if decisions and self._tells_decisions():
+            self.send(self.need_charter().rooms.node, DecisionsTaken(decisions))
+
+    def _tells_decisions(self) -> bool:
+        return self.need_charter().config.decisions_kept > 0 or self.is_wanted(DecisionTaken)
 
     def is_wanted(self, kind: type[Event]) -> bool:
         """Whether any subscriber wants events of this class."""
