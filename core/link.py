@@ -18,13 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from core.calls import PendingRequests
 from core.effects import CloseChannel, Effect, SendPacket, SendPackets
 from core.empty import NO_ITEMS
 from core.events import FailedToSendMessage, InvalidMessageReceived, MessageReceived, NewInboundPeer
 from core.ids import CloseCode, Direction
 from core.link_base import Stage
 from core.link_calls import PING
-from core.link_extras import End, Retirement
+from core.link_extras import AT_REST, End, Retirement
 from core.link_introduction import HANDSHAKE, POST_NODE_INFO, LinkIntroduction
 from core.messages import SendMessage
 from core.wire.once import encode_all
@@ -265,25 +266,36 @@ class Link(LinkIntroduction):
         self.sooner = True
         if self.stage is _CLOSED:
             return self._flush()
-        extras = self._extras
-        if extras.step_deadline is not None and extras.step_deadline <= now:
-            self._abort(CloseCode.ABNORMAL, self._overdue())
-        stalls_at = self.outflow.stalls_at
-        if stalls_at is not None and stalls_at <= now:
-            self._abort(CloseCode.ABNORMAL, f"the peer has read nothing for {self._settings.send_stall_timeout_s:g} s")
-        for request in self._pending.take_expired(now):
-            self._on_request_timed_out(request, now)
-        if _HANDSHAKE < self.stage < _CLOSING:
+        # One object tells that a connection is at rest, and has nothing of all that the two look at.
+        if self._extras is not AT_REST:
+            self._give_up_if_stuck(now)
+        if type(self._pending) is PendingRequests:
+            for request in self._pending.take_expired(now):
+                self._on_request_timed_out(request, now)
+        if self.is_over_rate and _HANDSHAKE < self.stage < _CLOSING:
             self._punish(self.settle_packets(now), "packet_rate", now)
         if _HANDSHAKE < self.stage < _CLOSING:
             self._on_heartbeat(now)
-            if extras.push_at is not None and extras.push_at <= now:
-                self._push_own_info(now)
-        if extras.retirement is not None and extras.retirement.look_at <= now:
-            self._retire_if_free(extras.retirement, now)
+        if self._extras is not AT_REST:
+            self._do_what_was_put_off(now)
         if self._traffic_at is not None and self._traffic_at <= now:
             self._report_traffic()
         return self._flush()
+
+    def _give_up_if_stuck(self, now: float) -> None:
+        extras = self._extras
+        if extras.step_deadline is not None and extras.step_deadline <= now:
+            self._abort(CloseCode.ABNORMAL, self._overdue())
+        stalls_at = extras.outflow.stalls_at
+        if stalls_at is not None and stalls_at <= now:
+            self._abort(CloseCode.ABNORMAL, f"the peer has read nothing for {self._settings.send_stall_timeout_s:g} s")
+
+    def _do_what_was_put_off(self, now: float) -> None:
+        extras = self._extras
+        if extras.push_at is not None and extras.push_at <= now and _HANDSHAKE < self.stage < _CLOSING:
+            self._push_own_info(now)
+        if extras.retirement is not None and extras.retirement.look_at <= now:
+            self._retire_if_free(extras.retirement, now)
 
     def _overdue(self) -> str:
         if self.stage is Stage.CONNECTING:

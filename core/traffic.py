@@ -27,12 +27,19 @@ class TrafficCount(msgspec.Struct, gc=False):
 
     def take(self) -> PeerTraffic | None:
         """What was counted since the last call; None if that is nothing."""
-        counted = {name: getattr(self, name) for name in self.__struct_fields__}
-        if not any(counted.values()):
+        if not any(msgspec.structs.astuple(self)):
             return None
-        self._clear()
-        return PeerTraffic(**counted)
-
-    def _clear(self) -> None:
-        for name in self.__struct_fields__:
-            setattr(self, name, 0)
+        report = PeerTraffic(
+            messages_received=self.messages_received,
+            messages_sent=self.messages_sent,
+            messages_dropped=self.messages_dropped,
+            requests_received=self.requests_received,
+            requests_sent=self.requests_sent,
+            bytes_received=self.bytes_received,
+            bytes_sent=self.bytes_sent,
+            errors=self.errors,
+        )
+        self.messages_received = self.messages_sent = self.messages_dropped = 0
+        self.requests_received = self.requests_sent = 0
+        self.bytes_received = self.bytes_sent = self.errors = 0
+        return report

@@ -27,3 +27,4 @@ def test_every_count_reaches_the_report() -> None:
     report = count.take()
     assert report is not None
     assert [getattr(report, name) for name in report.__struct_fields__] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert count.take() is None
