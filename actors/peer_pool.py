@@ -342,7 +342,8 @@ class PeerPool(AskedActor):
             self._unserved.append(effect)
         else:
             self._serve(effect)
-        self._plan_refill(self.now())
+        if self._spares_wanted:
+            self._plan_refill(self.now())
 
     def _serve(self, effect: CreateInbound) -> None:
         """Prepare the peer and tell the server."""

@@ -99,7 +99,7 @@ def decided(subject: str, decision: DecisionKind, rule: Rule, *numbers: tuple[st
 
 def stamped(decisions: Iterable[Decision], at: float) -> Decisions:
     """The records with Unix time ``at`` in those that have none yet: an effect is carried out when it is decided."""
-    return tuple(one if one.at else one._replace(at=at) for one in decisions)
+    return tuple([one if one.at else Decision(*one[:-1], at) for one in decisions])
 
 
 def _figure(value: float) -> str:

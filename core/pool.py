@@ -14,7 +14,7 @@ from random import Random
 
 from core import rules, select
 from core.deadlines import earliest
-from core.decisions import DecisionKind
+from core.decisions import DecisionKind, decided
 from core.effects import Effect, Room
 from core.events import NetworkReady, PeerInfo, RemovePeer
 from core.house_messages import (
@@ -102,24 +102,26 @@ class Pool(OutboundPool):
 
     def on_connected(self, peer: PeerInfo, now: float) -> list[Effect]:
         """A peer's connection carries messages."""
-        direction = peer.direction or Direction.OUTBOUND
-        slot = self._slots.get(peer.endpoint, direction)
+        slot = self._slots.get(peer.endpoint, peer.direction or Direction.OUTBOUND)
         if slot is None:
             return []  # closed meanwhile
-        if slot.info is not None:
+        if slot.info is None:
+            self._on_first_connected(slot, peer, now)
+        else:
             self._slots.update(slot, peer)  # said twice
-            return []
+        return self._flush()
+
+    def _on_first_connected(self, slot: Slot, peer: PeerInfo, now: float) -> None:
         self._slots.connect(slot, peer)
-        self._redial.succeeded(peer.endpoint)
+        self._redial.succeeded(slot.endpoint)
         self._record_connected(slot)
-        if direction is Direction.OUTBOUND:
+        if slot.direction is Direction.OUTBOUND:
             self._on_outbound_connected(slot, peer, now)
         else:
             self._counts["inbound_connects"] += 1
-            self._tell(Room.BOOK, InboundSeen(peer.endpoint, peer.advertise_address))
-        self._end_double(peer.endpoint)
+            self._tell(Room.BOOK, InboundSeen(slot.endpoint, peer.advertise_address))
+        self._end_double(slot.endpoint)
         self._report(slot, stands=True)
-        return self._flush()
 
     def _record_connected(self, slot: Slot) -> None:
         outbound = slot.direction is Direction.OUTBOUND
@@ -132,7 +134,7 @@ class Pool(OutboundPool):
     def _on_outbound_connected(self, slot: Slot, peer: PeerInfo, now: float) -> None:
         slot.asked_at = now  # it has told its peers by now
         self._counts["outbound_connects"] += 1
-        self._tell(Room.BOOK, OutboundSucceeded(peer.endpoint, peer.advertise_address))
+        self._tell(Room.BOOK, OutboundSucceeded(slot.endpoint, peer.advertise_address))
         if not self._ready_told:
             self._ready_told = True
             self._emit(NetworkReady())
@@ -169,11 +171,12 @@ class Pool(OutboundPool):
             why = slot.farewell.why
         else:
             why = rules.ending(closed.code, by_us=closed.by_us, was_connected=closed.was_connected)
-        self._record(closed.endpoint, DecisionKind.DISCONNECTED, why, ("code", closed.code))
-        self._spared.forget(closed.endpoint.peer_id)
+        peer_id = closed.endpoint.peer_id
+        self._decisions.append(decided(peer_id, DecisionKind.DISCONNECTED, why, ("code", closed.code)))
+        self._spared.forget(peer_id)
         if slot.info is not None:
             self._counts[DISCONNECTS[closed.direction]] += 1
-            self._emit(RemovePeer(peer_id=closed.endpoint.peer_id, reason=closed.reason))
+            self._emit(RemovePeer(peer_id=peer_id, reason=closed.reason))
         if closed.direction is Direction.OUTBOUND:
             self._on_outbound_closed(closed, now)
         elif closed.said_goodbye:

@@ -112,10 +112,11 @@ class PoolBase:
     def _to_many(
         self, slots: Sequence[Slot], message: SendMessage | PeerCommands, ask_ids: Sequence[int]
     ) -> list[Effect]:
-        answer = Failed(0, NotActive("the node is stopping")) if self._stopping else Done(0)
         if slots and not self._stopping:
             self._out.append(TellPeers(slots, message))
-        self._out += [Reply(ask_id, answer) for ask_id in ask_ids if ask_id]
+        if any(ask_ids):
+            answer = Failed(0, NotActive("the node is stopping")) if self._stopping else Done(0)
+            self._out += [Reply(ask_id, answer) for ask_id in ask_ids if ask_id]
         return self._flush()
 
     def _failed(self, ask_id: int, error: Exception) -> list[Effect]:

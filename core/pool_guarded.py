@@ -29,6 +29,7 @@ from core.house_messages import (
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.pool import Pool
 from core.pool_settings import PoolSettings
+from core.slots import Slot
 
 ANCHOR_AGE_S = 300.0
 """A peer becomes an anchor of a running node after so long. Anchors are dialled at every start: one that makes the node
@@ -109,18 +110,16 @@ class GuardedPool(Pool):
             self._dial(endpoint, PeerKind.FEELER, rules.TESTED if answer.is_test else rules.FEELER)
         return self._flush()
 
-    def on_connected(self, peer: PeerInfo, now: float) -> list[Effect]:
-        """A peer's connection carries messages; a feeler has learned what it wanted, and leaves."""
-        slot = self._slots.get(peer.endpoint, peer.direction or Direction.OUTBOUND)
-        if slot is None or slot.kind is not PeerKind.FEELER:
-            if slot is not None and slot.direction is Direction.OUTBOUND:
+    def _on_first_connected(self, slot: Slot, peer: PeerInfo, now: float) -> None:
+        """A feeler has learned what it wanted, and leaves."""
+        if slot.kind is not PeerKind.FEELER:
+            if slot.direction is Direction.OUTBOUND:
                 self._connected_since.setdefault(slot.endpoint, now)
-            return super().on_connected(peer, now)
-        if not slot.leaving:
+            super()._on_first_connected(slot, peer, now)
+        elif not slot.leaving:
             self._record(slot.endpoint, DecisionKind.CONNECTED, rules.FEELER)
-            self._tell(Room.BOOK, OutboundSucceeded(peer.endpoint, peer.advertise_address))
+            self._tell(Room.BOOK, OutboundSucceeded(slot.endpoint, peer.advertise_address))
             self._end(slot, CloseCode.NORMAL, "", rules.FEELER)
-        return self._flush()
 
     def on_closed(self, closed: PeerClosed, now: float) -> list[Effect]:
         """A connection is gone."""

@@ -12,7 +12,6 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from core.by_direction import ByDirection
 from core.decisions import Rule
 from core.events import PeerInfo
 from core.ids import Direction, Endpoint, PeerKind, shared_peer_id
@@ -110,26 +109,30 @@ class Slots:
     connection, when nearly always none or one of 40 has changed, and each of those is another place in memory.
     """
 
-    __slots__ = ("_inbound", "_outbound", "_roles", "_table", "outbound_changes")
+    __slots__ = ("_inbound", "_inbound_tally", "_outbound", "_outbound_tally", "_roles", "outbound_changes")
 
     def __init__(self) -> None:
-        self._table: ByDirection[Slot] = ByDirection()
-        self._outbound = Tally()
-        self._inbound = Tally()
+        self._outbound: dict[Endpoint, Slot] = {}
+        self._inbound: dict[Endpoint, Slot] = {}
+        self._outbound_tally = Tally()
+        self._inbound_tally = Tally()
         self._roles: Roles[Slot] | None = None  # of the connected peers, until they are others
         self.outbound_changes = 0
         """How often the outbound peers that are connected and not leaving have become others."""
 
     def __iter__(self) -> Iterator[Slot]:
-        yield from self._table.of(Direction.OUTBOUND).values()
-        yield from self._table.of(Direction.INBOUND).values()
+        yield from self._outbound.values()
+        yield from self._inbound.values()
 
     def __len__(self) -> int:
-        return len(self._table)
+        return len(self._outbound) + len(self._inbound)
+
+    def _of(self, direction: Direction) -> dict[Endpoint, Slot]:
+        return self._outbound if direction is Direction.OUTBOUND else self._inbound
 
     def add(self, slot: Slot) -> None:
         """Take a slot; there must be none for this endpoint and direction."""
-        table = self._table.of(slot.direction)
+        table = self._of(slot.direction)
         if slot.endpoint in table:
             raise ValueError(f"{slot.endpoint.peer_id} has an {slot.direction.value} slot already")
         table[slot.endpoint] = slot
@@ -137,11 +140,12 @@ class Slots:
 
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""
-        return self._table.of(direction).get(endpoint)
+        # By far the most frequent question: without _of()
+        return (self._outbound if direction is Direction.OUTBOUND else self._inbound).get(endpoint)
 
     def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """Free the slot and return it, if there is one."""
-        slot = self._table.of(direction).pop(endpoint, None)
+        slot = self._of(direction).pop(endpoint, None)
         if slot is not None:
             self._count(slot, -1)
         return slot
@@ -163,14 +167,14 @@ class Slots:
 
     def set_actor(self, endpoint: Endpoint, direction: Direction, actor: Any) -> None:
         """This is the address of its peer's actor. Raises KeyError if there is no such slot."""
-        self._table.of(direction)[endpoint].actor = actor
+        self._of(direction)[endpoint].actor = actor
 
     def _count(self, slot: Slot, by: int) -> None:
         """It has come (1), or goes (-1), as it is now."""
         if slot.farewell is not None:
             return
         kind, is_outbound = slot.kind, slot.direction is Direction.OUTBOUND
-        tally = self._outbound if is_outbound else self._inbound
+        tally = self._outbound_tally if is_outbound else self._inbound_tally
         tally.staying += by
         if kind in GUESTS:
             tally.guests += by
@@ -182,23 +186,24 @@ class Slots:
 
     def tally(self, direction: Direction) -> Tally:
         """How many there are of one direction."""
-        return self._outbound if direction is Direction.OUTBOUND else self._inbound
+        return self._outbound_tally if direction is Direction.OUTBOUND else self._inbound_tally
 
     def is_busy(self, endpoint: Endpoint) -> bool:
         """Whether there is a connection, or one on its way, in either direction."""
-        return endpoint in self._table.of(Direction.OUTBOUND) or endpoint in self._table.of(Direction.INBOUND)
+        return endpoint in self._outbound or endpoint in self._inbound
 
     def of(self, direction: Direction) -> list[Slot]:
         """All slots of one direction that are not leaving, in the order they were taken."""
-        return [slot for slot in self._table.of(direction).values() if slot.farewell is None]
+        return [slot for slot in self._of(direction).values() if slot.farewell is None]
 
     def connected(self) -> list[PeerInfo]:
         """Every connected peer that is not leaving, outbound first."""
-        return [slot.info for slot in self if slot.info is not None and slot.farewell is None]
+        return [slot.info for slot in self.connected_slots() if slot.info is not None]
 
     def connected_slots(self) -> list[Slot]:
         """The slots of the same, in the same order."""
-        return [slot for slot in self if slot.info is not None and slot.farewell is None]
+        slots = (*self._outbound.values(), *self._inbound.values())
+        return [slot for slot in slots if slot.info is not None and slot.farewell is None]
 
     def roles(self) -> Roles[Slot]:
         """The same, sorted. Kept: a network's messages come more often than its connections change."""
@@ -215,36 +220,34 @@ class Slots:
             return None
         if shared_peer_id(endpoint) != peer_id:
             return None  # another spelling of an id is none
-        for direction in (Direction.OUTBOUND, Direction.INBOUND):
-            slot = self._table.of(direction).get(endpoint)
+        for slot in (self._outbound.get(endpoint), self._inbound.get(endpoint)):
             if slot is not None and slot.info is not None and slot.farewell is None:
                 return slot
         return None
 
     def endpoints(self) -> set[Endpoint]:
         """Every endpoint in use."""
-        return {*self._table.of(Direction.INBOUND), *self._table.of(Direction.OUTBOUND)}
+        return {*self._inbound, *self._outbound}
 
     def ips(self) -> frozenset[str]:
         """Every address in use, in either direction."""
-        inbound, outbound = self._table.of(Direction.INBOUND), self._table.of(Direction.OUTBOUND)
-        return frozenset([endpoint.ip for endpoint in (*inbound, *outbound)])
+        return frozenset([endpoint.ip for endpoint in (*self._inbound, *self._outbound)])
 
     def outbound_groups(self, private_too: bool = False) -> Counter[bytes]:
         """How many outbound connections each net group has, without those of addresses exempt from group limits.
 
         ``private_too``: private addresses are exempt as loopback is.
         """
-        outbound = self._table.of(Direction.OUTBOUND)
-        return Counter([net_group(endpoint.ip) for endpoint in outbound if not is_exempt(endpoint.ip, private_too)])
+        ips = [endpoint.ip for endpoint in self._outbound]
+        return Counter([net_group(ip) for ip in ips if not is_exempt(ip, private_too)])
 
     def outbound_of_group(self, group: NetGroup) -> int:
         """How many outbound connections a net group has, exempt or not."""
-        return sum([net_group(endpoint.ip) == group for endpoint in self._table.of(Direction.OUTBOUND)])
+        return sum([net_group(endpoint.ip) == group for endpoint in self._outbound])
 
     def inbound_of_host(self, ip: str) -> int:
         """How many inbound connections that are not leaving come from this address (IPv6: from its /64)."""
-        inbound = self._table.of(Direction.INBOUND)
+        inbound = self._inbound
         if ":" in ip:
             host = host_key(ip)
             same = [endpoint for endpoint in inbound if host_key(endpoint.ip) == host]
