@@ -158,8 +158,7 @@ class PeerBook(ChoosingBook):
 
     def receiveMsg_OutboundSucceeded(self, message: OutboundSucceeded, sender: Any) -> None:
         """A handshake succeeded."""
-        self._told(self.book.connected(message.endpoint, self._wall()))
-        self.book.set_advertise(message.endpoint, message.advertise)
+        self._told(self.book.connected(message.endpoint, self._wall(), message.advertise))
         self._report()
 
     def receiveMsg_OutboundFailed(self, message: OutboundFailed, sender: Any) -> None:

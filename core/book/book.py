@@ -139,7 +139,7 @@ class Book:
         row = rows.find(endpoint)
         if row is not None:
             rows.seen_at[row] = now
-            self.set_advertise(endpoint, advertise)
+            self._changes += rows.advertise(row, advertise)
             return ()
         row = rows.index.get(endpoint.ip)
         if row is None:
@@ -155,11 +155,14 @@ class Book:
             return (port_kept(rows.endpoints[row], endpoint, now),)
         decision = self._change_port(row, endpoint, rules.PORT_ANNOUNCED, now)
         rows.seen_at[row] = now
-        self.set_advertise(endpoint, advertise)
+        self._changes += rows.advertise(row, advertise)
         return (decision,)
 
-    def connected(self, endpoint: Endpoint, now: float) -> Decisions:
-        """Our outbound handshake succeeded: the address is tried, its failures are forgotten."""
+    def connected(self, endpoint: Endpoint, now: float, advertise: bool | None = None) -> Decisions:
+        """Our outbound handshake succeeded: the address is tried, its failures are forgotten.
+
+        ``advertise``: what it said about its wish to be given to others, None if nothing.
+        """
         decisions: list[Decision] = []
         rows = self._rows
         row = rows.find(endpoint)
@@ -173,14 +176,16 @@ class Book:
             else:
                 # Nobody told us (a seed, a configured peer): no source.
                 row = self._shelves.create(endpoint, info, NO_SOURCE, True)
-        rows.set_connected(row, now)
-        rows.seen_at[row] = now
-        if rows.table(row) is Table.NEW:
-            self._promote(row, decisions, now)
+        if row >= rows.tried_count:
+            row = self._promote(row, decisions, now)
         else:
             rows.failures[row] = 0
             if self._trials is not None:
                 self._trials.passed(endpoint, decisions, now)
+        rows.set_connected(row, now)
+        rows.seen_at[row] = now
+        if advertise is not None:
+            rows.advertise(row, advertise)
         self._changes += 1
         return tuple(decisions)
 
@@ -194,7 +199,7 @@ class Book:
         if row is None:
             return ()
         self._changes += 1
-        if rows.table(row) is Table.NEW:
+        if row >= rows.tried_count:
             self._shelves.forget(row)
             return (decide(endpoint.peer_id, DecisionKind.FORGOTTEN, rules.FAILED_IN_NEW, now),)
         decisions: list[Decision] = []
@@ -228,9 +233,7 @@ class Book:
         row = self._rows.find(endpoint)
         if row is None:
             return False
-        if self._rows.has(row, ADVERTISED) != advertise:
-            self._rows.flags[row] ^= ADVERTISED
-            self._changes += 1
+        self._changes += self._rows.advertise(row, advertise)
         return True
 
     def whitelist(self, endpoint: Endpoint, now: float) -> Decisions:
@@ -254,8 +257,8 @@ class Book:
                 failures = rows.failures[row]
                 row = rows.to_new(row)
             rows.set_flags(row, (rows.flags[row] | WHITELISTED) & ~OF_IP)
-        shelves.enter_tried(row, decisions, now, rules.WHITELISTED)
-        rows.failures[rows.row(endpoint)] = failures
+        row = shelves.enter_tried(row, shelves.tried_bucket(row), decisions, now, rules.WHITELISTED)
+        rows.failures[row] = failures
         self._changes += 1
         return tuple(decisions)
 
@@ -347,22 +350,24 @@ class Book:
         decisions: list[Decision] = []
         source_group = source.group if source is not None else NO_SOURCE
         row = self._shelves.create(endpoint, info, source_group, advertise)
-        bucket = self._shelves.enter_new(row, decisions, now)
-        decisions.append(decide(endpoint.peer_id, DecisionKind.ADDED, rule, now, ("bucket", bucket)))
+        row = self._shelves.enter_new(row, decisions, now)
+        bucket = ("bucket", self._rows.buckets[row])
+        decisions.append(decide(endpoint.peer_id, DecisionKind.ADDED, rule, now, bucket))
         self._changes += 1
         return tuple(decisions)
 
-    def _promote(self, row: int, decisions: list[Decision], now: float) -> None:
-        """Put an entry of `new` into `tried`, unless an occupant is to be tested first. It may be in no bucket yet."""
+    def _promote(self, row: int, decisions: list[Decision], now: float) -> int:
+        """Put an entry of `new` into `tried`, unless an occupant is to be tested first. It may be in no bucket yet.
+
+        The number that its row has then comes back.
+        """
         shelves = self._shelves
-        is_placed = self._rows.buckets[row] != NO_BUCKET
-        if self._trials is not None and self._trials.defers(row, decisions, now):
-            if not is_placed:
-                shelves.enter_new(row, decisions, now)
-            return
+        is_placed, bucket = self._rows.buckets[row] != NO_BUCKET, shelves.tried_bucket(row)
+        if self._trials is not None and self._trials.defers(row, bucket, decisions, now):
+            return row if is_placed else shelves.enter_new(row, decisions, now)
         if is_placed:
             shelves.new.take(row)
-        shelves.enter_tried(row, decisions, now, rules.OUTBOUND_SUCCESS)
+        return shelves.enter_tried(row, bucket, decisions, now, rules.OUTBOUND_SUCCESS)
 
     def _remove(self, endpoint: Endpoint, now: float, rule: Rule) -> Decision:
         row = self._rows.row(endpoint)

@@ -86,7 +86,8 @@ def _faults(shelves: Shelves, row: int) -> Iterator[str]:
         yield "the only entry of its IP address or not, against the rule"
     if flags & ~_ALL_FLAGS:
         yield "unknown flags"
-    if rows.buckets[row] not in (NO_BUCKET, shelves.bucket(row, table)):
+    bucket = shelves.tried_bucket(row) if table is Table.TRIED else shelves.new_bucket(row)
+    if rows.buckets[row] not in (NO_BUCKET, bucket):
         yield f"wrong {table.value} bucket"
     if table is Table.TRIED and rows.failures[row] >= config.max_failures and not trusted:
         yield f"{rows.failures[row]} failures in tried"

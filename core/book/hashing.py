@@ -68,7 +68,8 @@ class LipHash:
             address += port.to_bytes(2, "big")
             group = _EXEMPT_TAG + address
         k = sha256(secret + address).digest()[_LAST] % TRIED_BUCKETS_PER_GROUP
-        return _number(secret + group + _K[k]) % self._tried_count
+        number: int = _first_4(sha256(secret + group + _K[k]).digest())[0]
+        return number % self._tried_count
 
     def new_bucket(self, info: AddressInfo, source_group: NetGroup, port: int) -> int:
         group: bytes = info.group
@@ -76,7 +77,8 @@ class LipHash:
             group = _EXEMPT_TAG + _LENGTH[len(info.packed)] + info.packed + port.to_bytes(2, "big")
         source = self._secret + (source_group or group)
         k = sha256(source + group).digest()[_LAST] % NEW_BUCKETS_PER_SOURCE
-        return _number(source + _K[k]) % self._new_count
+        number: int = _first_4(sha256(source + _K[k]).digest())[0]
+        return number % self._new_count
 
 
 class LiskHash:

@@ -60,10 +60,9 @@ def _restore_one(shelves: Shelves, record: EntryRecord, now: float, max_failures
     decisions: list[Decision] = []
     row = shelves.create(endpoint, info, NetGroup(record.source_group), bool(record.advertise))
     if record.table == Table.TRIED.value:
-        shelves.enter_tried(row, decisions, now, rules.RESTORED)
+        row = shelves.enter_tried(row, shelves.tried_bucket(row), decisions, now, rules.RESTORED)
     else:
-        shelves.enter_new(row, decisions, now)
-    row = rows.row(endpoint)
+        row = shelves.enter_new(row, decisions, now)
     if rows.table(row) is Table.TRIED:
         rows.failures[row] = max(0, min(record.failures, max_failures - 1))
     # A stored time from the future (the clock was set back) would make an entry immune to eviction by age.

@@ -80,62 +80,66 @@ class Shelves:
         """The table that the row is in."""
         return self.tried if row < self.rows.tried_count else self.new
 
-    def bucket(self, row: int, table: Table) -> int:
-        """Where the entry belongs in this table."""
+    def tried_bucket(self, row: int) -> int:
+        """Where the entry belongs in `tried`."""
         rows = self.rows
-        info, port = address_info(rows.endpoints[row].ip), rows.port_in_hash(row)
-        if table is Table.TRIED:
-            return self.hash.tried_bucket(info, port)
-        return self.hash.new_bucket(info, rows.sources[row], port)
+        return self.hash.tried_bucket(address_info(rows.endpoints[row].ip), rows.port_in_hash(row))
+
+    def new_bucket(self, row: int) -> int:
+        """Where the entry belongs in `new`."""
+        rows = self.rows
+        return self.hash.new_bucket(address_info(rows.endpoints[row].ip), rows.sources[row], rows.port_in_hash(row))
 
     def enter_new(self, row: int, decisions: list[Decision], now: float) -> int:
-        """Place an entry that is in no bucket into one of `new`, whose number comes back.
+        """Place an entry that is in no bucket into one of `new`. The number that its row has then comes back.
 
         Full bucket: out goes the oldest occupant if it is older than the limit, else a uniformly chosen one (LIP 0004,
         "Peer directory"). A random victim cannot be aimed at.
         """
-        bucket = self.bucket(row, Table.NEW)
-        if self.new.is_full(bucket):
-            endpoint = self.rows.endpoints[row]
-            decisions.append(self._evict(bucket, now))
-            row = self.rows.row(endpoint)
-        self.new.place(row, bucket, now)
-        return bucket
+        new, bucket = self.new, self.new_bucket(row)
+        if new.is_full(bucket):
+            victim = self._evict(bucket, decisions, now)
+            if row == self.rows.remove(victim):
+                row = victim
+        new.place(row, bucket, now)
+        return row
 
-    def _evict(self, bucket: int, now: float) -> Decision:
-        """Forget somebody who is in this bucket of `new`."""
-        max_age_s = self.config.new_max_age_s
+    def _evict(self, bucket: int, decisions: list[Decision], now: float) -> int:
+        """Take somebody out of this bucket of `new`, to be forgotten."""
+        rows, max_age_s = self.rows, self.config.new_max_age_s
         victim, rule = self.new.overdue(bucket, now, max_age_s), rules.NEW_BUCKET_FULL_AGE
         if victim is None:
             victim, rule = self.new.random_victim(bucket, self.rng), rules.NEW_BUCKET_FULL_RANDOM
         if victim is None:
             raise ValueError(f"bucket {bucket} of `new` is full of whitelisted entries, which belong to `tried`")
-        subject, age_s = self.rows.endpoints[victim].peer_id, now - self.rows.placed_at[victim]
-        self.forget(victim)
-        numbers = (("bucket", bucket), ("age_s", age_s), ("max_age_s", max_age_s))
-        return decide(subject, DecisionKind.EVICTED, rule, now, *numbers)
+        self.new.take(victim)
+        numbers = (("bucket", bucket), ("age_s", now - rows.placed_at[victim]), ("max_age_s", max_age_s))
+        decisions.append(decide(rows.endpoints[victim].peer_id, DecisionKind.EVICTED, rule, now, *numbers))
+        return victim
 
-    def enter_tried(self, row: int, decisions: list[Decision], now: float, rule: Rule) -> None:
-        """Place an entry of `new` that is in no bucket into one of `tried`, for the reason ``rule``.
+    def enter_tried(self, row: int, bucket: int, decisions: list[Decision], now: float, rule: Rule) -> int:
+        """Place an entry of `new` that is in no bucket into its bucket of `tried`, for the reason ``rule``.
 
-        Full bucket: a uniformly chosen occupant moves to `new`, with the source group it came with. If every occupant
-        is whitelisted, a whitelisted newcomer is let in beyond the bucket's size, and another goes to `new`.
+        The number that its row has then comes back. Full bucket: a uniformly chosen occupant moves to `new`, with the
+        source group it came with. If every occupant is whitelisted, a whitelisted newcomer is let in beyond the
+        bucket's size, and another goes to `new`.
         """
-        rows = self.rows
-        endpoint, bucket = rows.endpoints[row], self.bucket(row, Table.TRIED)
-        if self.tried.is_full(bucket):
-            victim = self.tried.random_victim(bucket, self.rng)
+        rows, tried = self.rows, self.tried
+        endpoint, numbers = rows.endpoints[row], ("bucket", bucket)
+        if tried.is_full(bucket):
+            victim = tried.random_victim(bucket, self.rng)
             if victim is not None:
-                self.tried.take(victim)
-                self.demote(victim, decisions, now, rules.TRIED_BUCKET_FULL, ("bucket", bucket))
+                tried.take(victim)
+                self.demote(victim, decisions, now, rules.TRIED_BUCKET_FULL, numbers)
                 row = rows.row(endpoint)
             elif not rows.has(row, WHITELISTED):
                 full = rules.ONLY_WHITELISTED
-                decisions.append(decide(endpoint.peer_id, DecisionKind.REFUSED, full, now, ("bucket", bucket)))
-                self.enter_new(row, decisions, now)
-                return
-        self.tried.place(rows.to_tried(row), bucket, now)
-        decisions.append(decide(endpoint.peer_id, DecisionKind.MOVED_TO_TRIED, rule, now, ("bucket", bucket)))
+                decisions.append(decide(endpoint.peer_id, DecisionKind.REFUSED, full, now, numbers))
+                return self.enter_new(row, decisions, now)
+        row = rows.to_tried(row)
+        tried.place(row, bucket, now)
+        decisions.append(decide(endpoint.peer_id, DecisionKind.MOVED_TO_TRIED, rule, now, numbers))
+        return row
 
     def demote(self, row: int, decisions: list[Decision], now: float, rule: Rule, *numbers: tuple[str, float]) -> None:
         """Place an entry that has just left its bucket of `tried` into `new`, where it counts no failures."""

@@ -14,7 +14,9 @@ from core.book.config import BookConfig
 from core.book.entry import Table
 from core.book.rows import EXEMPT, NO_BUCKET, WHITELISTED, Rows
 from core.book.weights import GroupCounts, Weights
-from core.netgroup import net_group
+from core.netgroup import address_info
+
+_MARKS = tuple(bytes((bucket,)) for bucket in range(NO_BUCKET))
 
 
 class BucketTable:
@@ -61,10 +63,12 @@ class BucketTable:
         """Put a row of this table that is in no bucket into ``bucket``."""
         rows = self.rows
         rows.buckets[row] = bucket
-        self.date(row, now)
+        rows.placed_at[row] = now
         self.sizes[bucket] += 1
+        if self._since and now < self._since.get(bucket, now):
+            self._since[bucket] = now
         if self.groups is not None and not rows.flags[row] & EXEMPT:
-            self.groups.add(net_group(rows.endpoints[row].ip))
+            self.groups.add(address_info(rows.endpoints[row].ip).group)
 
     def date(self, row: int, at: float) -> None:
         """Let a row have come into its bucket at this time."""
@@ -79,7 +83,7 @@ class BucketTable:
         self.sizes[rows.buckets[row]] -= 1
         rows.buckets[row] = NO_BUCKET
         if self.groups is not None and not rows.flags[row] & EXEMPT:
-            self.groups.remove(net_group(rows.endpoints[row].ip))
+            self.groups.remove(address_info(rows.endpoints[row].ip).group)
 
     def occupants(self, bucket: int) -> list[int]:
         """The rows in a bucket."""
@@ -96,16 +100,12 @@ class BucketTable:
         """A uniformly chosen occupant that may be evicted; None if all are whitelisted."""
         rows, count = self.rows, self.sizes[bucket]
         (first, length), number = self._place, int(rng.random() * count)
-        row = first - 1
+        # To cut the column at each occupant takes half the time of a search for one after the other.
+        end, mark = first + length, _MARKS[bucket]
         if 2 * number < count:
-            find = rows.buckets.find
-            for _ in range(number + 1):
-                row = find(bucket, row + 1)
+            row = end - 1 - len(rows.buckets[first:end].split(mark, number + 1)[-1])
         else:
-            row = first + length
-            find = rows.buckets.rfind
-            for _ in range(count - number):
-                row = find(bucket, first, row)
+            row = first + len(rows.buckets[first:end].rsplit(mark, count - number)[0])
         if not rows.flags[row] & WHITELISTED:
             return row
         # Once more, among the others: each of them is as likely as before.

@@ -63,10 +63,10 @@ class Trials:
         rows = self._shelves.rows
         return rows.endpoints[rows.index[key]]
 
-    def defers(self, newcomer: int, decisions: list[Decision], now: float) -> bool:
-        """Whether this row of `new`, about to enter `tried`, has to stay because an occupant comes first."""
+    def defers(self, newcomer: int, bucket: int, decisions: list[Decision], now: float) -> bool:
+        """Whether this row of `new`, about to enter ``bucket`` of `tried`, has to stay because an occupant comes
+        first."""
         shelves, rows = self._shelves, self._shelves.rows
-        bucket = shelves.bucket(newcomer, Table.TRIED)
         if not shelves.tried.is_full(bucket):
             return False
         occupant = shelves.tried.random_victim(bucket, shelves.rng)
@@ -89,13 +89,13 @@ class Trials:
 
     def passed(self, occupant: Endpoint, decisions: list[Decision], now: float) -> None:
         """``occupant`` has answered: if it was under test, it stays."""
-        trial = self._take(occupant)
+        trial = self._take(occupant) if self._open else None
         if trial is not None:
             decisions.append(decide(occupant.peer_id, DecisionKind.KEPT, rules.TEST_PASSED, now))
 
     def failed(self, occupant: Endpoint, decisions: list[Decision], now: float) -> bool:
         """``occupant`` did not answer: if it was under test, it makes room, and True comes back."""
-        trial = self._take(occupant)
+        trial = self._take(occupant) if self._open else None
         if trial is None:
             return False
         self._replace(trial, rules.TEST_FAILED, decisions, now)
@@ -113,9 +113,10 @@ class Trials:
 
     def _replace(self, trial: _Trial, rule: Rule, decisions: list[Decision], now: float) -> None:
         shelves, index = self._shelves, self._shelves.rows.index
-        shelves.new.take(index[trial.newcomer])
+        newcomer = index[trial.newcomer]
+        shelves.new.take(newcomer)
         shelves.tried.take(index[trial.occupant])
-        shelves.enter_tried(index[trial.newcomer], decisions, now, rules.OUTBOUND_SUCCESS)
+        shelves.enter_tried(newcomer, shelves.tried_bucket(newcomer), decisions, now, rules.OUTBOUND_SUCCESS)
         waited = ("waited_s", now - trial.began_at)
         shelves.demote(index[trial.occupant], decisions, now, rule, waited, ("limit_s", TRIAL_TIME_S))
 

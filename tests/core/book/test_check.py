@@ -138,7 +138,7 @@ def in_a_group_of_two_that_is_taken_for_one(shelves: Shelves) -> None:
     for last in (1, 2):
         rows, endpoint = shelves.rows, at(f"77.66.1.{last}")
         shelves.create(endpoint, address_info(endpoint.ip), NO_SOURCE, advertise=True)
-        rows.buckets[rows.row(endpoint)] = bucket = shelves.bucket(rows.row(endpoint), Table.NEW)
+        rows.buckets[rows.row(endpoint)] = bucket = shelves.new_bucket(rows.row(endpoint))
         shelves.new.sizes[bucket] += 1
     shelves.rows.nobody_shares = True
 

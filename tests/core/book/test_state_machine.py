@@ -203,9 +203,9 @@ class BookAndTwin(RuleBasedStateMachine):
         twin.endpoint = endpoint
         self.known[endpoint] = twin
 
-    @rule(endpoint=endpoints)
-    def connected(self, endpoint: Endpoint) -> None:
-        decisions = list(self.book.connected(endpoint, self.now))
+    @rule(endpoint=endpoints, advertise=st.sampled_from([None, True, False]))
+    def connected(self, endpoint: Endpoint, advertise: bool | None) -> None:
+        decisions = list(self.book.connected(endpoint, self.now, advertise))
         twin = self.known.get(endpoint)
         if twin is None and not self.usable(endpoint):
             assert decisions.pop(0).rule == "address_unusable"
@@ -222,6 +222,8 @@ class BookAndTwin(RuleBasedStateMachine):
             self.place(twin, Table.TRIED, decisions)
         twin.failures = 0
         twin.last_connected = twin.last_seen = self.now
+        if advertise is not None:
+            twin.advertise = advertise
         assert not decisions
 
     @rule(endpoint=endpoints)
