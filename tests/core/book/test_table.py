@@ -62,7 +62,7 @@ def test_whoever_is_whitelisted_is_no_victim(tried: list[int], drawn: float, tru
     assert victim is None or victim in others
 
 
-STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 100), st.integers(0, 100)), max_size=40)
+STEPS = st.lists(st.tuples(st.integers(0, 9), st.integers(-90, 90), st.integers(-90, 90)), max_size=40)
 
 
 @given(STEPS, st.integers(1, 60))
