@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from actors.base import HouseActor
 from actors.hooks import Rule as Hook
@@ -50,7 +50,7 @@ class ChoosingBook(HouseActor):
         limits = Constraints(
             endpoints=message.excluded,
             ips=message.ips,
-            group_counts={NetGroup(group): count for group, count in message.group_counts},
+            group_counts=cast("dict[NetGroup, int]", dict(message.group_counts)),
             group_limit=config.max_outbound_per_netgroup,
         )
         chosen = self._choose_by_rule(message, limits)

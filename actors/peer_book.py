@@ -31,7 +31,7 @@ from core.book.intake import Intake
 from core.deadlines import earliest
 from core.decisions import DecisionKind, Rule, decide
 from core.errors import Misuse, StartFailed
-from core.events import BanPeer, DiscoveredPeer, Event, UnbanPeer
+from core.events import BanPeer, DiscoveredPeer, UnbanPeer
 from core.house_messages import (
     AddressBanned,
     AddressUnbanned,
@@ -184,12 +184,11 @@ class PeerBook(ChoosingBook):
         wanted = self._within_intake(message)
         decisions = self.book.add_many(wanted, message.source_ip, self._wall())
         added = {decision.subject for decision in decisions if decision.decision is DecisionKind.ADDED}
-        events: tuple[Event, ...] = tuple(
-            DiscoveredPeer(endpoint=endpoint, source=message.source) for endpoint in wanted if endpoint.peer_id in added
-        )
         self._told(decisions)
-        self._discovered += len(events)
-        self.emit(events)
+        self._discovered += len(added)
+        if added and self.is_wanted(DiscoveredPeer):
+            found = (endpoint for endpoint in wanted if endpoint.peer_id in added)
+            self.emit(tuple(DiscoveredPeer(endpoint=endpoint, source=message.source) for endpoint in found))
         self._report()
 
     def _within_intake(self, message: PeersAdvertised) -> list[Endpoint]:

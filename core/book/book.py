@@ -35,7 +35,7 @@ from core.book.shelves import Shelves
 from core.book.trial import Trials
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
 from core.ids import Endpoint
-from core.netgroup import address_info
+from core.netgroup import AddressInfo, address_info
 
 NO_CONSTRAINTS = Constraints()
 
@@ -120,14 +120,18 @@ class Book:
         """
         if self._rows.find(endpoint) is not None:
             return ()
-        return self._admit(endpoint, source_ip, now, advertise, rules.ADVERTISED)
+        source = address_info(source_ip) if source_ip is not None else None
+        decisions: list[Decision] = []
+        self._admit(endpoint, source, decisions, now, advertise, rules.ADVERTISED)
+        return tuple(decisions)
 
     def add_many(self, endpoints: Iterable[Endpoint], source_ip: str | None, now: float) -> Decisions:
         """The addresses of one `getPeers` answer. Raises ValueError if ``source_ip`` is no address."""
+        source = address_info(source_ip) if source_ip is not None else None
         decisions: list[Decision] = []
         for endpoint in endpoints:
             if self._rows.find(endpoint) is None:
-                decisions += self._admit(endpoint, source_ip, now, True, rules.ADVERTISED)
+                self._admit(endpoint, source, decisions, now, True, rules.ADVERTISED)
         return tuple(decisions)
 
     def inbound_seen(self, endpoint: Endpoint, now: float, advertise: bool = True) -> Decisions:
@@ -143,11 +147,11 @@ class Book:
             return ()
         row = rows.index.get(endpoint.ip)
         if row is None:
-            decisions = self._admit(endpoint, endpoint.ip, now, advertise, rules.INBOUND)
-            admitted = rows.find(endpoint)
-            if admitted is not None:
-                rows.seen_at[admitted] = now
-            return decisions
+            decisions: list[Decision] = []
+            row = self._admit(endpoint, address_info(endpoint.ip), decisions, now, advertise, rules.INBOUND)
+            if row is not None:
+                rows.seen_at[row] = now
+            return tuple(decisions)
         if self._shelves.usable(endpoint) is None:
             return (unusable(endpoint, now),)
         if rows.table(row) is Table.TRIED:
@@ -319,7 +323,8 @@ class Book:
         ``only``: draw from this table alone (feelers test addresses of `new`).
         """
         shelves = self._shelves
-        return OutboundDraw(shelves.new, shelves.tried, self._config, self._rng, constraints).run(count, now, only)
+        draw = OutboundDraw(shelves.new, shelves.tried, self._config, self._rng, constraints, only)
+        return draw.run(count, now)
 
     # Storage
 
@@ -335,26 +340,34 @@ class Book:
 
     # Steps
 
-    def _admit(self, endpoint: Endpoint, source_ip: str | None, now: float, advertise: bool, rule: Rule) -> Decisions:
-        """Put an unknown endpoint into `new`, if nothing speaks against it."""
-        source = address_info(source_ip) if source_ip is not None else None
+    def _admit(
+        self,
+        endpoint: Endpoint,
+        source: AddressInfo | None,
+        decisions: list[Decision],
+        now: float,
+        advertise: bool,
+        rule: Rule,
+    ) -> int | None:
+        """Put an unknown endpoint into `new`, if nothing speaks against it. Its row comes back."""
         info = self._shelves.usable(endpoint)
         if info is None:
-            return (unusable(endpoint, now),)
-        if source is not None and self._config.refuse_narrower_reach and info.net_class > source.net_class:
+            decisions.append(unusable(endpoint, now))
+            return None
+        if source is not None and info.net_class > source.net_class and self._config.refuse_narrower_reach:
             numbers = (("reach", info.net_class), ("source_reach", source.net_class))
-            return (decide(endpoint.peer_id, DecisionKind.REFUSED, rules.NARROWER_REACH, now, *numbers),)
-        occupant = self._rows.index.get(endpoint.ip)
+            decisions.append(decide(endpoint.peer_id, DecisionKind.REFUSED, rules.NARROWER_REACH, now, *numbers))
+            return None
+        rows = self._rows
+        occupant = rows.index.get(endpoint.ip)
         if occupant is not None:
-            return (port_kept(self._rows.endpoints[occupant], endpoint, now),)
-        decisions: list[Decision] = []
-        source_group = source.group if source is not None else NO_SOURCE
-        row = self._shelves.create(endpoint, info, source_group, advertise)
+            decisions.append(port_kept(rows.endpoints[occupant], endpoint, now))
+            return None
+        row = self._shelves.create(endpoint, info, NO_SOURCE if source is None else source.group, advertise)
         row = self._shelves.enter_new(row, decisions, now)
-        bucket = ("bucket", self._rows.buckets[row])
-        decisions.append(decide(endpoint.peer_id, DecisionKind.ADDED, rule, now, bucket))
+        decisions.append(decide(endpoint.peer_id, DecisionKind.ADDED, rule, now, ("bucket", rows.buckets[row])))
         self._changes += 1
-        return tuple(decisions)
+        return row
 
     def _promote(self, row: int, decisions: list[Decision], now: float) -> int:
         """Put an entry of `new` into `tried`, unless an occupant is to be tested first. It may be in no bucket yet.

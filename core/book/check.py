@@ -77,7 +77,7 @@ def _faults(shelves: Shelves, row: int) -> Iterator[str]:
     if info is None:
         yield "unusable address"
         return
-    exempt, trusted = shelves.is_exempt(info), bool(flags & WHITELISTED)
+    exempt, trusted = shelves.is_exempt(info.net_class), bool(flags & WHITELISTED)
     if bool(flags & EXEMPT) != exempt:
         yield "exempt from grouping or not, against the rule"
     if bool(flags & IPV4) != (len(info.packed) == 4):

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 from core.book import rules
 from core.book.config import BookConfig
@@ -22,6 +22,7 @@ from core.book.entry import EntryView, Table
 from core.book.rows import EXEMPT
 from core.book.table import BucketTable
 from core.decisions import Decision, DecisionKind, Decisions, Rule, decide
+from core.empty import NO_ENTRIES
 from core.ids import Endpoint
 from core.netgroup import NetGroup, address_info, is_exempt
 
@@ -32,8 +33,7 @@ DEFAULT_GROUP_LIMIT = 3
 """LIP 0004: outbound connections for each net group."""
 
 
-@dataclass(frozen=True, slots=True)
-class Constraints:
+class Constraints(NamedTuple):
     """What an outbound choice has to respect.
 
     ``endpoints``: never chosen (connected in either direction, being dialled). ``ips``: no port of these addresses is
@@ -45,7 +45,7 @@ class Constraints:
     endpoints: AbstractSet[Endpoint] = frozenset()
     ips: AbstractSet[str] = frozenset()
     forbidden: Callable[[Endpoint], Rule | None] | None = None
-    group_counts: Mapping[NetGroup, int] = field(default_factory=dict)
+    group_counts: Mapping[NetGroup, int] = NO_ENTRIES
     group_limit: int = DEFAULT_GROUP_LIMIT
 
     def allow(self, entry: EntryView, private_too: bool) -> bool:
@@ -61,8 +61,7 @@ class Constraints:
         return endpoint.ip not in self.ips and self.group_counts.get(entry.group, 0) < self.group_limit
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """The endpoints to dial, in the order drawn, and the decisions taken on the way (chosen, passed over)."""
 
     endpoints: tuple[Endpoint, ...]
@@ -91,8 +90,15 @@ class OutboundDraw:
     )
 
     def __init__(
-        self, new: BucketTable, tried: BucketTable, config: BookConfig, rng: Random, constraints: Constraints
+        self,
+        new: BucketTable,
+        tried: BucketTable,
+        config: BookConfig,
+        rng: Random,
+        constraints: Constraints,
+        only: Table | None = None,
     ) -> None:
+        """``only``: draw from this table alone."""
         self._new = new
         self._tried = tried
         self._known = new.rows.endpoints
@@ -101,7 +107,10 @@ class OutboundDraw:
         self._limits = constraints
         self._weights_new = of_new = new.weights()
         self._weights_tried = of_tried = tried.weights()
-        self._tried_share = tried_share(of_new.total, of_tried.total, of_tried.count, config)
+        if only is None:
+            self._tried_share = tried_share(of_new.total, of_tried.total, of_tried.count, config)
+        else:
+            self._tried_share = 1.0 if only is Table.TRIED else 0.0
         self._group_counts = dict(constraints.group_counts)
         self._endpoints: set[Endpoint] = set()
         self._ips: set[str] = set()
@@ -109,10 +118,8 @@ class OutboundDraw:
         self._eligible: tuple[list[int], list[int]] | None = None
         self._drawn = 0
 
-    def run(self, count: int, now: float, only: Table | None) -> Choice:
+    def run(self, count: int, now: float) -> Choice:
         """Draw up to ``count`` addresses; fewer if no more may be dialled."""
-        if only is not None:
-            self._tried_share = 1.0 if only is Table.TRIED else 0.0
         chosen: list[Endpoint] = []
         decisions: list[Decision] = []
         while len(chosen) < count:

@@ -14,6 +14,7 @@ from core.book.entry import Table
 from core.book.hashing import bucket_hash
 from core.book.rows import ADVERTISED, EXEMPT, IPV4, OF_IP, WHITELISTED, Rows
 from core.book.table import BucketTable
+from core.config.derived import one_of_equals
 from core.decisions import Decision, DecisionKind, Rule, decide
 from core.ids import MAX_PORT, MIN_PORT, Endpoint
 from core.netgroup import AddressInfo, NetClass, NetGroup, address_info
@@ -22,35 +23,36 @@ from core.netgroup import AddressInfo, NetClass, NetGroup, address_info
 class Shelves:
     """The tables of one book and their rows. Arguments as for :class:`core.book.book.Book`."""
 
-    __slots__ = ("config", "hash", "new", "rng", "rows", "tried")
+    __slots__ = ("_flags_of", "_is_ipv4_only", "config", "hash", "new", "rng", "rows", "tried")
 
     def __init__(self, config: BookConfig, secret: bytes, rng: Random) -> None:
         self.config = config
         self.rng = rng
         self.hash = bucket_hash(config, secret)
+        self._is_ipv4_only = config.hashing is Hashing.LISK
+        of_ip = OF_IP if config.identity is Identity.IP else 0
+        flags = (EXEMPT if self.is_exempt(net_class) else of_ip for net_class in NetClass)
+        self._flags_of = one_of_equals(tuple(flags))
         self.rows = rows = Rows()
         self.new = BucketTable(Table.NEW, rows, config.new_bucket_count, config)
         self.tried = BucketTable(Table.TRIED, rows, config.tried_bucket_count, config)
 
     def usable(self, endpoint: Endpoint) -> AddressInfo | None:
         """What the address says; None unless it is canonical text of an address and port that can be dialled."""
+        ip, port = endpoint
         try:
-            info = address_info(endpoint.ip)
+            info = address_info(ip)
         except ValueError:
             return None
-        if info.text != endpoint.ip or info.net_class is NetClass.UNUSABLE:
+        if info.text != ip or info.net_class is NetClass.UNUSABLE or not MIN_PORT <= port <= MAX_PORT:
             return None
-        if not MIN_PORT <= endpoint.port <= MAX_PORT:
-            return None
-        if self.config.hashing is Hashing.LISK and len(info.packed) != 4:
-            return None
-        return info
+        return None if self._is_ipv4_only and len(info.packed) != 4 else info
 
-    def is_exempt(self, info: AddressInfo) -> bool:
-        """Whether several nodes may share this address: loopback, and private addresses by option."""
-        if info.net_class is NetClass.LOCAL:
+    def is_exempt(self, net_class: NetClass) -> bool:
+        """Whether several nodes may share an address of this reach: loopback, and private ones by option."""
+        if net_class is NetClass.LOCAL:
             return True
-        return info.net_class is NetClass.PRIVATE and self.config.private_networks_exempt
+        return net_class is NetClass.PRIVATE and self.config.private_networks_exempt
 
     def of_ip(self, ip: str) -> list[Endpoint]:
         """All entries of an IP address."""
@@ -65,10 +67,13 @@ class Shelves:
         self, endpoint: Endpoint, info: AddressInfo, source_group: NetGroup, advertise: bool, whitelisted: bool = False
     ) -> int:
         """Make an entry for an address that has none, in no bucket yet, and return its row."""
-        exempt = self.is_exempt(info)
-        flags = ADVERTISED * advertise | EXEMPT * exempt | IPV4 * (len(info.packed) == 4) | WHITELISTED * whitelisted
-        if not exempt and not whitelisted and self.config.identity is Identity.IP:
-            flags |= OF_IP
+        flags = self._flags_of[info.net_class]
+        if advertise:
+            flags |= ADVERTISED
+        if len(info.packed) == 4:
+            flags |= IPV4
+        if whitelisted:
+            flags = flags & ~OF_IP | WHITELISTED
         return self.rows.add(endpoint, source_group, flags)
 
     def forget(self, row: int) -> None:

@@ -22,10 +22,11 @@ _MARKS = tuple(bytes((bucket,)) for bucket in range(NO_BUCKET))
 class BucketTable:
     """One of the two collections. A bucket holds ``bucket_size`` entries; more only if all of them are whitelisted."""
 
-    __slots__ = ("_group_limit", "_since", "bucket_size", "groups", "kind", "rows", "sizes")
+    __slots__ = ("_group_limit", "_is_tried", "_since", "bucket_size", "groups", "kind", "rows", "sizes")
 
     def __init__(self, kind: Table, rows: Rows, bucket_count: int, config: BookConfig) -> None:
         self.kind = kind
+        self._is_tried = kind is Table.TRIED
         self.rows = rows
         self.bucket_size = config.bucket_size
         self.sizes = array("H", bytes(2 * bucket_count))
@@ -53,7 +54,7 @@ class BucketTable:
     @property
     def _place(self) -> tuple[int, int]:
         tried = self.rows.tried_count
-        return (0, tried) if self.kind is Table.TRIED else (tried, len(self.rows.endpoints) - tried)
+        return (0, tried) if self._is_tried else (tried, len(self.rows.endpoints) - tried)
 
     def is_full(self, bucket: int) -> bool:
         """Whether an entry must leave ``bucket`` before another comes in."""

@@ -56,6 +56,8 @@ class Trials:
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The occupants to be dialled, oldest test first."""
+        if not self._open:
+            return ()
         self._prune()
         return tuple(self._endpoint(trial.occupant) for trial in self._open)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.peer_book import PeerBook
-from actors.wiring import Charter, Init, Rooms, Subscriber
+from actors.wiring import Charter, Init, Rooms, Subscriber, SubscribersChanged
 from core.config import NodeConfig
 from core.events import BanPeer, DiscoveredPeer, PeerInfo, UnbanPeer
 from core.house_messages import (
@@ -121,6 +121,13 @@ def test_advertised_peers_become_known_and_are_told_as_discovered(rig: Rig) -> N
     ]
     assert (rig.counts().new_peers, rig.counts().discovered) == (3, 3)
     assert set(rig.choose(10).endpoints) == {at(1), at(2), at(3)}
+
+
+def test_discovered_peers_are_counted_also_if_nobody_listens_and_once_if_told_twice(rig: Rig) -> None:
+    rig.node.tell(rig.address, SubscribersChanged((Subscriber(rig.node.address, frozenset({BanPeer.NAME})),)))
+    rig.advertise(at(1), at(2), at(2))
+    assert rig.events(DiscoveredPeer) == []
+    assert (rig.counts().new_peers, rig.counts().discovered) == (2, 2)
 
 
 def test_blacklisted_and_banned_addresses_are_not_learned(world: World) -> None:
