@@ -211,7 +211,7 @@ class PeerPool(AskedActor):
 
     def receiveMsg_PeerUpdated(self, message: PeerUpdated, sender: Any) -> None:
         """What is known of a peer changed."""
-        self.apply(self.pool.on_updated(message.peer))
+        self.pool.on_updated(message.peer)
         self._is_as_before = True
 
     def receiveMsg_PeerClosed(self, message: PeerClosed, sender: Any) -> None:

@@ -74,7 +74,8 @@ class Pool(OutboundPool):
         """Do what is due."""
         if self._stopping:
             return []
-        self._dial_fixed(now)
+        if self._settings.fixed_peers:
+            self._dial_fixed(now)
         if self._times.shuffling_is_due(now):
             self._shuffle()
         if self._times.populating_is_due(now):
@@ -124,11 +125,13 @@ class Pool(OutboundPool):
         self._report(slot, stands=True)
 
     def _record_connected(self, slot: Slot) -> None:
-        outbound = slot.direction is Direction.OUTBOUND
-        limits = self._settings
-        limit = limits.max_outbound_connections if outbound else limits.max_inbound_connections
-        figures = ((slot.direction.value, self._slots.tally(slot.direction).staying), ("limit", limit))
-        rule = rules.OPENED if outbound else rules.ADMITTED
+        slots, limits = self._slots, self._settings
+        if slot.direction is Direction.OUTBOUND:
+            rule, taken, limit = rules.OPENED, slots.outbound_tally.staying, limits.max_outbound_connections
+            figures = (("outbound", taken), ("limit", limit))
+        else:
+            rule, taken, limit = rules.ADMITTED, slots.inbound_tally.staying, limits.max_inbound_connections
+            figures = (("inbound", taken), ("limit", limit))
         self._record(slot.endpoint, DecisionKind.CONNECTED, rule, *figures)
 
     def _on_outbound_connected(self, slot: Slot, peer: PeerInfo, now: float) -> None:
@@ -155,12 +158,11 @@ class Pool(OutboundPool):
         slot = inbound if ours_wins else outbound
         self._end(slot, CloseCode.DUPLICATE, DUPLICATE, rules.DUPLICATE, in_peace=True)
 
-    def on_updated(self, peer: PeerInfo) -> list[Effect]:
+    def on_updated(self, peer: PeerInfo) -> None:
         """Latency, reputation or node info of a peer changed."""
         slot = self._slots.get(peer.endpoint, peer.direction or Direction.OUTBOUND)
         if slot is not None and slot.info is not None:
             self._slots.update(slot, peer)
-        return []
 
     def on_closed(self, closed: PeerClosed, now: float) -> list[Effect]:
         """A connection is gone: free its slot, tell the book, look for another."""

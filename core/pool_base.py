@@ -145,8 +145,8 @@ class PoolBase:
 
     def _report(self, changed: Slot | None = None, *, stands: bool = False) -> None:
         counts = PoolCounts(
-            self._slots.tally(Direction.INBOUND).connected,
-            self._slots.tally(Direction.OUTBOUND).connected,
+            self._slots.inbound_tally.connected,
+            self._slots.outbound_tally.connected,
             **self._counts,
             changed=changed.endpoint if changed is not None else None,
             direction=changed.direction if changed is not None else None,

@@ -77,7 +77,8 @@ class GuardedPool(Pool):
         if self._feelers.is_due(now):
             self._ask_for_feeler(now)
         self._keep_anchors(now - ANCHOR_AGE_S)
-        effects += self._flush()
+        if self._out:
+            effects += self._flush()
         return effects
 
     def stop(self) -> list[Effect]:
@@ -93,7 +94,7 @@ class GuardedPool(Pool):
         slots = self._slots
         if self._free_outbound() > 0:
             return
-        guests = slots.of(Direction.OUTBOUND) if slots.tally(Direction.OUTBOUND).guests else ()
+        guests = slots.of(Direction.OUTBOUND) if slots.outbound_tally.guests else ()
         if any(slot.kind is PeerKind.FEELER for slot in guests):
             return
         excluded = slots.endpoints().union(self._avoided.endpoints(now), self._kinds)

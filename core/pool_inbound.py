@@ -94,7 +94,7 @@ class InboundPool(PoolBase):
         return self._slots.inbound_of_host(ip) >= settings.max_inbound_per_ip
 
     def _make_room(self, newcomer: PeerKind) -> bool:
-        if self._slots.tally(Direction.INBOUND).staying < self._settings.max_inbound_connections:
+        if self._slots.inbound_tally.staying < self._settings.max_inbound_connections:
             return True
         candidates = [slot.info for slot in self._slots.of(Direction.INBOUND) if slot.info is not None]
         settings = self._settings

@@ -61,7 +61,7 @@ class OutboundPool(InboundPool):
         # Seeds are guests: they do not take a slot from a peer of the network (in lisk-p2p, as many seeds as slots
         # make start() cancel its own seed connections). A fixed peer that is away keeps its slot free.
         # A feeler is gone as soon as it has been answered.
-        outbound = self._slots.tally(Direction.OUTBOUND)
+        outbound = self._slots.outbound_tally
         filled = outbound.staying - outbound.guests
         return self._settings.max_outbound_connections - filled - self._redial.waiting()
 
@@ -199,7 +199,7 @@ class OutboundPool(InboundPool):
 
     def _release_seeds(self) -> None:
         """LIP 0004: disconnect from the seeds after discovery. While slots are free they are kept, as by lisk-p2p."""
-        outbound = self._slots.tally(Direction.OUTBOUND)
+        outbound = self._slots.outbound_tally
         if not outbound.seeds:
             return
         if outbound.connected - outbound.seeds + self._redial.waiting() < self._settings.max_outbound_connections:

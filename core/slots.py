@@ -109,13 +109,13 @@ class Slots:
     connection, when nearly always none or one of 40 has changed, and each of those is another place in memory.
     """
 
-    __slots__ = ("_inbound", "_inbound_tally", "_outbound", "_outbound_tally", "_roles", "outbound_changes")
+    __slots__ = ("_inbound", "_outbound", "_roles", "inbound_tally", "outbound_changes", "outbound_tally")
 
     def __init__(self) -> None:
         self._outbound: dict[Endpoint, Slot] = {}
         self._inbound: dict[Endpoint, Slot] = {}
-        self._outbound_tally = Tally()
-        self._inbound_tally = Tally()
+        self.outbound_tally = Tally()
+        self.inbound_tally = Tally()
         self._roles: Roles[Slot] | None = None  # of the connected peers, until they are others
         self.outbound_changes = 0
         """How often the outbound peers that are connected and not leaving have become others."""
@@ -174,7 +174,7 @@ class Slots:
         if slot.farewell is not None:
             return
         kind, is_outbound = slot.kind, slot.direction is Direction.OUTBOUND
-        tally = self._outbound_tally if is_outbound else self._inbound_tally
+        tally = self.outbound_tally if is_outbound else self.inbound_tally
         tally.staying += by
         if kind in GUESTS:
             tally.guests += by
@@ -183,10 +183,6 @@ class Slots:
             tally.seeds += by if kind is PeerKind.SEED else 0
             self.outbound_changes += is_outbound
             self._roles = None
-
-    def tally(self, direction: Direction) -> Tally:
-        """How many there are of one direction."""
-        return self._outbound_tally if direction is Direction.OUTBOUND else self._inbound_tally
 
     def is_busy(self, endpoint: Endpoint) -> bool:
         """Whether there is a connection, or one on its way, in either direction."""

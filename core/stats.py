@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from operator import add
+
+import msgspec
+
 from core.house_messages import (
     BookCounts,
     PeerTraffic,
@@ -11,6 +15,8 @@ from core.messages import (
     NetworkStats,
 )
 
+TRAFFIC = PeerTraffic.__struct_fields__
+
 
 class Stats:
     """Totals of one run. The keys are a closed set; lisk-p2p counts by names that remotes choose, without limit."""
@@ -19,12 +25,11 @@ class Stats:
         self._started_at = started_at
         self._pool = self._past = PoolCounts(0, 0, 0, 0, 0, 0, 0)
         self._book = BookCounts(0, 0, 0, 0, 0)
-        self._traffic = dict.fromkeys(PeerTraffic.__struct_fields__, 0)
+        self._traffic = [0] * len(TRAFFIC)
 
     def add_traffic(self, report: PeerTraffic) -> None:
         """What a peer counted since its last report."""
-        for name in self._traffic:
-            self._traffic[name] += getattr(report, name)
+        self._traffic = list(map(add, self._traffic, msgspec.structs.astuple(report)))
 
     def set_pool(self, counts: PoolCounts) -> None:
         """The pool's figures."""
@@ -50,7 +55,8 @@ class Stats:
 
     def snapshot(self, request_id: int) -> NetworkStats:
         """Everything, as the program sees it."""
-        pool, past, book, traffic = self._pool, self._past, self._book, self._traffic
+        pool, past, book = self._pool, self._past, self._book
+        traffic = dict(zip(TRAFFIC, self._traffic, strict=True))
         inbound_gone = past.inbound_disconnects + pool.inbound_disconnects
         outbound_gone = past.outbound_disconnects + pool.outbound_disconnects
         return NetworkStats(

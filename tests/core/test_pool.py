@@ -217,7 +217,7 @@ def test_reports_of_unknown_peers_are_ignored() -> None:
     driven = Driven().start()
     driven.connected(at(1))
     driven.closed(at(1))
-    driven.apply(driven.pool.on_updated(info(at(1))))
+    driven.pool.on_updated(info(at(1)))
     assert driven.pool.connected_peers() == ()
 
 
@@ -226,7 +226,7 @@ def test_updates_are_kept_for_connected_peers_only() -> None:
     driven.answer_book(at(1), at(2))
     driven.connected(at(1))
     for number in (1, 2):
-        driven.apply(driven.pool.on_updated(info(at(number))))
+        driven.pool.on_updated(info(at(number)))
     assert [peer.connected_at for peer in driven.pool.connected_peers()] == [None]  # the update's, and only peer 1
 
 

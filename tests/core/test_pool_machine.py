@@ -80,7 +80,7 @@ class PoolMachine(RuleBasedStateMachine):
         if (endpoint, direction) not in self.driven.slots:
             self.driven.connected(endpoint, direction)
             self.driven.closed(endpoint, direction, code)
-        self.driven.apply(self.driven.pool.on_updated(info(endpoint, direction)))
+        self.driven.pool.on_updated(info(endpoint, direction))
 
     @rule(name=st.sampled_from(NAMES), found=st.lists(endpoints, max_size=3))
     def name_is_resolved(self, name: SeedName, found: list[Endpoint]) -> None:

@@ -160,8 +160,8 @@ def test_what_is_kept_of_the_slots_is_as_they_are_now(changes: list[tuple[str, i
             slots.leave(slot, rules.STOPPING, in_peace=True)
         elif change == "pop":
             slots.pop(at(number), direction)
-        for one in Direction:
-            staying, tally = slots.of(one), slots.tally(one)
+        for one, tally in ((OUT, slots.outbound_tally), (IN, slots.inbound_tally)):
+            staying = slots.of(one)
             connected = [slot for slot in staying if slot.info is not None]
             assert tally.staying == len(staying)
             assert tally.guests == sum(slot.kind in (PeerKind.SEED, PeerKind.FEELER) for slot in staying)
