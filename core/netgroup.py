@@ -135,6 +135,11 @@ def is_exempt(ip: str, private_too: bool) -> bool:
     return net_class is NetClass.LOCAL or (private_too and net_class is NetClass.PRIVATE)
 
 
+def exempt_classes(private_too: bool) -> tuple[NetClass, ...]:
+    """The classes of the addresses that are exempt, for whoever looks at many."""
+    return (NetClass.LOCAL, NetClass.PRIVATE) if private_too else (NetClass.LOCAL,)
+
+
 def host_key(ip: str) -> bytes:
     """What one host can be expected to own: an IPv4 address, a /64 of IPv6. Raises ValueError: ``ip`` is no address."""
     packed = address_info(ip).packed

@@ -15,7 +15,7 @@ import msgspec
 from core.decisions import Rule
 from core.events import PeerInfo
 from core.ids import Direction, Endpoint, PeerKind, shared_peer_id
-from core.netgroup import NetGroup, host_key, is_exempt, net_group
+from core.netgroup import NetGroup, address_info, exempt_classes, host_key
 
 
 class Farewell(NamedTuple):
@@ -234,12 +234,13 @@ class Slots:
 
         ``private_too``: private addresses are exempt as loopback is.
         """
-        ips = [endpoint.ip for endpoint in self._outbound]
-        return Counter([net_group(ip) for ip in ips if not is_exempt(ip, private_too)])
+        exempt = exempt_classes(private_too)
+        infos = [address_info(endpoint.ip) for endpoint in self._outbound]
+        return Counter([info.group for info in infos if info.net_class not in exempt])
 
     def outbound_of_group(self, group: NetGroup) -> int:
         """How many outbound connections a net group has, exempt or not."""
-        return sum([net_group(endpoint.ip) == group for endpoint in self._outbound])
+        return [address_info(endpoint.ip).group for endpoint in self._outbound].count(group)
 
     def inbound_of_host(self, ip: str) -> int:
         """How many inbound connections that are not leaving come from this address (IPv6: from its /64)."""

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.netgroup import NetClass, NetGroup, address_info, group_text, is_loopback, is_private, net_class, net_group
+from core.netgroup import (
+    NetClass,
+    NetGroup,
+    address_info,
+    exempt_classes,
+    group_text,
+    is_exempt,
+    is_loopback,
+    is_private,
+    net_class,
+    net_group,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +41,12 @@ from core.netgroup import NetClass, NetGroup, address_info, group_text, is_loopb
 )
 def test_group_of_an_address(ip: str, group: str) -> None:
     assert group_text(net_group(ip)) == group
+
+
+@pytest.mark.parametrize("ip", ["8.8.8.8", "10.1.2.3", "127.0.0.1", "::1", "0.0.0.0", "fd00::1", "2002:7f00:1::"])
+def test_the_exempt_classes_are_those_of_exempt_addresses(ip: str) -> None:
+    for private_too in (False, True):
+        assert is_exempt(ip, private_too) == (net_class(ip) in exempt_classes(private_too))
 
 
 @pytest.mark.parametrize("ip", ["::ffff:1.2.3.4", "2002:102:304::1", "64:ff9b::102:304", "::ffff:0:102:304"])

@@ -85,10 +85,12 @@ def test_only_the_one_spelling_of_an_id_is_known() -> None:
 
 def test_groups_are_counted_for_outbound_connections_off_loopback() -> None:
     slots = Slots()
-    for ip in ("9.9.1.1", "9.9.2.2", "8.8.1.1", "127.0.0.1", "::1"):
+    for ip in ("9.9.1.1", "9.9.2.2", "8.8.1.1", "10.1.1.1", "127.0.0.1", "::1"):
         slots.add(Slot(Endpoint(ip, 1), OUT, PeerKind.NONE))
     slots.add(Slot(Endpoint("9.9.3.3", 1), IN, PeerKind.NONE))
-    assert slots.outbound_groups() == {net_group("9.9.0.0"): 2, net_group("8.8.0.0"): 1}
+    public = {net_group("9.9.0.0"): 2, net_group("8.8.0.0"): 1}
+    assert slots.outbound_groups() == {**public, net_group("10.1.0.0"): 1}
+    assert slots.outbound_groups(private_too=True) == public
 
 
 def test_outbound_connections_of_a_group_are_counted_for_themselves() -> None:
