@@ -16,6 +16,8 @@ MAX_OWN = 256
 class Avoided:
     """Endpoints and addresses that are not to be dialled. Times are monotonic seconds."""
 
+    __slots__ = ("_bans", "_own", "_pause_s", "_rests_until")
+
     def __init__(self, pause_s: float) -> None:
         self._pause_s = pause_s
         self._rests_until: dict[Endpoint, float] = {}

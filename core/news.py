@@ -16,6 +16,8 @@ MAX_TOLD = 4096
 class News:
     """Filters repeated decisions; any other decision about a peer makes the next one news again."""
 
+    __slots__ = ("_told",)
+
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
 

@@ -19,6 +19,8 @@ class Seeds:
     What a name resolves to goes through the same judgement as the lists: blacklisted wins, and we are no seed of ours.
     """
 
+    __slots__ = ("_blacklist", "_configured", "_named", "_names", "_settings", "wanted")
+
     def __init__(self, settings: PoolSettings) -> None:
         self.wanted = False
         self._settings = settings

@@ -90,6 +90,8 @@ class SeedNames:
     A name that cannot be resolved keeps the addresses it had: an outage of DNS must not cost the trust in the seeds.
     """
 
+    __slots__ = ("_addresses", "_asked", "_hosts", "_names", "_resolved_at")
+
     def __init__(self, names: Sequence[SeedName]) -> None:
         self._names = tuple(names)
         self._hosts = tuple(dict.fromkeys(name.host for name in names))
