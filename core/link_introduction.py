@@ -8,7 +8,8 @@ undecodable or absent (LIP 0004: 100 points, whichever side sends them), and a r
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 
 from core.calls import PendingRequest
 from core.effects import CloseChannel, Effect, Room
@@ -43,6 +44,10 @@ MAX_PING_TIMEOUT_S = 600.0
 
 MAX_REASON_CHARACTERS = 200
 """What a remote's text may take of a reason of ours."""
+
+
+_IDENTITY = attrgetter(*(field.name for field in fields(NodeInfo) if field.name != "options"))
+"""Of a node info: all that cannot change while a connection lasts."""
 
 
 class LinkIntroduction(LinkCalls):
@@ -83,8 +88,10 @@ class LinkIntroduction(LinkCalls):
         # Only the options of a pushed node info count: chain, version and nonce were settled at the handshake, and a
         # remote must not be able to change them afterwards.
         known = self._remote
-        merged = info if known is None else replace(known, options=info.options)
-        self._remote = info if info == merged else merged  # decoded, it may be one object for many links
+        if known is None or _IDENTITY(known) == _IDENTITY(info):
+            self._remote = info  # decoded, it may be one object for many links
+        else:
+            self._remote = replace(known, options=info.options)
         if self.is_connected:
             self._tell_update()
         self._emit(UpdatedPeerInfo(peer=self.info()))

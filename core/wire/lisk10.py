@@ -17,6 +17,11 @@ from core.wire.schema import DataType, Field
 
 _NETWORK = "chainID"
 _PARAMETERS = frozenset({"networkVersion", _NETWORK, "nonce", "advertiseAddress", "port"})
+MAX_REMEMBERED_CHARACTERS = 256
+REMEMBERED_QUERIES = 1024
+"""Good ones, short as real ones are: whoever comes again, or to another node of this process, says the same again."""
+
+_good_queries: dict[str, PeerQuery] = {}
 _CHAIN_ID = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 
 
@@ -48,6 +53,9 @@ class Lisk10(LiskRecords):
         A chain id that is not whole bytes in hexadecimal can equal nobody's, and is refused like another network's
         (4104); lisk-p2p takes ``00000001zz`` for chain 00000001.
         """
+        known = _good_queries.get(target)
+        if known is not None and known.nonce != own_nonce:
+            return known
         only = query.read_parameters(target, _PARAMETERS, own_nonce=own_nonce, required=("networkVersion", _NETWORK))
         if isinstance(only, Refusal):
             return only
@@ -59,7 +67,12 @@ class Lisk10(LiskRecords):
             return Refusal(CloseCode.INVALID_PEER_INFO, query.REASON_INFO_TOO_LARGE)
         if not _CHAIN_ID.fullmatch(chain_id):
             return query.other_network(_NETWORK)
-        return PeerQuery(port, bytes.fromhex(chain_id), version, nonce, only.get("advertiseAddress") != "false")
+        good = PeerQuery(port, bytes.fromhex(chain_id), version, nonce, only.get("advertiseAddress") != "false")
+        if len(target) <= MAX_REMEMBERED_CHARACTERS:
+            if len(_good_queries) >= REMEMBERED_QUERIES:
+                _good_queries.clear()
+            _good_queries[target] = good
+        return good
 
     def check_compatibility(self, theirs: PeerQuery | NodeInfo, own: NodeInfo) -> Refusal | None:
         """Return why a node that is ``own`` cannot be the peer of ``theirs``, or None if it can.

@@ -58,18 +58,24 @@ class PeerQuery:
     network_identifier: str = ""
     network_id: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    _info: NodeInfo | None = field(default=None, init=False, repr=False, compare=False)
 
     def node_info(self) -> NodeInfo:
-        """The same without the port. Raises ValueError for values beyond the limits of a node info."""
-        return NodeInfo(
-            self.chain_id,
-            self.network_version,
-            self.nonce,
-            self.advertise_address,
-            self.options,
-            network_identifier=self.network_identifier,
-            network_id=self.network_id,
-        )
+        """The same without the port, one object each time. Raises ValueError for values beyond the limits of a node
+        info."""
+        info = self._info
+        if info is None:
+            info = NodeInfo(
+                self.chain_id,
+                self.network_version,
+                self.nonce,
+                self.advertise_address,
+                self.options,
+                network_identifier=self.network_identifier,
+                network_id=self.network_id,
+            )
+            object.__setattr__(self, "_info", info)
+        return info
 
 
 @dataclass(frozen=True, slots=True)

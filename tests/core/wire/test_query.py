@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ids import CloseCode
+from core.wire import lisk10
 from core.wire import query as wire_query
 from core.wire.lisk10 import Lisk10
 from core.wire.payloads import NodeInfo
@@ -227,6 +228,27 @@ def test_what_an_opener_says_arrives(info: NodeInfo, port: int) -> None:
 def test_no_target_raises(text: str, prefix: bool) -> None:
     target = f"/rpc/?{_GOOD}&port={text}" if prefix else text
     assert isinstance(parse_query(target, source_ip="::1", own_nonce="me"), PeerQuery | Refusal)
+
+
+def test_a_good_query_is_read_once_and_judged_by_each_listener() -> None:
+    target = "/rpc/?networkVersion=1.1&chainID=00000001&nonce=0123456789abcdef&port=5001"
+    first = parse_query(target, source_ip="10.0.0.1", own_nonce="x")
+    assert isinstance(first, PeerQuery)
+    assert parse_query(target, source_ip="10.0.0.2", own_nonce="y") is first
+    assert first.node_info() is first.node_info()
+    assert parse_query(target, source_ip="10.0.0.1", own_nonce="0123456789abcdef") == _OWN_NONCE
+    assert parse_query(target + "&port=5001", source_ip="10.0.0.1", own_nonce="x") == _INVALID_QUERY
+
+
+def test_of_strangers_queries_only_so_many_are_kept_and_no_long_ones() -> None:
+    kept = lisk10._good_queries
+    for number in range(lisk10.REMEMBERED_QUERIES + 1):
+        assert isinstance(_parse(f"networkVersion=1.1&chainID=00000001&port=5001&x={number}"), PeerQuery)
+        assert len(kept) <= lisk10.REMEMBERED_QUERIES
+    before = len(kept)
+    long = "x" * lisk10.MAX_REMEMBERED_CHARACTERS
+    assert isinstance(_parse(f"networkVersion=1.1&chainID=00000001&port=5001&x={long}"), PeerQuery)
+    assert len(kept) == before
 
 
 @given(st.one_of(st.text("ab=&;%+4é?#/ ", max_size=24), st.integers(60, 68).map("&a=b".__mul__)))
