@@ -46,6 +46,10 @@ MAX_REASON_CHARACTERS = 200
 """What a remote's text may take of a reason of ours."""
 
 
+# A lookup in an enumeration takes five times as long.
+_HANDSHAKE, _NODE_INFO, _PEERS, _CLOSING = Stage.HANDSHAKE, Stage.NODE_INFO, Stage.PEERS, Stage.CLOSING
+_FEELER = PeerKind.FEELER
+
 _IDENTITY = attrgetter(*(field.name for field in fields(NodeInfo) if field.name != "options"))
 """Of a node info: all that cannot change while a connection lasts."""
 
@@ -60,9 +64,9 @@ class LinkIntroduction(LinkCalls):
     def push_node_info(self, own: NodeInfo, now: float) -> list[Effect]:
         """Our node info changed: tell the remote, at most 3 times in any 10 s, the last state always."""
         self._own = own
-        if Stage.HANDSHAKE < self.stage < Stage.CLOSING:
+        if _HANDSHAKE < self.stage < _CLOSING:
             self._push_own_info(now)
-        elif self.stage is Stage.CLOSING:
+        elif self.stage is _CLOSING:
             self._emit(FailedToPushNodeInfo(peer_id=self.peer_id, reason="the connection is closing"))
         return self._flush()
 
@@ -80,7 +84,7 @@ class LinkIntroduction(LinkCalls):
     def _on_node_info_pushed(self, data: bytes | None, now: float) -> None:
         if self._dialect.limits_node_infos and self.node_info_pushed(now):
             self._break_rule("node_info_rate", now)
-            if self.stage >= Stage.CLOSING:
+            if self.stage >= _CLOSING:
                 return
         info = self._decode_node_info(data, now)
         if info is None:
@@ -94,7 +98,7 @@ class LinkIntroduction(LinkCalls):
             self._remote = replace(known, options=info.options)
         if self.is_connected:
             self._tell_update()
-        self._emit(UpdatedPeerInfo(peer=self.info()))
+        self._emit(UpdatedPeerInfo(peer=self._told if self.is_connected else self.info()))
 
     def _decode_node_info(self, data: bytes | None, now: float) -> NodeInfo | None:
         try:
@@ -160,7 +164,7 @@ class LinkIntroduction(LinkCalls):
         self._tell_standing()
 
     def _on_own_request_failed(self, request: PendingRequest, why: str, now: float) -> None:
-        if self.stage >= Stage.CLOSING:
+        if self.stage >= _CLOSING:
             return
         if request.procedure == HANDSHAKE:
             self._close(CloseCode.HANDSHAKE_REFUSED, "handshake timed out", now)
@@ -179,7 +183,7 @@ class LinkIntroduction(LinkCalls):
             self._close(CloseCode.HANDSHAKE_REFUSED, str(fault), now)
             return
         self.start_heartbeat(now, min(timeout_ms / 1000.0, MAX_PING_TIMEOUT_S))
-        self._enter(Stage.NODE_INFO, None)
+        self._enter(_NODE_INFO, None)
         self._push_own_info(now)
         self._ask(GET_NODE_INFO, now)
 
@@ -194,7 +198,7 @@ class LinkIntroduction(LinkCalls):
     def _on_node_info_answer(self, data: bytes | None, now: float) -> None:
         info = self._decode_node_info(data, now)
         if info is None:
-            if self.stage < Stage.CLOSING:  # a trusted peer is not banned for it, but of no use
+            if self.stage < _CLOSING:  # a trusted peer is not banned for it, but of no use
                 self._give_up("node info is unusable", now)
             return
         refusal = self._dialect.check_compatibility(info, self._own)
@@ -208,8 +212,8 @@ class LinkIntroduction(LinkCalls):
             return
         self._remote = info
         self._emit(UpdatedPeerInfo(peer=self.info()))
-        self._enter(Stage.PEERS, None)
-        if self.kind is PeerKind.FEELER:
+        self._enter(_PEERS, None)
+        if self.kind is _FEELER:
             # As in Bitcoin Core: it is not there to be told addresses, or it would be worth while to be felt.
             self._introduced(now)
         else:
@@ -245,7 +249,7 @@ class LinkIntroduction(LinkCalls):
         self._introduced(now)
 
     def _introduced(self, now: float) -> None:
-        if self.stage is Stage.PEERS:
+        if self.stage is _PEERS:
             self._become_ready(now)
-            if self.kind is not PeerKind.FEELER:  # of no use to a program: it ends at once
-                self._emit(ConnectOutbound(peer=self.info()))
+            if self.kind is not _FEELER:  # of no use to a program: it ends at once
+                self._emit(ConnectOutbound(peer=self._told))

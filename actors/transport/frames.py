@@ -105,14 +105,14 @@ def read_plain(buffer: bytes, masked: bool, max_bytes: int, messages: list[Chann
     one that must not be. Otherwise what follows (perhaps nothing) is the beginning of a frame that is not complete.
     """
     at, end = 0, len(buffer)
-    mask_bit, key_bytes = (0x80, 4) if masked else (0, 0)
     # One small frame and nothing else, as when requests are made one at a time: half the work.
-    if end >= 2 and (size := buffer[1] ^ mask_bit) < 126 and end == 2 + key_bytes + size and size <= max_bytes:
-        first = buffer[0]
-        if first in (FINAL_BINARY, FINAL_TEXT):
+    if end >= 2 and ((first := buffer[0]) == FINAL_BINARY or first == FINAL_TEXT):
+        size = end - (6 if masked else 2)
+        if 0 <= size < 126 and size <= max_bytes and buffer[1] == (0x80 | size if masked else size):
             payload = apply_mask(buffer[6:], buffer[2:6]) if masked else buffer[2:]
             messages.append(MessageReceived(payload, first == FINAL_BINARY))
             return end, False
+    mask_bit, key_bytes = (0x80, 4) if masked else (0, 0)
     while end - at >= 2:
         first = buffer[at]
         size = buffer[at + 1] ^ mask_bit

@@ -180,10 +180,11 @@ class HeldEnd(WatchKey):
         strain = self.strain
         if self.state is not _OPEN or strain.is_shut:
             return 0 if self.state is _CONNECTING else _BOTH
-        mask = EVENT_READ if self.inbox or strain.fin_received else 0
-        if mask and strain.read_again_at and strain.read_again_at > self.internet.clock.now:
-            mask = 0
-        return mask | EVENT_WRITE if self.unread_at_peer < self.host.internet.buffer_bytes else mask
+        mask = EVENT_WRITE if self.unread_at_peer < self.host.internet.buffer_bytes else 0
+        has_something = self.inbox or strain.fin_received
+        if has_something and (not strain.read_again_at or strain.read_again_at <= self.internet.clock.now):
+            mask |= EVENT_READ
+        return mask
 
     def recv(self, max_bytes: int, /) -> bytes:
         inbox = self.inbox

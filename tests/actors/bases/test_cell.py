@@ -13,6 +13,7 @@ from thespian.actors import (
     DeadEnvelope,
 )
 
+from actors.bases.cell import AddressOfNobody
 from core.empty import NO_ITEMS
 
 from .conftest import Rig
@@ -33,6 +34,8 @@ def test_addresses_compare_by_value_and_survive_pickling(rig: Rig) -> None:
     assert not copy != two  # noqa: SIM202  # both are asked
     assert one != ActorAddress("text")
     assert two == ActorAddress(two.actorAddressString)
+    assert not two != ActorAddress(two.actorAddressString)  # noqa: SIM202
+    assert not two != AddressOfNobody(two.actorAddressString)  # noqa: SIM202
     assert rig.ask(copy, "through the copy") == "through the copy"
     with pytest.raises(TypeError):
         hash(one)
