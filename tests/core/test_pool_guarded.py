@@ -22,6 +22,7 @@ from core.house_messages import (
 from core.ids import CloseCode, Direction, Endpoint, PeerKind
 from core.pool_guarded import ANCHOR_AGE_S
 from core.pool_settings import PoolSettings
+from core.slots import Slots
 from tests.core.pool_tools import Driven, at, info
 
 OUT, IN = Direction.OUTBOUND, Direction.INBOUND
@@ -66,6 +67,25 @@ def full(**settings: Any) -> Guarded:
     driven.start()
     driven.fill_outbound(4)
     return driven
+
+
+def test_an_appointment_looks_at_no_connection_while_nothing_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    driven = Guarded(anchor_connections=2).start()
+    driven.fill_outbound(4)
+    driven.advance(ANCHOR_AGE_S + 20.0)
+    assert len(driven.kept()) == 1
+
+    def look(*_: object) -> object:
+        raise AssertionError("a connection was looked at")
+
+    for method in ("__iter__", "get", "of", "connected_slots", "endpoints", "ips"):
+        monkeypatch.setattr(Slots, method, look)
+    before = driven.pool.next_deadline()
+    assert before is not None
+    for _ in range(100):
+        driven.now = driven.pool.next_deadline() or 0.0
+        assert driven.pool.on_time(driven.now) == []
+    assert driven.now > before
 
 
 # ---- feelers ----

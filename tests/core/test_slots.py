@@ -137,6 +137,18 @@ def test_a_slot_keeps_the_address_of_its_actor_and_nothing_alive_by_that() -> No
     assert kept() is None
 
 
+def test_what_is_known_of_a_peer_may_change_without_sorting_anew() -> None:
+    slots = Slots()
+    slot = Slot(at(1), OUT, PeerKind.NONE, info(at(1)))
+    slots.add(slot)
+    roles = slots.roles()
+    slots.update(slot, info(at(1), reputation=50))
+    slots.add(Slot(at(2), OUT, PeerKind.FEELER))
+    slots.pop(at(2), OUT)
+    assert slots.roles() is roles
+    assert roles.outbound[0].info == info(at(1), reputation=50)
+
+
 CHANGES = st.tuples(
     st.sampled_from(["add", "connect", "update", "leave", "pop"]),
     st.integers(1, 2),
