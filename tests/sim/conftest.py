@@ -14,6 +14,8 @@ import pytest
 
 from actors.bases.sim_monitor import Rules
 from actors.bases.sim_nodes import SimNode, Simulation
+from actors.peer_pool import PeerPool
+from core.deadlines import earliest
 
 MakeSimulation = Callable[..., Simulation]
 
@@ -33,7 +35,24 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def simulate(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[MakeSimulation]:
+def punctual_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each message the pool's appointment, which it works out only when it may be another, is not too late."""
+    arm = PeerPool._arm
+
+    def arm_and_look(self: PeerPool) -> None:
+        arm(self)
+        if self._pool is not None and not self.has_ended:
+            due_at, kept = earliest(self._pool.next_deadline(), self._refill_at), self.deadline()
+            if due_at is not None and (kept is None or kept > due_at):
+                raise AssertionError(f"something of the pool is due at {due_at}, it will look at {kept}")
+
+    monkeypatch.setattr(PeerPool, "_arm", arm_and_look)
+
+
+@pytest.fixture
+def simulate(
+    caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, punctual_pools: None
+) -> Iterator[MakeSimulation]:
     """Make simulations: ``simulate(seed=7, links=...)``. An error that any actor logs fails the test.
 
     ``rules`` are the monitor's; with ``monitor=False`` there is none.
