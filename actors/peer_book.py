@@ -182,6 +182,8 @@ class PeerBook(ChoosingBook):
     def receiveMsg_PeersAdvertised(self, message: PeersAdvertised, sender: Any) -> None:
         """A getPeers answer."""
         wanted = self._within_intake(message)
+        if not wanted:
+            return
         decisions = self.book.add_many(wanted, message.source_ip, self._wall())
         added = {decision.subject for decision in decisions if decision.decision is DecisionKind.ADDED}
         self._told(decisions)
@@ -195,6 +197,8 @@ class PeerBook(ChoosingBook):
         """The unknown addresses of an answer, as many as its host may tell now. Known ones cost it nothing."""
         book = self.book
         unknown = [it for it in book.unknown(message.endpoints) if not self.bans.is_refused(it.ip)]
+        if not unknown:
+            return unknown
         # Nodes that share an address by rights (loopback) are told apart by their ports; others are one host.
         shared = is_exempt(message.source_ip, book.config.private_networks_exempt)
         source = message.source.encode() if shared else host_key(message.source_ip)

@@ -101,6 +101,9 @@ def without_asker(requester_ip: str | None, endpoints: tuple[Endpoint, ...]) -> 
         return endpoints
     asker = address_info(requester_ip)
     # On loopback or a LAN several nodes may share an address, and which of them asks is not known here.
-    if asker.net_class is not NetClass.PUBLIC or asker.text not in map(_ip_of, endpoints):
+    if asker.net_class is not NetClass.PUBLIC:
         return endpoints
-    return tuple(endpoint for endpoint in endpoints if endpoint.ip != asker.text)
+    ips = list(map(_ip_of, endpoints))
+    if asker.text not in ips:
+        return endpoints
+    return tuple(compress(endpoints, map(asker.text.__ne__, ips)))

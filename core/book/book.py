@@ -17,7 +17,7 @@ Every operation returns the decisions it took.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from random import Random
 
 from core.book import rules
@@ -77,7 +77,7 @@ class Book:
         """Whether exactly this address and port is known."""
         return self._rows.find(endpoint) is not None
 
-    def unknown(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    def unknown(self, endpoints: Collection[Endpoint]) -> list[Endpoint]:
         """Those that :meth:`has` does not know, in their order."""
         return self._rows.unknown(endpoints)
 

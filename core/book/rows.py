@@ -14,7 +14,7 @@ is: hardly any entry of `new` has ever been connected, and those that have are i
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import compress
 from math import nan
 from operator import attrgetter, itemgetter
@@ -107,10 +107,17 @@ class Rows:
             raise KeyError(endpoint)
         return row
 
-    def unknown(self, endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    def unknown(self, endpoints: Collection[Endpoint]) -> list[Endpoint]:
         """Those that :meth:`find` does not find, in their order."""
-        # An answer to getPeers has 200: this is a quarter of the time of as many calls.
-        row_of, known, index = self.index.get, self.endpoints, self.index
+        # An answer to getPeers has 200, and all of them are known as a rule: this is a fifth of the time of as many
+        # calls, and what follows a quarter.
+        known, index = self.endpoints, self.index
+        try:
+            if [known[index[endpoint.ip]] for endpoint in endpoints] == list(endpoints):
+                return []
+        except KeyError:
+            pass
+        row_of = index.get
         return [
             endpoint
             for endpoint in endpoints

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.book import Identity, Table
 from core.decisions import DecisionKind
@@ -189,3 +191,19 @@ def test_a_source_that_is_no_address_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="expected an IP address"):
         book.add(FIRST, "nonsense", NOW_S)
     assert len(book) == 0
+
+
+SOME = st.builds(at, st.sampled_from(["20.1.1.1", "20.1.1.2", "127.0.0.1", "2a01:4f8::1"]), st.integers(1, 3))
+
+
+@given(st.lists(SOME, max_size=6), st.lists(SOME, max_size=4), st.sampled_from(Identity))
+def test_unknown_is_who_is_not_known_at_exactly_this_port(
+    known: list[Endpoint], asked: list[Endpoint], identity: Identity
+) -> None:
+    book = make_book(identity=identity)
+    for endpoint in known:
+        book.add(endpoint, None, NOW_S)
+    assert book.unknown(asked) == [endpoint for endpoint in asked if not book.has(endpoint)]
+    everybody = [view.endpoint for view in book.all()]
+    assert book.unknown(everybody) == []
+    assert book.unknown([*everybody, *asked]) == book.unknown(asked)

@@ -307,6 +307,10 @@ class BookAndTwin(RuleBasedStateMachine):
         if count and not chosen:
             assert set(self.known) <= set(taken), "nobody chosen though somebody was eligible"
 
+    @rule(some=st.lists(endpoints, max_size=8))
+    def unknown(self, some: list[Endpoint]) -> None:
+        assert self.book.unknown(some) == [endpoint for endpoint in some if endpoint not in self.known]
+
     @rule(cap=st.integers(0, 12), requester=st.sampled_from(SOURCES), ipv4_only=st.booleans())
     def sample(self, cap: int, requester: str | None, ipv4_only: bool) -> None:
         answer = self.book.sample_for_getpeers(cap, ipv4_only, requester)
