@@ -309,7 +309,7 @@ class Book:
             lambda: within_reach(requester_ip, sample_peers(rows.told(ipv4_only), cap, rng, least)),
         )
         answer = without_asker(requester_ip, kept)
-        if not self.hidden():
+        if told == len(rows) or not self.hidden():
             return answer
         # Somebody may have asked not to be told since this answer was made.
         hidden = set(rows.hidden())
