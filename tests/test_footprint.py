@@ -14,13 +14,13 @@ from core.ids import Endpoint
 from scripts.benchmarks.footprint import Ledger, footprint, ledger_of, lines_of, size_of
 from scripts.benchmarks.simulation import build
 
-BYTES_PER_END = 1750
+BYTES_PER_END = 1870
 """With CPython 3.11; docs/simulation.md, "Memory", says what it is made of. Other versions have other objects."""
 
 BYTES_PER_ADDRESS = 80
 """In the peer book, if many books know the same addresses. Text and pair of an address are there once."""
 
-BYTES_OF_ROOMS = 27_000
+BYTES_OF_ROOMS = 23_000
 """What the actors of a node take, with what they share, but without its peers and its book: tables of the 22
 connections, one generator of random numbers (2.9 KB), the configuration."""
 

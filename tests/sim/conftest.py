@@ -34,8 +34,7 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture
-def punctual_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+def look_at_the_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     """After each message the pool's appointment, which it works out only when it may be another, is not too late."""
     arm = PeerPool._arm
 
@@ -51,12 +50,13 @@ def punctual_pools(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def simulate(
-    caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, punctual_pools: None
+    caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MakeSimulation]:
     """Make simulations: ``simulate(seed=7, links=...)``. An error that any actor logs fails the test.
 
     ``rules`` are the monitor's; with ``monitor=False`` there is none.
     """
+    look_at_the_pools(monkeypatch)
     made = request.node.stash[_MADE] = []
     replay = f"python -m pytest {shlex.quote(request.node.nodeid)}"
 
