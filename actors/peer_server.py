@@ -84,7 +84,7 @@ class PeerServer(HouseActor):
         self._listener: ListenSocket | None = None
         self._arrivals: dict[int, Arrival] = {}  # by ticket
         self._by_fd: dict[int, int] = {}
-        self._watched: dict[int, int] = {}  # the same, when the present watch was made
+        self._watched: list[tuple[int, int, bool, bool]] = []  # descriptor, ticket, for reading, for writing
         self._per_ip: dict[str, int] = {}
         self._banned: set[str] = set()
         self._named_seeds = NO_NAMES
@@ -375,17 +375,17 @@ class PeerServer(HouseActor):
             self._arrivals, self._by_fd, self._per_ip = {}, {}, {}
 
     def _rewatch(self) -> None:
-        channels = [(fd, self._arrivals[ticket].channel) for fd, ticket in self._by_fd.items()]
-        readers = tuple([fd for fd, channel in channels if channel.wants_read])
-        writers = tuple([fd for fd, channel in channels if channel.queued_bytes])
+        channels = [(fd, ticket, self._arrivals[ticket].channel) for fd, ticket in self._by_fd.items()]
+        watched = [(fd, ticket, channel.wants_read, channel.queued_bytes > 0) for fd, ticket, channel in channels]
+        watched = [one for one in watched if one[2] or one[3]]
         if self._listener is not None and self._resume_at is None and self.charter is not None:
-            readers = (self._listener.fileno(), *readers)
-        before = self.watch
-        is_as_before = before is not None and before.readers == readers and before.writers == writers
+            watched.insert(0, (self._listener.fileno(), 0, True, False))
         # A number may stand for another connection than before: whoever left and whoever came can share one turn.
-        if not is_as_before or self._watched != self._by_fd:
-            self.watch = Watch(readers, writers)
-            self._watched = self._by_fd.copy()
+        if watched != self._watched:
+            self._watched = watched
+            self.watch = Watch(
+                [fd for fd, _, reads, _ in watched if reads], [fd for fd, _, _, writes in watched if writes]
+            )
 
 
 def _why_not(message: Listen, error: OSError) -> str:
