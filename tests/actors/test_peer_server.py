@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from thespian.actors import ActorExitRequest
 
 from actors.peer_server import EXHAUSTED_PAUSE_S, PeerServer
+from actors.transport.events import Opened
 from actors.wiring import Charter, InboundAdmitted, Init, Listen, Rooms, Subscriber, TakenOver, TakeOver
 from core.config import NodeConfig
 from core.events import FailedToAddInboundPeer, NewInboundPeerConnection
@@ -32,7 +34,7 @@ from core.messages import (
 )
 from core.wire.payloads import NodeInfo
 from tests.actors.remote import Remote, node_info, opener
-from tests.actors.world import Complaints, Probe, World
+from tests.actors.world import Complaints, MemoryStream, Probe, World
 from tests.spoken import BOTH_DIALECTS
 
 pytestmark = BOTH_DIALECTS
@@ -150,6 +152,25 @@ def test_a_good_opener_is_handed_over_and_let_go_of_when_the_peer_has_it(rig: Ri
     remote.run(0.2)
     assert remote.events[-1].payload == b"x"  # type: ignore[union-attr]
     os.close(copy)
+
+
+def test_an_answer_for_which_the_socket_has_no_room_is_sent_once_it_has(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = MemoryStream.send
+    refused: list[str] = []
+
+    def send_at_the_fifth_try(stream: MemoryStream, data: bytes | memoryview, /) -> int:
+        if stream.remote_ip == "10.7.0.1" and len(refused) < 4:
+            refused.append("no room")
+            raise BlockingIOError(errno.EAGAIN, "no room")
+        return send(stream, data)
+
+    monkeypatch.setattr(MemoryStream, "send", send_at_the_fifth_try)
+    remote = rig.opener(handshake=False)
+    remote.run()
+    assert len(refused) == 4
+    assert [type(event) for event in remote.events] == [Opened]
 
 
 def test_a_peer_that_dies_before_taking_over_leaves_no_socket_behind(rig: Rig) -> None:
