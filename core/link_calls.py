@@ -32,6 +32,8 @@ TOO_MANY_CALLS = "Too many unanswered requests on this connection"
 BAD_CALL = "RPC request format is invalid."
 """lisk-p2p's text."""
 
+_OUTBOUND, _CLOSING = Direction.OUTBOUND, Stage.CLOSING  # a lookup in an enumeration takes longer than a comparison
+
 
 class LinkCalls(LinkBase):
     """The layer of requests and answers."""
@@ -71,7 +73,7 @@ class LinkCalls(LinkBase):
         self._send(encode_ping(cid) if procedure == PING else encode_request(procedure, None, cid))
 
     def _request_timeout_s(self) -> float:
-        if self.direction is Direction.OUTBOUND:
+        if self.direction is _OUTBOUND:
             return self._settings.request_timeout_outbound_s
         return self._settings.request_timeout_inbound_s
 
@@ -108,7 +110,7 @@ class LinkCalls(LinkBase):
 
     def refuse(self, call_id: int, message: str) -> list[Effect]:
         """Answer a remote's request with an error."""
-        if self._close_call(call_id) and self.stage < Stage.CLOSING:
+        if self._close_call(call_id) and self.stage < _CLOSING:
             self._send(self._dialect.encode_error(call_id, message, ErrorCode.PROGRAM))
         return self._flush()
 
@@ -166,17 +168,17 @@ class LinkCalls(LinkBase):
             return
         if self.peers_asked(now):
             self._break_rule("get_peers_repeated", now)
-        if packet.cid and self.stage < Stage.CLOSING and self._open_call(packet.cid, now):
+        if packet.cid and self.stage < _CLOSING and self._open_call(packet.cid, now):
             self._tell(Room.BOOK, GetSample(packet.cid, self.endpoint.ip))
 
     def _on_ping(self, packet: Request, now: float) -> None:
         # lisk-p2p listeners hand "ping" to their application; a program has better things to answer.
-        if packet.cid and self.stage < Stage.CLOSING:
+        if packet.cid and self.stage < _CLOSING:
             self._send(self._dialect.encode_pong(packet.cid, self.peer_id))
         self._rest(now)
 
     def _respond(self, cid: int | None, data: bytes | None) -> None:
-        if cid and self.stage < Stage.CLOSING:
+        if cid and self.stage < _CLOSING:
             self._send(self._dialect.encode_response(cid, data, self.peer_id))
 
 

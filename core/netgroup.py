@@ -50,6 +50,9 @@ class NetClass(enum.IntEnum):
     """No host can be dialled there: unspecified, multicast, reserved, or a wrapping of an IPv4 that is not public."""
 
 
+_EXEMPT, _EXEMPT_TOO = (NetClass.LOCAL,), (NetClass.LOCAL, NetClass.PRIVATE)
+"""Exempt from limits per group and address, without and with private ones."""
+
 _CLASS_OF_FIRST_BYTE: tuple[NetClass, ...] = tuple(
     NetClass.UNUSABLE
     if first == 0 or first >= 224
@@ -131,13 +134,12 @@ def is_exempt(ip: str, private_too: bool) -> bool:
 
     Loopback is, and private ranges by option. Raises ValueError if ``ip`` is no address.
     """
-    net_class = address_info(ip).net_class
-    return net_class is NetClass.LOCAL or (private_too and net_class is NetClass.PRIVATE)
+    return address_info(ip).net_class in (_EXEMPT_TOO if private_too else _EXEMPT)
 
 
 def exempt_classes(private_too: bool) -> tuple[NetClass, ...]:
     """The classes of the addresses that are exempt, for whoever looks at many."""
-    return (NetClass.LOCAL, NetClass.PRIVATE) if private_too else (NetClass.LOCAL,)
+    return _EXEMPT_TOO if private_too else _EXEMPT
 
 
 def host_key(ip: str) -> bytes:

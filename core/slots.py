@@ -87,6 +87,9 @@ def roles_of(peers: Sequence[P]) -> Roles[P]:
     return Roles(tuple(fixed), tuple(outbound), tuple(inbound))
 
 
+_OUTBOUND, _SEED = Direction.OUTBOUND, PeerKind.SEED
+"""A lookup in an enumeration takes longer than all else of finding a slot."""
+
 GUESTS = frozenset((PeerKind.SEED, PeerKind.FEELER))
 """Whoever is dialled as one takes no slot from a peer of the network."""
 
@@ -128,7 +131,7 @@ class Slots:
         return len(self._outbound) + len(self._inbound)
 
     def _of(self, direction: Direction) -> dict[Endpoint, Slot]:
-        return self._outbound if direction is Direction.OUTBOUND else self._inbound
+        return self._outbound if direction is _OUTBOUND else self._inbound
 
     def add(self, slot: Slot) -> None:
         """Take a slot; there must be none for this endpoint and direction."""
@@ -141,7 +144,7 @@ class Slots:
     def get(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """The slot, if there is one."""
         # By far the most frequent question: without _of()
-        return (self._outbound if direction is Direction.OUTBOUND else self._inbound).get(endpoint)
+        return (self._outbound if direction is _OUTBOUND else self._inbound).get(endpoint)
 
     def pop(self, endpoint: Endpoint, direction: Direction) -> Slot | None:
         """Free the slot and return it, if there is one."""
@@ -173,14 +176,14 @@ class Slots:
         """It has come (1), or goes (-1), as it is now."""
         if slot.farewell is not None:
             return
-        kind, is_outbound = slot.kind, slot.direction is Direction.OUTBOUND
+        kind, is_outbound = slot.kind, slot.direction is _OUTBOUND
         tally = self.outbound_tally if is_outbound else self.inbound_tally
         tally.staying += by
         if kind in GUESTS:
             tally.guests += by
         if slot.info is not None:
             tally.connected += by
-            tally.seeds += by if kind is PeerKind.SEED else 0
+            tally.seeds += by if kind is _SEED else 0
             self.outbound_changes += is_outbound
             self._roles = None
 
