@@ -77,7 +77,8 @@ class Step(enum.IntEnum):
 
 
 # A lookup in the enumeration takes five times as long.
-_UPGRADE, _HANDSHAKE, _POOL, _HANDED_OVER, _CLOSING, _CLOSED = Step
+_UPGRADE, _HANDSHAKE, _POOL = Step.UPGRADE, Step.HANDSHAKE, Step.POOL
+_HANDED_OVER, _CLOSING, _CLOSED = Step.HANDED_OVER, Step.CLOSING, Step.CLOSED
 
 
 class Admission:

@@ -43,8 +43,9 @@ class State(enum.Enum):
     """Nobody here has it any more."""
 
 
-_CONNECTING, _OPEN, _LOST, _CLOSED = State  # a lookup in the enumeration takes five times as long
-_SYN, _ACCEPTED, _FIN, _RST = Packet
+# A lookup in the enumeration takes five times as long.
+_CONNECTING, _OPEN, _LOST, _CLOSED = State.CONNECTING, State.OPEN, State.LOST, State.CLOSED
+_SYN, _FIN, _RST = Packet.SYN, Packet.FIN, Packet.RST
 _BOTH = EVENT_READ | EVENT_WRITE
 
 

@@ -18,8 +18,9 @@ from core.empty import NO_ITEMS
 if TYPE_CHECKING:
     from actors.transport.simulated import Host
 
-_CONNECTING, _OPEN, _LOST, _CLOSED = State  # a lookup in the enumeration takes five times as long
-_SYN, _ACCEPTED, _FIN, _RST = Packet
+# A lookup in the enumeration takes five times as long.
+_CONNECTING, _OPEN, _LOST, _CLOSED = State.CONNECTING, State.OPEN, State.LOST, State.CLOSED
+_SYN, _ACCEPTED, _FIN, _RST = Packet.SYN, Packet.ACCEPTED, Packet.FIN, Packet.RST
 
 APART_S = 1e-6
 """Packets of a connection that would arrive together arrive one after the other, so much later, which is more than a

@@ -28,7 +28,7 @@ ROUNDS = 40
 
 
 def random_endpoint(rng: Random) -> Endpoint:
-    """A public IPv4 endpoint in one of 48,000 net groups."""
+    """A public IPv4 endpoint in one of 3,072 net groups."""
     first = rng.choice((23, 45, 62, 80, 91, 104, 130, 144, 151, 178, 185, 203))
     return Endpoint(f"{first}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}", PORT)
 
