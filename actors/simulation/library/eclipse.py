@@ -80,6 +80,8 @@ VARIANTS |= {
     f"only-{name}": {option: value for option, value in _ALL_OFF.items() if option not in options}
     for name, options in OFF.items()
 }
+VARIANTS["lip-draws"] = {"draw_weight_per_netgroup": 0, "tried_draws_ratio": 0.5, "anchor_connections": 2}
+"""LIP 0004's draws and Bitcoin Core's two anchors, and all else on."""
 VARIANTS["all-off"] = _ALL_OFF
 
 Score = dict[str, list[float]]
