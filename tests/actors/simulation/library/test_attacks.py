@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from actors.simulation.library import eclipse, floods, poisoning, scores, siege
+from actors.simulation.library import eclipse, floods, poisoning, siege
 from core.netgroup import net_group
 
 
@@ -28,19 +28,6 @@ def test_all_counter_measures_can_be_switched_off_together() -> None:
     for name, off in eclipse.OFF.items():
         assert eclipse.VARIANTS[f"only-{name}"].keys() | off.keys() == options
         assert not eclipse.VARIANTS[f"only-{name}"].keys() & off.keys()
-
-
-def test_tables_of_scores_are_printed_line_by_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(scores, "score", lambda seed, options, attacker: {key: [seed / 8] for key in scores.COLUMNS})
-    scores.main(["botnet", "2", "all-on", "no-anchors"])
-    head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split()[:2] == ["tried", "new"]
-    assert [row.split()[:2] for row in rows] == [["all-on", "0.188"], ["no-anchors", "0.188"]]
-    with pytest.raises(SystemExit):
-        scores.main(["botnet", "1", "no-such"])
-    assert "got 'no-such'" in capsys.readouterr().err
 
 
 def test_spies_silence_whom_they_hear_of() -> None:
